@@ -1,0 +1,47 @@
+"""The EC2 instance types that the estate may use: architecture, processors and memory of each.
+
+The table (`instance_types.json`) is an extract of EC2's DescribeInstanceTypes: current general, compute and memory
+families on Nitro, up to 4xlarge.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Architecture = Literal["x86_64", "arm64"]
+
+
+@dataclass(frozen=True)
+class InstanceType:
+    """What the estate needs to know of an instance type."""
+
+    name: str
+    architecture: Architecture
+    vcpus: int
+    memory_mib: int
+
+    @property
+    def burstable(self) -> bool:
+        """Whether it runs on CPU credits (the t families)."""
+        return self.name.startswith("t")
+
+
+@cache
+def catalogue() -> dict[str, InstanceType]:
+    rows = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    return {name: InstanceType(name=name, **row) for name, row in rows.items()}
+
+
+def instance_type(name: str) -> InstanceType:
+    """The named type. :raises KeyError: when the catalogue lacks it; the message offers the nearest names."""
+    try:
+        return catalogue()[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, catalogue(), n=3)
+        hint = f"; near to it: {', '.join(near)}" if near else ""
+        raise KeyError(f"no such instance type in the catalogue{hint}") from None

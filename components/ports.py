@@ -1,0 +1,24 @@
+"""Every port of the estate, once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HTTP: Final = 80
+HTTPS: Final = 443
+HAPROXY_STATS: Final = 8404
+APPLICATION: Final = 5000
+POSTGRES: Final = 5432
+DATABASE_ROUTE: Final = 5433  # on an application host's loopback: leads to the writable primary
+PGBOUNCER: Final = 6432  # on an application host's loopback
+REDIS: Final = 6379
+NODE_EXPORTER: Final = 9100
+POSTGRES_EXPORTER: Final = 9187
+REDIS_EXPORTER: Final = 9121
+PROMETHEUS: Final = 9090
+ALERTMANAGER: Final = 9093
+
+
+def by_name() -> dict[str, int]:
+    """Every port under its name in lower case, for templates."""
+    return {name.lower(): value for name, value in globals().items() if name.isupper() and isinstance(value, int)}

@@ -1,0 +1,273 @@
+"""Every knob of a stack, typed. One structured value, `ha:settings`, in `Pulumi.<stack>.yaml`.
+
+Validation needs no AWS and no files: what must be asked of the world (is the release there?) is a preflight of the
+program. Defaults are the guide's shape.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from ipaddress import IPv4Network
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from components.addresses import HostPlan, SubnetPlan, plan_hosts, plan_subnets
+from components.instance_types import Architecture, InstanceType, instance_type
+from components.tiers import Tier
+from components.timers import Timers
+
+_PRIVATE_RANGES = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+_DEBIAN_ACCOUNT = "136693071363"  # https://wiki.debian.org/Cloud/AmazonEC2Image
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+PositiveMs = Annotated[int, Field(gt=0, le=3_600_000)]
+VolumeGib = Annotated[int, Field(ge=4, le=16_384)]
+Cidr = Annotated[IPv4Network, Field(strict=False)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _known_instance_type(name: str) -> str:
+    try:
+        instance_type(name)
+    except KeyError as unknown:
+        raise ValueError(unknown.args[0]) from None
+    return name
+
+
+class _Hosts(_Group):
+    """A tier's hosts."""
+
+    instance_type: str
+    root_volume_gib: VolumeGib = 8
+
+    _check_instance_type = field_validator("instance_type")(_known_instance_type)
+
+    @property
+    def machine(self) -> InstanceType:
+        return instance_type(self.instance_type)
+
+
+class ImageSettings(_Group):
+    """The AMI, pinned by name: the packages that were rehearsed are the packages that run."""
+
+    name: Annotated[str, Field(pattern=r"^debian-13-(amd64|arm64)-\d{8}-\d{4}$")] = "debian-13-amd64-20251117-2299"
+    owner: Annotated[str, Field(pattern=r"^\d{12}$")] = _DEBIAN_ACCOUNT
+
+    @property
+    def architecture(self) -> Architecture:
+        return "arm64" if "-arm64-" in self.name else "x86_64"
+
+
+class NetworkSettings(_Group):
+    """The VPC. `reserved_cidrs` are networks that it must not overlap, such as offices and peered VPCs."""
+
+    cidr: Cidr = IPv4Network("10.20.0.0/16")
+    zones: Annotated[tuple[str, ...], Field(strict=False, max_length=4)]
+    nat_gateways: Annotated[int, Field(ge=1, le=4)] = 1
+    reserved_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False)] = ()
+
+    @field_validator("zones")
+    @classmethod
+    def _two_zones(cls, zones: tuple[str, ...]) -> tuple[str, ...]:
+        if len(zones) < 2:
+            raise ValueError("at least two zones, so that one can be lost")
+        if len(set(zones)) < len(zones):
+            raise ValueError("each zone once")
+        return zones
+
+    @model_validator(mode="after")
+    def _private_and_apart(self) -> Self:
+        if not any(self.cidr.subnet_of(private) for private in _PRIVATE_RANGES):
+            raise ValueError(f"cidr {self.cidr} is public: take one within {', '.join(map(str, _PRIVATE_RANGES))}")
+        if self.cidr.prefixlen < 16:
+            raise ValueError(f"cidr {self.cidr} is larger than a VPC may be: /16 at most")
+        for reserved in self.reserved_cidrs:
+            if self.cidr.overlaps(reserved):
+                raise ValueError(f"cidr {self.cidr} overlaps {reserved} of reserved_cidrs")
+        if self.nat_gateways > len(self.zones):
+            raise ValueError(f"nat_gateways {self.nat_gateways}: one a zone at most, and there are {len(self.zones)} zones")
+        return self
+
+
+class LoadBalancerSettings(_Hosts):
+    """HAProxy. `active-backup` is the guide's primary and `backup`; `active-active` uses both application hosts.
+
+    `server_timeout_ms` bounds the time to the first byte of an answer: raise it when the application has slow
+    endpoints, and know that a hung host then costs its visitors as much.
+    """
+
+    instance_type: str = "t3.micro"
+    kind: Literal["haproxy", "nlb"] = "haproxy"
+    count: Annotated[int, Field(ge=1, le=2)] = 1
+    mode: Literal["active-active", "active-backup"] = "active-active"
+    certificate_parameter: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.\-/]+$")] | None = None
+    redirect_to_https: bool = False
+    max_connections: Annotated[int, Field(ge=100, le=100_000)] = 4096
+    connect_timeout_ms: PositiveMs = 300
+    server_timeout_ms: PositiveMs = 1500
+    client_timeout_ms: PositiveMs = 50_000
+    queue_timeout_ms: PositiveMs = 2000
+    check_interval_ms: PositiveMs = 500
+
+    @model_validator(mode="after")
+    def _available(self) -> Self:
+        if self.kind == "nlb":
+            raise ValueError("kind nlb is planned but not available yet: haproxy")
+        if self.count > 1:
+            raise ValueError("count 2 needs the Elastic IP to move between hosts, which is not available yet: 1")
+        return self
+
+
+class ApplicationSettings(_Hosts):
+    """The application's hosts and the release that they run; any Node application that answers `health_path` will do.
+
+    `release` is a file of this checkout, built by `make release`. `metrics_path` null: the application has none.
+    `tls` false: the application cannot serve TLS itself. `environment` is added to its `.env` (no secrets).
+    """
+
+    instance_type: str = "t3.medium"
+    count: Annotated[int, Field(ge=2, le=400)] = 2
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = "event-manager"
+    release: Annotated[str, Field(pattern=r"\.tar\.gz$")] = "app/build/event-manager-1.0.0.tar.gz"
+    command: Annotated[str, Field(pattern=r"^node [^\n'\"\\]+$")] = "node dist/server.js"
+    health_path: Annotated[str, Field(pattern=r"^/[^\s\"']*$")] = "/api/health"
+    metrics_path: Annotated[str, Field(pattern=r"^/[^\s\"']*$")] | None = "/metrics"
+    tls: bool = True
+    environment: dict[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")], Annotated[str, Field(pattern=r"^[^\n\r]*$")]] = {}
+
+
+class DatabaseSettings(_Hosts):
+    """The PostgreSQL pair. `volume_gib` also bounds the WAL that a lost standby's slot may keep."""
+
+    instance_type: str = "t3.small"
+    count: Literal[2] = 2
+    volume_gib: VolumeGib = 20
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = "app"
+    user: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = "app"
+    max_connections: Annotated[int, Field(ge=50, le=1000)] = 100
+    pool_size_per_host: Annotated[int, Field(ge=2, le=200)] = 20
+
+
+class MonitorSettings(_Hosts):
+    """The failover monitor with Prometheus and Alertmanager."""
+
+    instance_type: str = "t3.small"
+    volume_gib: VolumeGib = 10
+    metrics_retention_days: Annotated[int, Field(ge=1, le=365)] = 15
+
+
+class CacheSettings(_Hosts):
+    """Redis for sessions. `max_memory_percent` of the host's memory goes to keys; an AOF rewrite needs room beside it."""
+
+    instance_type: str = "t3.micro"
+    count: Annotated[int, Field(ge=1, le=2)] = 1
+    volume_gib: VolumeGib = 8
+    max_memory_percent: Annotated[int, Field(ge=10, le=75)] = 50
+
+    @model_validator(mode="after")
+    def _available(self) -> Self:
+        if self.count > 1:
+            raise ValueError("count 2 needs Sentinel, which is not available yet: 1")
+        return self
+
+
+class AlertSettings(_Group):
+    """Where alerts go besides the SNS topic itself; the address must confirm its subscription."""
+
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+
+
+class SsmAgentSettings(_Group):
+    """The Session Manager agent's package, which Debian's image lacks: a version of AWS's and its checksum."""
+
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Settings(_Group):
+    """A stack's settings. `protect` keeps `pulumi destroy` from data, the artifacts and the public address."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    network: NetworkSettings
+    image: ImageSettings = ImageSettings()
+    load_balancer: LoadBalancerSettings = LoadBalancerSettings()
+    application: ApplicationSettings = ApplicationSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    cache: CacheSettings = CacheSettings()
+    alerts: AlertSettings = AlertSettings()
+    timers: Timers = Timers()
+    ssm_agent: SsmAgentSettings | None = None
+    artifact_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    budget_monthly_usd: Annotated[Decimal, Field(gt=0, strict=False, allow_inf_nan=False)] = Decimal(215)
+    protect: bool = True
+
+    @field_validator("budget_monthly_usd", mode="before")
+    @classmethod
+    def _number(cls, given: object) -> object:
+        if isinstance(given, bool | str):
+            raise ValueError("a number of dollars")
+        return given
+
+    @model_validator(mode="after")
+    def _zones_of_the_region(self) -> Self:
+        for zone in self.network.zones:
+            if zone[:-1] != self.region or not zone[-1:].isalpha():
+                raise ValueError(f"network.zones: {zone} is not a zone of aws:region {self.region}, such as {self.region}a")
+        return self
+
+    @model_validator(mode="after")
+    def _image_fits_the_machines(self) -> Self:
+        for tier in Tier:
+            machine = self.hosts_of(tier).machine
+            if machine.architecture != self.image.architecture:
+                raise ValueError(
+                    f"{GROUPS[tier]}.instance_type {machine.name} is {machine.architecture}, but image.name "
+                    f"{self.image.name} is for {self.image.architecture}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _hosts_fit_the_network(self) -> Self:
+        try:
+            self.plan_hosts()
+        except ValueError as reason:
+            raise ValueError(f"network.cidr {self.network.cidr} is too small: {reason}") from None
+        return self
+
+    def hosts_of(self, tier: Tier) -> _Hosts:
+        """The settings of a tier's hosts."""
+        hosts = getattr(self, GROUPS[tier])
+        assert isinstance(hosts, _Hosts)
+        return hosts
+
+    def volume_gib(self, tier: Tier) -> int:
+        """Size of the data volume of each host of a tier that has one."""
+        return {Tier.DB: self.database, Tier.MONITOR: self.monitor, Tier.CACHE: self.cache}[tier].volume_gib
+
+    def plan_subnets(self) -> tuple[SubnetPlan, ...]:
+        return plan_subnets(self.network.cidr, self.network.zones)
+
+    def plan_hosts(self) -> tuple[HostPlan, ...]:
+        counts = {
+            Tier.MONITOR: 1,
+            Tier.CACHE: self.cache.count,
+            Tier.DB: self.database.count,
+            Tier.APP: self.application.count,
+            Tier.LB: self.load_balancer.count,
+        }
+        return plan_hosts(self.plan_subnets(), counts)
+
+
+# Where a tier's hosts stand in the settings.
+GROUPS = {
+    Tier.LB: "load_balancer",
+    Tier.APP: "application",
+    Tier.DB: "database",
+    Tier.MONITOR: "monitor",
+    Tier.CACHE: "cache",
+}

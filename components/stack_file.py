@@ -1,0 +1,112 @@
+"""From a stack's configuration to `Settings`, with every mistake told at once and in the user's words."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from components.errors import EXIT_USAGE, HaError, Problem, SettingsError
+from components.settings import Settings
+
+PROJECT = "ha"
+SETTINGS_KEY = f"{PROJECT}:settings"
+REGION_KEY = "aws:region"
+
+
+def stack_file(project_dir: Path, stack: str) -> Path:
+    return project_dir / f"Pulumi.{stack}.yaml"
+
+
+def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
+    """The `config` section of a stack's file. :raises HaError: (exit 2) when there is none or it is not YAML."""
+    path = stack_file(project_dir, stack)
+    if not path.is_file():
+        stacks = sorted(p.name.split(".")[1] for p in project_dir.glob("Pulumi.*.yaml"))
+        raise HaError(
+            f"there is no stack {stack!r}",
+            where=path.name,
+            fix=f"take one of: {', '.join(stacks) or 'none is defined'}",
+            exit_code=EXIT_USAGE,
+        )
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path.name}, line {mark.line + 1}" if mark else path.name
+        detail = getattr(error, "problem", None) or "it cannot be read"
+        raise HaError(f"the stack file is not YAML: {detail}", where=where, fix="mend the file", exit_code=EXIT_USAGE) from None
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise HaError("the stack file has no config section", where=path.name, fix="see Pulumi.dev.yaml", exit_code=EXIT_USAGE)
+    return config
+
+
+def load_settings(project_dir: Path, stack: str) -> Settings:
+    """The settings in a stack's file. :raises HaError: (exit 2) with all that is wrong."""
+    config = read_stack_config(project_dir, stack)
+    allowed = {SETTINGS_KEY, REGION_KEY}
+    unknown = [key for key in config if key.partition(":")[0] in (PROJECT, "aws") and key not in allowed]
+    if unknown:
+        problems = [Problem(path=key, given="an unknown key", allowed=_nearest(key, sorted(allowed))) for key in unknown]
+        raise SettingsError(stack_file(project_dir, stack).name, problems)
+    return parse_settings(config.get(SETTINGS_KEY), config.get(REGION_KEY), source=stack_file(project_dir, stack).name)
+
+
+def parse_settings(settings: object, region: object, *, source: str) -> Settings:
+    """Validated settings from a stack's `ha:settings` and `aws:region`. :raises SettingsError: naming every mistake."""
+    if not isinstance(settings, Mapping):
+        raise SettingsError(source, [Problem(path=SETTINGS_KEY, given=_shown(settings), allowed="a mapping of settings")])
+    if "region" in settings:
+        raise SettingsError(source, [Problem(path="region", given="here", allowed=f"the region is set by {REGION_KEY}")])
+    try:
+        return Settings.model_validate({**settings, "region": region})
+    except ValidationError as invalid:
+        raise SettingsError(source, [_problem(error) for error in invalid.errors(include_url=False)]) from None
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    location = [part for part in error["loc"] if part != "[key]"]
+    path = REGION_KEY if location == ["region"] else ".".join(map(str, location))
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return Problem(path=path, given="an unknown setting", allowed=_nearest(str(location[-1]), _siblings(location)))
+    if kind == "missing":
+        return Problem(path=path, given="nothing", allowed="it must be set")
+    if kind == "value_error":
+        reason = str(error["ctx"]["error"])
+        # A rule between settings names them and their values itself.
+        if not location or isinstance(error["input"], Mapping | BaseModel):
+            return Problem(path=path or SETTINGS_KEY, given="this combination", allowed=reason)
+        return Problem(path=path, given=_shown(error["input"]), allowed=reason)
+    return Problem(path=path, given=_shown(error["input"]), allowed=error["msg"])
+
+
+def _siblings(location: Sequence[int | str]) -> list[str]:
+    """The names that stand where an unknown one was found."""
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        group = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if group is None:
+            return []
+        model = group
+    return sorted(name for name in model.model_fields if (model, name) != (Settings, "region"))
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"the names here are {', '.join(names)}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

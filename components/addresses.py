@@ -83,7 +83,8 @@ def plan_hosts(subnets: Sequence[SubnetPlan], counts: dict[Tier, int]) -> tuple[
             offset = _OFFSETS[tier] + number
             if offset >= subnet.cidr.num_addresses - 1:
                 raise ValueError(
-                    f"{tier}{number} needs address {offset} of its subnet, but {subnet.cidr} has {subnet.cidr.num_addresses}"
+                    f"{tier}{number} needs address {offset} of its subnet, but {subnet.cidr} ends at "
+                    f"{subnet.cidr.num_addresses - 2}"
                 )
             address = subnet.cidr.network_address + offset
             hosts.append(HostPlan(f"{tier}{number}", tier, number, subnet.zone, subnet.zone_index, address))

@@ -8,6 +8,7 @@ from components import ports
 from components.tiers import Tier
 
 WORLD = "world"
+ANYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True)

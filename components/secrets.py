@@ -1,6 +1,6 @@
 """The SSM parameters that the hosts create for themselves: who may create each and who may read it.
 
-No value is ever known to this program: a host that needs one creates it if it is not there, and nobody may overwrite it.
+No value is ever known to this program: a host that needs one creates it if it is not there; nobody may overwrite it.
 """
 
 from __future__ import annotations

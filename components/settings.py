@@ -89,12 +89,14 @@ class NetworkSettings(_Group):
             if self.cidr.overlaps(reserved):
                 raise ValueError(f"cidr {self.cidr} overlaps {reserved} of reserved_cidrs")
         if self.nat_gateways > len(self.zones):
-            raise ValueError(f"nat_gateways {self.nat_gateways}: one a zone at most, and there are {len(self.zones)} zones")
+            raise ValueError(
+                f"nat_gateways {self.nat_gateways}: one a zone at most, and there are {len(self.zones)} zones"
+            )
         return self
 
 
 class LoadBalancerSettings(_Hosts):
-    """HAProxy. `active-backup` is the guide's primary and `backup`; `active-active` uses both application hosts.
+    """HAProxy. `active-backup` is the guide's primary and `backup`; `active-active` uses all.
 
     `server_timeout_ms` bounds the time to the first byte of an answer: raise it when the application has slow
     endpoints, and know that a hung host then costs its visitors as much.
@@ -137,7 +139,9 @@ class ApplicationSettings(_Hosts):
     health_path: Annotated[str, Field(pattern=r"^/[^\s\"']*$")] = "/api/health"
     metrics_path: Annotated[str, Field(pattern=r"^/[^\s\"']*$")] | None = "/metrics"
     tls: bool = True
-    environment: dict[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")], Annotated[str, Field(pattern=r"^[^\n\r]*$")]] = {}
+    environment: dict[
+        Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")], Annotated[str, Field(pattern=r"^[^\n\r]*$")]
+    ] = {}
 
 
 class DatabaseSettings(_Hosts):
@@ -161,7 +165,7 @@ class MonitorSettings(_Hosts):
 
 
 class CacheSettings(_Hosts):
-    """Redis for sessions. `max_memory_percent` of the host's memory goes to keys; an AOF rewrite needs room beside it."""
+    """Redis for sessions. `max_memory_percent` of the host's memory is for keys; an AOF rewrite needs room beside."""
 
     instance_type: str = "t3.micro"
     count: Annotated[int, Field(ge=1, le=2)] = 1
@@ -217,7 +221,9 @@ class Settings(_Group):
     def _zones_of_the_region(self) -> Self:
         for zone in self.network.zones:
             if zone[:-1] != self.region or not zone[-1:].isalpha():
-                raise ValueError(f"network.zones: {zone} is not a zone of aws:region {self.region}, such as {self.region}a")
+                raise ValueError(
+                    f"network.zones: {zone} is not a zone of aws:region {self.region}, such as {self.region}a"
+                )
         return self
 
     @model_validator(mode="after")
@@ -245,9 +251,14 @@ class Settings(_Group):
         assert isinstance(hosts, _Hosts)
         return hosts
 
-    def volume_gib(self, tier: Tier) -> int:
-        """Size of the data volume of each host of a tier that has one."""
-        return {Tier.DB: self.database, Tier.MONITOR: self.monitor, Tier.CACHE: self.cache}[tier].volume_gib
+    def data_volume_gib(self, tier: Tier) -> int | None:
+        """Size of the data volume of each host of a tier; None where the tier has none."""
+        sizes = {
+            Tier.DB: self.database.volume_gib,
+            Tier.MONITOR: self.monitor.volume_gib,
+            Tier.CACHE: self.cache.volume_gib,
+        }
+        return sizes.get(tier)
 
     def plan_subnets(self) -> tuple[SubnetPlan, ...]:
         return plan_subnets(self.network.cidr, self.network.zones)

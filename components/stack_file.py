@@ -40,10 +40,17 @@ def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f"{path.name}, line {mark.line + 1}" if mark else path.name
         detail = getattr(error, "problem", None) or "it cannot be read"
-        raise HaError(f"the stack file is not YAML: {detail}", where=where, fix="mend the file", exit_code=EXIT_USAGE) from None
+        raise HaError(
+            f"the stack file is not YAML: {detail}", where=where, fix="mend the file", exit_code=EXIT_USAGE
+        ) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
-        raise HaError("the stack file has no config section", where=path.name, fix="see Pulumi.dev.yaml", exit_code=EXIT_USAGE)
+        raise HaError(
+            "the stack file has no config section",
+            where=path.name,
+            fix="see Pulumi.dev.yaml",
+            exit_code=EXIT_USAGE,
+        )
     return config
 
 
@@ -53,7 +60,9 @@ def load_settings(project_dir: Path, stack: str) -> Settings:
     allowed = {SETTINGS_KEY, REGION_KEY}
     unknown = [key for key in config if key.partition(":")[0] in (PROJECT, "aws") and key not in allowed]
     if unknown:
-        problems = [Problem(path=key, given="an unknown key", allowed=_nearest(key, sorted(allowed))) for key in unknown]
+        problems = [
+            Problem(path=key, given="an unknown key", allowed=_nearest(key, sorted(allowed))) for key in unknown
+        ]
         raise SettingsError(stack_file(project_dir, stack).name, problems)
     return parse_settings(config.get(SETTINGS_KEY), config.get(REGION_KEY), source=stack_file(project_dir, stack).name)
 
@@ -61,9 +70,13 @@ def load_settings(project_dir: Path, stack: str) -> Settings:
 def parse_settings(settings: object, region: object, *, source: str) -> Settings:
     """Validated settings from a stack's `ha:settings` and `aws:region`. :raises SettingsError: naming every mistake."""
     if not isinstance(settings, Mapping):
-        raise SettingsError(source, [Problem(path=SETTINGS_KEY, given=_shown(settings), allowed="a mapping of settings")])
+        raise SettingsError(
+            source, [Problem(path=SETTINGS_KEY, given=_shown(settings), allowed="a mapping of settings")]
+        )
     if "region" in settings:
-        raise SettingsError(source, [Problem(path="region", given="here", allowed=f"the region is set by {REGION_KEY}")])
+        raise SettingsError(
+            source, [Problem(path="region", given="here", allowed=f"the region is set by {REGION_KEY}")]
+        )
     try:
         return Settings.model_validate({**settings, "region": region})
     except ValidationError as invalid:

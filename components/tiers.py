@@ -24,11 +24,6 @@ class Tier(StrEnum):
         """Whether the tier's hosts stand in the public subnets."""
         return self is Tier.LB
 
-    @property
-    def has_data_volume(self) -> bool:
-        """Whether what the host keeps must outlive it."""
-        return self in (Tier.DB, Tier.MONITOR, Tier.CACHE)
-
 
 _ROLES = {
     Tier.LB: "load balancer",

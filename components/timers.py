@@ -61,15 +61,16 @@ class Timers(BaseModel):
         if self.fenced_by_ms >= self.promoted_from_ms:
             raise ValueError(
                 f"unsafe: a cut-off primary may accept writes for {self.fenced_by_ms} ms (network_partition_s "
-                f"{self.network_partition_s} s + keeper loop {KEEPER_LOOP_MS} ms + stop {STOP_POSTGRES_MS} ms), but the standby "
-                f"may from {self.promoted_from_ms} ms (node_considered_unhealthy_ms {self.node_considered_unhealthy_ms} + "
-                f"primary_demote_ms {self.primary_demote_ms}); the first must be less than the second"
+                f"{self.network_partition_s} s + keeper loop {KEEPER_LOOP_MS} ms + stop {STOP_POSTGRES_MS} ms), "
+                f"but the standby may from {self.promoted_from_ms} ms (node_considered_unhealthy_ms "
+                f"{self.node_considered_unhealthy_ms} + primary_demote_ms {self.primary_demote_ms}); "
+                "the first must be less than the second"
             )
         slowest_report_ms = KEEPER_LOOP_MS + self.health_check_period_ms
         if self.node_considered_unhealthy_ms <= slowest_report_ms:
             raise ValueError(
                 f"unsafe: a healthy node reports once in {KEEPER_LOOP_MS} ms and is checked once in "
-                f"{self.health_check_period_ms} ms, so node_considered_unhealthy_ms {self.node_considered_unhealthy_ms} must be "
-                f"more than {slowest_report_ms} or healthy nodes fail over"
+                f"{self.health_check_period_ms} ms, so node_considered_unhealthy_ms "
+                f"{self.node_considered_unhealthy_ms} must be more than {slowest_report_ms} or healthy nodes fail over"
             )
         return self

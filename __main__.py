@@ -1,0 +1,85 @@
+"""The estate in one screen: settings in, components composed, outputs out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+from components.alerts import Alerts, AlertsArgs
+from components.artifacts import Artifacts, ArtifactsArgs
+from components.firewall import Firewall, FirewallArgs
+from components.flows import FLOWS
+from components.hosts import Hosts, HostsArgs
+from components.identity import Identity, IdentityArgs
+from components.network import Network, NetworkArgs
+from components.public_address import PublicAddress, PublicAddressArgs
+from components.refusal import refusals_told_plainly
+from components.release import find_release
+from components.scope import Scope
+from components.stack_file import parse_settings
+from components.tiers import Tier
+from components.user_data import contexts, user_data
+
+project_dir = Path(__file__).resolve().parent
+project, stack = pulumi.get_project(), pulumi.get_stack()
+source = f"Pulumi.{stack}.yaml"
+
+# Everything that can be refused is refused here, before the first resource is declared.
+with refusals_told_plainly():
+    settings = parse_settings(
+        pulumi.Config(project).get_object("settings"), pulumi.Config("aws").get("region"), source=source
+    )
+    release = find_release(settings, project_dir, source=source)
+    scope = Scope.of(
+        settings,
+        partition=aws.get_partition().partition,
+        account=aws.get_caller_identity().account_id,
+        project=project,
+        stack=stack,
+    )
+    user_data_of = {name: user_data(context) for name, context in contexts(scope, settings, release).items()}
+image = aws.ec2.get_ami(owners=[settings.image.owner], filters=[{"name": "name", "values": [settings.image.name]}])
+
+network = Network(
+    "network",
+    NetworkArgs(
+        stack=stack,
+        region=settings.region,
+        cidr=settings.network.cidr,
+        subnets=settings.plan_subnets(),
+        nat_gateways=settings.network.nat_gateways,
+    ),
+)
+firewall = Firewall("firewall", FirewallArgs(stack=stack, vpc_id=network.vpc_id, flows=FLOWS))
+identity = Identity("identity", IdentityArgs(scope=scope))
+artifacts = Artifacts("artifacts", ArtifactsArgs(scope=scope, release=release, protect=settings.protect))
+alerts = Alerts(
+    "alerts",
+    AlertsArgs(scope=scope, email=settings.alerts.email, budget_monthly_usd=settings.budget_monthly_usd),
+)
+hosts = Hosts(
+    "hosts",
+    HostsArgs(
+        scope=scope,
+        settings=settings,
+        user_data=user_data_of,
+        image_id=image.id,
+        network=network,
+        firewall=firewall,
+        identity=identity,
+        artifacts=artifacts,
+        alert_topic_arn=alerts.topic_arn,
+    ),
+)
+public = PublicAddress(
+    "public",
+    PublicAddressArgs(stack=stack, instance_id=hosts.by_tier[Tier.LB][0].instance_id, protect=settings.protect),
+)
+
+pulumi.export("url", pulumi.Output.concat("http://", public.address))
+pulumi.export("public_address", public.address)
+pulumi.export("artifact_bucket", artifacts.bucket_name)
+pulumi.export("alert_topic_arn", alerts.topic_arn)
+pulumi.export("hosts", {plan.name: str(plan.address) for plan in settings.plan_hosts()})

@@ -1,0 +1,99 @@
+"""The bucket of releases: private, encrypted, versioned."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+import pulumi_aws as aws
+
+from components.component import Component
+from components.policies import artifact_bucket_policy
+from components.release import Release
+from components.scope import Scope
+from components.tiers import Tier
+
+_OLD_VERSIONS_DAYS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactsArgs:
+    """The release to upload; `protect` keeps the bucket from being deleted."""
+
+    scope: Scope
+    release: Release
+    protect: bool
+
+
+class Artifacts(Component):
+    """The artifact bucket and the release in it.
+
+    Attributes: `bucket_name`, `release`: an application host should not boot before its release is there.
+    """
+
+    token: ClassVar[str] = "ha:artifacts:Artifacts"
+
+    def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, args.scope.stack, opts)
+        bucket = aws.s3.Bucket(
+            f"{name}-bucket",
+            bucket=args.scope.artifact_bucket,
+            force_destroy=not args.protect,
+            tags=self.tags("artifacts"),
+            opts=self.child(pulumi.ResourceOptions(protect=args.protect)),
+        )
+        self.bucket_name: pulumi.Output[str] = bucket.bucket
+        closed = aws.s3.BucketPublicAccessBlock(
+            f"{name}-private",
+            bucket=bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self.child(),
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encrypted",
+            bucket=bucket.id,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=self.child(),
+        )
+        versioned = aws.s3.BucketVersioning(
+            f"{name}-versioned",
+            bucket=bucket.id,
+            versioning_configuration={"status": "Enabled"},
+            opts=self.child(),
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.id,
+            rules=[
+                {
+                    "id": "old-versions",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "noncurrent_version_expiration": {"noncurrent_days": _OLD_VERSIONS_DAYS},
+                    "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
+                }
+            ],
+            opts=self.child(pulumi.ResourceOptions(depends_on=[versioned])),
+        )
+        aws.s3.BucketPolicy(
+            f"{name}-tls-only",
+            bucket=bucket.id,
+            policy=json.dumps(artifact_bucket_policy(args.scope)),
+            opts=self.child(pulumi.ResourceOptions(depends_on=[closed])),
+        )
+        self.release: pulumi.Resource = aws.s3.BucketObjectv2(
+            f"{name}-release",
+            bucket=bucket.id,
+            key=args.release.key,
+            source=pulumi.FileAsset(str(args.release.path)),
+            source_hash=args.release.sha256,
+            tags=self.tags("release", tier=Tier.APP),
+            # Its key holds its digest, and hosts that run the release before this one may still ask for theirs.
+            opts=self.child(pulumi.ResourceOptions(depends_on=[versioned], retain_on_delete=args.protect)),
+        )
+        self.register_outputs({"bucket_name": self.bucket_name})

@@ -1,0 +1,91 @@
+"""A security group a tier, and the rules between them: standalone resources, one a flow and direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+import pulumi_aws as aws
+
+from components.component import Component
+from components.flows import ANYWHERE, WORLD, Flow
+from components.tiers import Tier
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirewallArgs:
+    """The VPC and the flows that are allowed in it."""
+
+    stack: str
+    vpc_id: pulumi.Input[str]
+    flows: Sequence[Flow]
+
+
+class Firewall(Component):
+    """A security group for each tier. A flow becomes an egress rule at its source and an ingress rule at its target;
+    what is not a flow is not let through in either direction.
+
+    Attributes: `group_ids` by tier, `rules`: what must be there before a host can talk.
+    """
+
+    token: ClassVar[str] = "ha:firewall:Firewall"
+
+    def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, args.stack, opts)
+        self._name = name
+        groups = {
+            tier: aws.ec2.SecurityGroup(
+                f"{name}-{tier}",
+                description=f"{args.stack} {tier.role} hosts",
+                vpc_id=args.vpc_id,
+                tags=self.tags(tier.value, tier=tier),
+                opts=self.child(),
+            )
+            for tier in Tier
+        }
+        self.group_ids: dict[Tier, pulumi.Output[str]] = {tier: group.id for tier, group in groups.items()}
+        self.rules: list[pulumi.Resource] = []
+        for flow in args.flows:
+            self._open(flow)
+        self.register_outputs({"group_ids": {tier.value: group_id for tier, group_id in self.group_ids.items()}})
+
+    def _open(self, flow: Flow) -> None:
+        if isinstance(flow.target, Tier):
+            self.rules.append(
+                aws.vpc.SecurityGroupIngressRule(
+                    f"{self._name}-in-{flow.name}",
+                    security_group_id=self.group_ids[flow.target],
+                    referenced_security_group_id=self._group(flow.source),
+                    cidr_ipv4=_anywhere(flow.source),
+                    ip_protocol="tcp",
+                    from_port=flow.port,
+                    to_port=flow.port,
+                    description=flow.why,
+                    tags=self.tags(flow.name, tier=flow.target),
+                    opts=self.child(),
+                )
+            )
+        if isinstance(flow.source, Tier):
+            self.rules.append(
+                aws.vpc.SecurityGroupEgressRule(
+                    f"{self._name}-out-{flow.name}",
+                    security_group_id=self.group_ids[flow.source],
+                    referenced_security_group_id=self._group(flow.target),
+                    cidr_ipv4=_anywhere(flow.target),
+                    ip_protocol="tcp",
+                    from_port=flow.port,
+                    to_port=flow.port,
+                    description=flow.why,
+                    tags=self.tags(flow.name, tier=flow.source),
+                    opts=self.child(),
+                )
+            )
+
+    def _group(self, peer: Tier | str) -> pulumi.Output[str] | None:
+        return self.group_ids[peer] if isinstance(peer, Tier) else None
+
+
+def _anywhere(peer: Tier | str) -> str | None:
+    return ANYWHERE if peer == WORLD else None

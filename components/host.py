@@ -1,0 +1,154 @@
+"""One host: an instance that may be replaced at any time, and its data volume, which may not."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+import pulumi_aws as aws
+
+from components.addresses import HostPlan
+from components.component import Component
+from components.instance_types import InstanceType
+
+_DATA_DEVICE = "/dev/sdf"  # the name that EC2 recommends first; on Nitro the kernel names it otherwise
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostArgs:
+    """What a host is made from. `data_volume_gib` null: nothing on it outlives it.
+
+    `after` is what must stand before it boots: its ways out, its policy, the host of its tier before it.
+    """
+
+    stack: str
+    plan: HostPlan
+    machine: InstanceType
+    image_id: pulumi.Input[str]
+    subnet_id: pulumi.Input[str]
+    security_group_id: pulumi.Input[str]
+    profile_name: pulumi.Input[str]
+    user_data: bytes
+    root_volume_gib: int
+    data_volume_gib: int | None
+    alert_topic_arn: pulumi.Input[str]
+    protect: bool
+    after: Sequence[pulumi.Resource]
+
+
+class Host(Component):
+    """An EC2 instance with a planned address, IMDSv2 only, no key pair and an encrypted root volume; its data volume
+    and attachment; alarms for its status checks and, on a burstable type, its CPU credits.
+
+    It is replaced by deleting first: the address and the volume are free again only when the old instance is gone. The
+    instance is stopped before its volume is detached, so that what writes to it shuts down in order.
+    Attributes: `instance_id`, `ready_to_follow`: what the next host of the tier waits for.
+    """
+
+    token: ClassVar[str] = "ha:host:Host"
+
+    def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, args.stack, opts)
+        self._args = args
+        plan = args.plan
+        instance = aws.ec2.Instance(
+            name,
+            ami=args.image_id,
+            instance_type=args.machine.name,
+            subnet_id=args.subnet_id,
+            private_ip=str(plan.address),
+            associate_public_ip_address=False,
+            vpc_security_group_ids=[args.security_group_id],
+            iam_instance_profile=args.profile_name,
+            user_data_base64=base64.b64encode(args.user_data).decode(),
+            user_data_replace_on_change=True,
+            metadata_options={
+                "http_endpoint": "enabled",
+                "http_tokens": "required",
+                "http_put_response_hop_limit": 1,
+                "instance_metadata_tags": "disabled",
+            },
+            credit_specification={"cpu_credits": "standard"} if args.machine.burstable else None,
+            root_block_device={
+                "volume_type": "gp3",
+                "volume_size": args.root_volume_gib,
+                "encrypted": True,
+                "delete_on_termination": True,
+                "tags": self.tags(f"{plan.name}-root", tier=plan.tier),
+            },
+            tags=self._host_tags(plan.name),
+            opts=self.child(pulumi.ResourceOptions(depends_on=list(args.after), delete_before_replace=True)),
+        )
+        self.instance_id: pulumi.Output[str] = instance.id
+        self.ready_to_follow: list[pulumi.Resource] = [instance]
+        if args.data_volume_gib is not None:
+            self.ready_to_follow.append(self._data_volume(name, instance, args.data_volume_gib))
+        self._status_alarm(name, instance)
+        if args.machine.burstable:
+            self._credit_alarm(name, instance)
+        self.register_outputs({"instance_id": self.instance_id})
+
+    def _data_volume(self, name: str, instance: aws.ec2.Instance, size_gib: int) -> aws.ec2.VolumeAttachment:
+        plan = self._args.plan
+        volume = aws.ebs.Volume(
+            f"{name}-data",
+            availability_zone=plan.zone,
+            type="gp3",
+            size=size_gib,
+            encrypted=True,
+            tags=self._host_tags(f"{plan.name}-data"),
+            opts=self.child(pulumi.ResourceOptions(protect=self._args.protect)),
+        )
+        return aws.ec2.VolumeAttachment(
+            f"{name}-data",
+            device_name=_DATA_DEVICE,
+            volume_id=volume.id,
+            instance_id=instance.id,
+            stop_instance_before_detaching=True,
+            opts=self.child(pulumi.ResourceOptions(delete_before_replace=True)),
+        )
+
+    def _status_alarm(self, name: str, instance: aws.ec2.Instance) -> None:
+        aws.cloudwatch.MetricAlarm(
+            f"{name}-status",
+            alarm_description=f"{self._args.plan.name} fails EC2 status checks: docs/runbooks/HostStatusCheckFailed.md",
+            namespace="AWS/EC2",
+            metric_name="StatusCheckFailed",
+            dimensions={"InstanceId": instance.id},
+            statistic="Maximum",
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            threshold=1,
+            period=60,
+            evaluation_periods=2,
+            treat_missing_data="breaching",
+            alarm_actions=[self._args.alert_topic_arn],
+            ok_actions=[self._args.alert_topic_arn],
+            tags=self._host_tags(f"{self._args.plan.name}-status"),
+            opts=self.child(),
+        )
+
+    def _credit_alarm(self, name: str, instance: aws.ec2.Instance) -> None:
+        """In `standard` mode a host without credits is throttled to its baseline: warn before."""
+        aws.cloudwatch.MetricAlarm(
+            f"{name}-credits",
+            alarm_description=f"{self._args.plan.name} runs out of CPU credits: docs/runbooks/HostCpuCreditsLow.md",
+            namespace="AWS/EC2",
+            metric_name="CPUCreditBalance",
+            dimensions={"InstanceId": instance.id},
+            statistic="Minimum",
+            comparison_operator="LessThanThreshold",
+            threshold=10,  # credits; one is a minute of one processor at full speed
+            period=300,
+            evaluation_periods=3,
+            treat_missing_data="missing",
+            alarm_actions=[self._args.alert_topic_arn],
+            ok_actions=[self._args.alert_topic_arn],
+            tags=self._host_tags(f"{self._args.plan.name}-credits"),
+            opts=self.child(),
+        )
+
+    def _host_tags(self, name: str) -> dict[str, str]:
+        return self.tags(name, tier=self._args.plan.tier, host=self._args.plan.name)

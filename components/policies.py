@@ -1,0 +1,96 @@
+"""IAM policy documents, one a tier: what its hosts may ask of AWS, and nothing else. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.scope import Scope
+from components.secrets import PARAMETERS, parameter_prefix
+from components.tiers import Tier
+
+Document = dict[str, Any]
+
+ASSUMED_BY_EC2: Document = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+# What the Session Manager agent needs: AmazonSSMManagedInstanceCore without its ssm:GetParameter(s) on every parameter.
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+_AGENT_ACTIONS = [
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+    "ssm:ListAssociations",
+    "ssm:ListInstanceAssociations",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+]
+
+
+def role_policy(tier: Tier, scope: Scope) -> Document:
+    """All that a tier's role may do."""
+    prefix = parameter_prefix(scope.project, scope.stack)
+    readable = [scope.parameter_arn(f"{prefix}/{p.name}") for p in PARAMETERS if tier in p.readers]
+    creatable = [scope.parameter_arn(f"{prefix}/{p.name}") for p in PARAMETERS if tier in p.creators]
+    statements = [_allow("SessionManagerAgent", _AGENT_ACTIONS, "*")]
+    if tier is Tier.LB and scope.certificate_parameter:
+        readable.append(scope.parameter_arn(scope.certificate_parameter))
+    if readable:
+        statements.append(_allow("ReadOwnParameters", "ssm:GetParameter", sorted(readable)))
+    if creatable:
+        create = _allow("CreateOwnParameters", "ssm:PutParameter", sorted(creatable))
+        # Nobody may overwrite: the first host's value is the value.
+        create["Condition"] = {"StringEquals": {"ssm:Overwrite": "false"}}
+        statements.append(create)
+    if tier is Tier.APP:
+        releases = f"arn:{scope.partition}:s3:::{scope.artifact_bucket}/releases/*"
+        statements.append(_allow("ReadReleases", "s3:GetObject", releases))
+    if tier is Tier.MONITOR:
+        statements.append(_allow("SendAlerts", "sns:Publish", scope.alert_topic_arn))
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def alert_topic_policy(scope: Scope) -> Document:
+    """Who besides the account's own roles may publish alerts: its alarms and its budget."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "AlarmsAndBudgetOfThisAccount",
+                "Effect": "Allow",
+                "Principal": {"Service": ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]},
+                "Action": "sns:Publish",
+                "Resource": scope.alert_topic_arn,
+                "Condition": {"StringEquals": {"aws:SourceAccount": scope.account}},
+            }
+        ],
+    }
+
+
+def artifact_bucket_policy(scope: Scope) -> Document:
+    """The bucket answers over TLS only."""
+    bucket = f"arn:{scope.partition}:s3:::{scope.artifact_bucket}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [bucket, f"{bucket}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }
+
+
+def _allow(sid: str, action: str | list[str], resource: str | list[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}

@@ -1,0 +1,19 @@
+"""A refused setting ends the Pulumi program with its message alone, not with a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pulumi
+
+from components.errors import HaError
+
+
+@contextmanager
+def refusals_told_plainly() -> Iterator[None]:
+    """Turns an `HaError` into Pulumi's own way to end a program cleanly. :raises pulumi.RunError: with its message."""
+    try:
+        yield
+    except HaError as refused:
+        raise pulumi.RunError(str(refused)) from None

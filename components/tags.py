@@ -1,0 +1,19 @@
+"""The one maker of tags."""
+
+from __future__ import annotations
+
+from components.tiers import Tier
+
+STACK_TAG = "ha:stack"
+TIER_TAG = "ha:tier"
+HOST_TAG = "ha:host"
+
+
+def tags(stack: str, name: str, *, tier: Tier | None = None, host: str | None = None) -> dict[str, str]:
+    """Tags of one resource; `Name` is for people, the `ha:` ones are what `ha` finds things by."""
+    own = {"Name": f"{stack}-{name}", STACK_TAG: stack}
+    if tier is not None:
+        own[TIER_TAG] = tier.value
+    if host is not None:
+        own[HOST_TAG] = host
+    return own

@@ -1,0 +1,173 @@
+"""From `cloud-init/` to the user data of one host: the same bytes for the same input, 16 KB at most.
+
+A tier's folder mirrors the host's file system; see cloud-init/README.md. This module picks the files and renders them,
+the folder says what they are.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jinja2
+
+from components import ports
+from components.addresses import HostPlan
+from components.errors import EXIT_USAGE, HaError
+from components.release import Release
+from components.scope import Scope
+from components.secrets import parameter_prefix
+from components.settings import Settings
+from components.tiers import Tier
+
+CLOUD_INIT_DIR = Path(__file__).resolve().parent.parent / "cloud-init"
+BASE = "base"
+# EC2's limit is on the raw bytes, before base64: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
+LIMIT_BYTES = 16_384
+_HOST_LIBRARY = PurePosixPath("/usr/local/lib/ha")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """All that a template may use."""
+
+    scope: Scope
+    host: HostPlan
+    hosts: tuple[HostPlan, ...]
+    settings: Settings
+    release: Release
+
+    @property
+    def by_tier(self) -> dict[str, list[HostPlan]]:
+        return {tier.value: [h for h in self.hosts if h.tier is tier] for tier in Tier}
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory of this host's instance type."""
+        return self.settings.hosts_of(self.host.tier).machine.memory_mib
+
+    def variables(self) -> dict[str, Any]:
+        """The names that templates see."""
+        scope = self.scope
+        return {
+            "project": scope.project,
+            "stack": scope.stack,
+            "region": scope.region,
+            "account": scope.account,
+            "artifact_bucket": scope.artifact_bucket,
+            "alert_topic_arn": scope.alert_topic_arn,
+            "secrets_path": parameter_prefix(scope.project, scope.stack),
+            "host": self.host,
+            "hosts": self.hosts,
+            "by_tier": self.by_tier,
+            "settings": self.settings,
+            "timers": self.settings.timers,
+            "ports": ports.by_name(),
+            "release": self.release,
+            "vpc_cidr": self.settings.network.cidr,
+            "memory_mib": self.memory_mib,
+            "data_volume": self.settings.data_volume_gib(self.host.tier) is not None,
+        }
+
+
+@dataclass(frozen=True)
+class HostFile:
+    """A file that user data puts on the host."""
+
+    path: str
+    content: str
+    executable: bool
+
+    @property
+    def permissions(self) -> str:
+        return "0755" if self.executable else "0644"
+
+
+def host_files(context: Context) -> list[HostFile]:
+    """Every file of the host, base files first, rendered.
+
+    :raises HaError: (exit 2) when a template uses a name that does not exist; names the file and line.
+    """
+    folders = [CLOUD_INIT_DIR / BASE, CLOUD_INIT_DIR / context.host.tier.value]
+    environment = _environment()
+    found: dict[str, HostFile] = {}
+    for folder in folders:
+        for source, target in _placed(folder):
+            content = source.read_text(encoding="utf-8")
+            if source.suffix == ".j2":
+                content = _render(environment, source, context)
+            executable = bool(source.stat().st_mode & 0o100) or target.is_relative_to(_HOST_LIBRARY / "steps")
+            found[str(target)] = HostFile(str(target), content, executable)
+    packages = "".join(f"{name}\n" for folder in folders for name in listed(folder / "packages"))
+    path = str(_HOST_LIBRARY / "packages")
+    found[path] = HostFile(path, packages, executable=False)
+    return list(found.values())
+
+
+def contexts(scope: Scope, settings: Settings, release: Release) -> dict[str, Context]:
+    """The context of every host of the estate, by host name."""
+    hosts = settings.plan_hosts()
+    return {h.name: Context(scope=scope, host=h, hosts=hosts, settings=settings, release=release) for h in hosts}
+
+
+def user_data(context: Context) -> bytes:
+    """The host's user data, gzip. :raises HaError: (exit 2) over EC2's limit."""
+    document = _render(_environment(), CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=host_files(context))
+    compressed = gzip.compress(document.encode(), compresslevel=9, mtime=0)
+    if len(compressed) > LIMIT_BYTES:
+        raise HaError(
+            f"user data of {context.host.name} is {len(compressed)} bytes; EC2 takes {LIMIT_BYTES}",
+            where=f"cloud-init/{context.host.tier}",
+            fix="shorten the tier's files",
+            exit_code=EXIT_USAGE,
+        )
+    return compressed
+
+
+def listed(path: Path) -> list[str]:
+    """The lines of a list file such as `packages`, without comments; none when there is no such file."""
+    if not path.is_file():
+        return []
+    lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def _placed(folder: Path) -> Iterator[tuple[Path, PurePosixPath]]:
+    """The files of a tier's folder and where each goes on the host."""
+    for source in sorted((folder / "files").rglob("*")):
+        if source.is_file() and "__pycache__" not in source.parts:
+            relative = str(source.relative_to(folder / "files")).removesuffix(".j2")
+            yield source, PurePosixPath("/") / relative
+    for source in sorted((folder / "steps").glob("*.sh*")):
+        yield source, _HOST_LIBRARY / "steps" / source.name.removesuffix(".j2").removesuffix(".sh")
+
+
+def _environment() -> jinja2.Environment:
+    # No HTML is made here, so nothing is escaped; values are typed and bounded by the settings.
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return environment
+
+
+def _render(environment: jinja2.Environment, source: Path, context: Context, **more: object) -> str:
+    where = source.relative_to(CLOUD_INIT_DIR.parent)
+    try:
+        return environment.from_string(source.read_text(encoding="utf-8")).render(**context.variables(), **more)
+    except jinja2.TemplateError as error:
+        line = getattr(error, "lineno", None)
+        raise HaError(
+            f"a host file cannot be rendered: {error}",
+            where=f"{where}, line {line}" if line else str(where),
+            fix="mend the template or the setting that it uses",
+            exit_code=EXIT_USAGE,
+        ) from None

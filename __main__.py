@@ -40,7 +40,11 @@ with refusals_told_plainly():
         stack=stack,
     )
     user_data_of = {name: user_data(context) for name, context in contexts(scope, settings, release).items()}
-image = aws.ec2.get_ami(owners=[settings.image.owner], filters=[{"name": "name", "values": [settings.image.name]}])
+image = aws.ec2.get_ami(
+    owners=[settings.image.owner],
+    filters=[{"name": "name", "values": [settings.image.name]}],
+    include_deprecated=True,  # AWS hides an image from others two years after its making; the estate still runs on it
+)
 
 network = Network(
     "network",

@@ -30,9 +30,9 @@ class Network(Component):
     """A VPC with its subnets, routes, internet gateway, NAT gateways and the gateway endpoint of S3.
 
     Private subnets leave through the NAT gateway of their zone, or the first one where their zone has none. S3 is
-    reached through the endpoint, free of NAT charges and of the NAT gateway's fate. The default security group is emptied.
+    reached through the endpoint, free of NAT charges and of the NAT gateway's fate. The default group is emptied.
 
-    Attributes: `vpc_id`; `subnet_ids` by (zone index, public); `ways_out`: what a host needs before it reaches anything.
+    Attributes: `vpc_id`; `subnet_ids` by (zone index, public); `ways_out`: what a host needs to reach anything.
     """
 
     token: ClassVar[str] = "ha:network:Network"

@@ -15,17 +15,10 @@ ASSUMED_BY_EC2: Document = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
-# What the Session Manager agent needs: AmazonSSMManagedInstanceCore without its ssm:GetParameter(s) on every parameter.
+# What the Session Manager agent needs, Run Command included: AmazonSSMManagedInstanceCore without its ssm:GetParameter(s)
+# on every parameter.
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
 _AGENT_ACTIONS = [
-    "ec2messages:AcknowledgeMessage",
-    "ec2messages:DeleteMessage",
-    "ec2messages:FailMessage",
-    "ec2messages:GetEndpoint",
-    "ec2messages:GetMessages",
-    "ec2messages:SendReply",
-    "ssm:ListAssociations",
-    "ssm:ListInstanceAssociations",
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
@@ -45,10 +38,11 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
     if readable:
         statements.append(_allow("ReadOwnParameters", "ssm:GetParameter", sorted(readable)))
     if creatable:
-        create = _allow("CreateOwnParameters", "ssm:PutParameter", sorted(creatable))
+        statements.append(_allow("CreateOwnParameters", "ssm:PutParameter", sorted(creatable)))
         # Nobody may overwrite: the first host's value is the value.
-        create["Condition"] = {"StringEquals": {"ssm:Overwrite": "false"}}
-        statements.append(create)
+        # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
+        never = {**_allow("NeverOverwrite", "ssm:PutParameter", "*"), "Effect": "Deny"}
+        statements.append({**never, "Condition": {"StringEquals": {"ssm:Overwrite": "true"}}})
     if tier is Tier.APP:
         releases = f"arn:{scope.partition}:s3:::{scope.artifact_bucket}/releases/*"
         statements.append(_allow("ReadReleases", "s3:GetObject", releases))

@@ -42,7 +42,7 @@ class _Hosts(_Group):
     """A tier's hosts."""
 
     instance_type: str
-    root_volume_gib: VolumeGib = 8
+    root_volume_gib: Annotated[int, Field(ge=8, le=16_384)] = 8  # the image's own size is 8 GiB
 
     _check_instance_type = field_validator("instance_type")(_known_instance_type)
 
@@ -54,7 +54,7 @@ class _Hosts(_Group):
 class ImageSettings(_Group):
     """The AMI, pinned by name: the packages that were rehearsed are the packages that run."""
 
-    name: Annotated[str, Field(pattern=r"^debian-13-(amd64|arm64)-\d{8}-\d{4}$")] = "debian-13-amd64-20251117-2299"
+    name: Annotated[str, Field(pattern=r"^debian-13-(amd64|arm64)-\d{8}-\d{4}$")] = "debian-13-amd64-20260914-2601"
     owner: Annotated[str, Field(pattern=r"^\d{12}$")] = _DEBIAN_ACCOUNT
 
     @property
@@ -186,10 +186,17 @@ class AlertSettings(_Group):
 
 
 class SsmAgentSettings(_Group):
-    """The Session Manager agent's package, which Debian's image lacks: a version of AWS's and its checksum."""
+    """The Session Manager agent's package, which Debian's image lacks: a version of AWS's and its checksums.
 
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    AWS publishes no checksums; these are those of a public cookbook's integration test for the same address. A host whose
+    download differs comes up without the agent and says so.
+    """
+
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+$")] = "3.3.5226.0"
+    sha256: dict[Architecture, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = {
+        "x86_64": "777df4e0ac4bbc8d7d1b159db76cdb6614666bcc73141874414b8be68fb9cba3",
+        "arm64": "2ed75ecacf633af8b48568f1d468a4849ad006ff901f63761ecb9b0daa8d90d2",
+    }
 
 
 class Settings(_Group):
@@ -205,7 +212,7 @@ class Settings(_Group):
     cache: CacheSettings = CacheSettings()
     alerts: AlertSettings = AlertSettings()
     timers: Timers = Timers()
-    ssm_agent: SsmAgentSettings | None = None
+    ssm_agent: SsmAgentSettings = SsmAgentSettings()
     artifact_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
     budget_monthly_usd: Annotated[Decimal, Field(gt=0, strict=False, allow_inf_nan=False)] = Decimal(215)
     protect: bool = True

@@ -1,0 +1,146 @@
+/**
+ * PostgreSQL by way of pgbouncer in transaction mode, so: no named statements, no session state, time limits kept by the
+ * client. A short outage (failover, switchover) is bridged by trying again; a long one fails at once.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import type { DatabaseConfig } from "./config.js";
+import { isTransient, neverRan } from "./database-errors.js";
+import { Unavailable } from "./errors.js";
+import { type Log, Throttle } from "./log.js";
+
+const RETRY_PAUSE_MS = 100;
+const LOG_PERIOD_MS = 10_000;
+
+export interface ProbeResult {
+  readonly reachable: boolean;
+  /** false on a standby and on a primary that is kept from writing. */
+  readonly writable: boolean;
+}
+
+const UNREACHABLE: ProbeResult = { reachable: false, writable: false };
+
+export interface PoolCounts {
+  readonly total: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
+export class Database {
+  readonly #config: DatabaseConfig;
+  readonly #log: Log;
+  readonly #pool: pg.Pool;
+  /** The health check's own connection: a busy or hung pool must not make it wait its turn. */
+  readonly #probePool: pg.Pool;
+  readonly #failures = new Throttle(LOG_PERIOD_MS);
+  readonly #probeFailures = new Throttle(LOG_PERIOD_MS);
+  #outageSince: number | undefined;
+  #probing: Promise<ProbeResult> | undefined;
+
+  constructor(config: DatabaseConfig, log: Log, serverId: string) {
+    this.#config = config;
+    this.#log = log;
+    const common = { connectionString: config.url, keepAlive: true, application_name: `event-manager-${serverId}` };
+    this.#pool = new pg.Pool({
+      ...common,
+      max: config.poolSize,
+      connectionTimeoutMillis: config.connectTimeoutMs,
+      query_timeout: config.queryTimeoutMs,
+      idleTimeoutMillis: 30_000,
+    });
+    this.#probePool = new pg.Pool({
+      ...common,
+      max: 1,
+      connectionTimeoutMillis: config.healthTimeoutMs,
+      query_timeout: config.healthTimeoutMs,
+      idleTimeoutMillis: 30_000,
+    });
+    // Without a listener, an idle connection that breaks (as in every failover) would end the process.
+    for (const pool of [this.#pool, this.#probePool]) {
+      pool.on("error", (error) => { log.debug("idle database connection lost", { error }); });
+    }
+  }
+
+  /**
+   * Runs one statement by itself.
+   * @param safeToRepeat running it twice does no more than running it once, so it may run again after a failure that
+   *   leaves open whether it took effect.
+   * @throws Unavailable when the database is away or read-only; pg.DatabaseError when the statement is at fault.
+   */
+  async query<Row extends pg.QueryResultRow>(
+    text: string,
+    values: readonly unknown[],
+    safeToRepeat: boolean,
+  ): Promise<pg.QueryResult<Row>> {
+    for (;;) {
+      try {
+        const result = await this.#pool.query<Row>(text, [...values]);
+        this.#outageSince = undefined;
+        this.#failures.reset();
+        return result;
+      } catch (error) {
+        if (!isTransient(error)) throw error;
+        this.#failures.run((hidden) => { this.#log.warn("database statement failed", { error, hidden }); });
+        const now = performance.now();
+        this.#outageSince ??= now;
+        const again = safeToRepeat || neverRan(error);
+        if (!again || now - this.#outageSince >= this.#config.retryMs) throw new Unavailable("database", error);
+        await sleep(RETRY_PAUSE_MS);
+      }
+    }
+  }
+
+  /** Runs `work` in one transaction on one connection; whatever it throws rolls back. Never tried again. */
+  async transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
+    try {
+      await client.query("BEGIN");
+      const result = await work(client);
+      await client.query("COMMIT");
+      client.release();
+      return result;
+    } catch (error) {
+      // Closing the connection rolls back, also when it is the connection that failed.
+      client.release(true);
+      throw error;
+    }
+  }
+
+  /** Answers within the health check's time limit, whatever the database does. Callers at one time share one probe. */
+  async probe(): Promise<ProbeResult> {
+    this.#probing ??= this.#probeOnce().finally(() => { this.#probing = undefined; });
+    const limit = this.#config.healthTimeoutMs;
+    const stop = new AbortController();
+    const late = sleep(limit, "late" as const, { signal: stop.signal }).catch(() => "aborted" as const);
+    const result = await Promise.race([this.#probing, late]);
+    stop.abort();
+    if (typeof result === "object") return result;
+    this.#probeFailed(`no answer within ${String(limit)} ms`);
+    return UNREACHABLE;
+  }
+
+  counts(): PoolCounts {
+    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  }
+
+  async end(): Promise<void> {
+    await Promise.allSettled([this.#pool.end(), this.#probePool.end()]);
+  }
+
+  async #probeOnce(): Promise<ProbeResult> {
+    try {
+      const { rows } = await this.#probePool.query<{ writable: boolean }>(
+        "SELECT current_setting('transaction_read_only') = 'off' AS writable",
+      );
+      this.#probeFailures.reset();
+      return { reachable: true, writable: rows[0]?.writable === true };
+    } catch (error) {
+      this.#probeFailed(error);
+      return UNREACHABLE;
+    }
+  }
+
+  #probeFailed(error: unknown): void {
+    this.#probeFailures.run((hidden) => { this.#log.warn("database health check failed", { error, hidden }); });
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * GET /api/health, the load balancer's question "send requests here?". The database decides, as nothing works without it.
+ * Redis does not: every server would leave at once, and with it the pages that need no session.
+ */
+import type { RequestHandler } from "express";
+import type { ProbeResult } from "./database.js";
+import type { Lifecycle } from "./lifecycle.js";
+
+export interface Health {
+  readonly status: "healthy" | "degraded" | "unhealthy";
+  readonly server: string;
+  readonly version: string;
+  readonly database: boolean;
+  /** false while a failover is under way or only a standby is left: reading works, changing does not. */
+  readonly writable: boolean;
+  /** null: sessions are kept in this process, there is no Redis. */
+  readonly redis: boolean | null;
+  readonly reason?: string;
+}
+
+export interface HealthSources {
+  readonly serverId: string;
+  readonly version: string;
+  readonly lifecycle: Lifecycle;
+  readonly probe: () => Promise<ProbeResult>;
+  readonly redisReady: () => boolean | undefined;
+}
+
+export async function health(sources: HealthSources): Promise<Health> {
+  const { lifecycle } = sources;
+  const database = await sources.probe();
+  const redis = sources.redisReady() ?? null;
+  const out = lifecycle.phase === "draining" ? "draining"
+    : !database.reachable ? "the database cannot be reached"
+    : lifecycle.phase === "starting" ? lifecycle.waitingFor
+    : undefined;
+  const worse = !database.writable ? "the database is read-only"
+    : redis === false ? "redis cannot be reached: nobody can sign in"
+    : undefined;
+  const reason = out ?? worse;
+  return {
+    status: out !== undefined ? "unhealthy" : worse !== undefined ? "degraded" : "healthy",
+    server: sources.serverId,
+    version: sources.version,
+    database: database.reachable,
+    writable: database.writable,
+    redis,
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+export function healthRoute(sources: HealthSources): RequestHandler {
+  return async (_req, res) => {
+    const result = await health(sources);
+    res.status(result.status === "unhealthy" ? 503 : 200).set("Cache-Control", "no-store").json(result);
+  };
+}

@@ -1,0 +1,142 @@
+/** The page: who is signed in, which events there are, and how the service is, kept fresh. */
+import { Api, ApiError, type EventItem, newKey, type When } from "./api.js";
+import { element, say } from "./dom.js";
+import { EventsView, MAX_SHOWN } from "./events-view.js";
+import { eventOf, field, submit } from "./forms.js";
+import { showHealth, showNoAnswer, showServer } from "./state-view.js";
+
+const REFRESH_MS = 5000;
+const PAGE_SIZE = 50;
+
+const api = new Api(showServer);
+const signIn = element("#sign-in", HTMLFormElement);
+const create = element("#create", HTMLFormElement);
+const signOut = element("#sign-out", HTMLButtonElement);
+const who = element("#who", HTMLElement);
+const notice = element("#notice", HTMLElement);
+const tabs = [...document.querySelectorAll<HTMLButtonElement>(".tabs button")];
+const view = new EventsView((event, button) => { void remove(event, button); });
+
+let user: string | null = null;
+let when: When = "upcoming";
+let limit = PAGE_SIZE;
+/** One key for the event in the form until it is stored, however often the button is pressed. */
+let key = newKey();
+
+function messageOf(error: unknown): string {
+  return error instanceof ApiError ? error.message : String(error);
+}
+
+function showUser(name: string | null): void {
+  user = name;
+  say(who, name === null ? "" : `Signed in as ${name}`);
+  signOut.hidden = name === null;
+  signIn.hidden = name !== null;
+  create.hidden = name === null;
+}
+
+async function loadUser(): Promise<void> {
+  try {
+    showUser(await api.user());
+  } catch (error) {
+    // Not knowing is not being signed out: forms with text in them stay, unless this is the first look.
+    if (signIn.hidden && create.hidden) showUser(null);
+    say(notice, messageOf(error));
+  }
+}
+
+async function loadEvents(): Promise<void> {
+  const asked = when;
+  try {
+    const page = await api.list(asked, limit);
+    if (asked !== when) return;
+    view.show(page, asked, user !== null);
+    say(notice, "");
+  } catch (error) {
+    say(notice, messageOf(error));
+  }
+}
+
+async function loadHealth(): Promise<void> {
+  try {
+    showHealth(await api.health());
+  } catch {
+    showNoAnswer();
+  }
+}
+
+async function refresh(): Promise<void> {
+  await Promise.all([loadEvents(), loadHealth()]);
+  await loadUser();
+}
+
+/** The next look begins when the last one has ended, and none while nobody looks. */
+function keepFresh(): void {
+  setTimeout(() => {
+    const done = document.hidden ? Promise.resolve() : refresh();
+    void done.finally(keepFresh);
+  }, REFRESH_MS);
+}
+
+async function remove(event: EventItem, button: HTMLButtonElement): Promise<void> {
+  if (!confirm(`Delete “${event.title}”?`)) return;
+  button.disabled = true;
+  try {
+    await api.delete(event.id);
+  } catch (error) {
+    button.disabled = false;
+    say(notice, messageOf(error));
+    return;
+  }
+  await loadEvents();
+}
+
+function choose(next: When): void {
+  when = next;
+  limit = PAGE_SIZE;
+  for (const tab of tabs) tab.setAttribute("aria-pressed", String(tab.dataset.when === next));
+  void loadEvents();
+}
+
+signIn.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void submit(signIn, async () => {
+    const name = await api.signIn(field(signIn, "username").value, field(signIn, "password").value);
+    signIn.reset();
+    showUser(name);
+    await loadEvents();
+    field(create, "title").focus();
+  });
+});
+
+create.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void submit(create, async () => {
+    const created = await api.create(eventOf(create), key);
+    key = newKey();
+    create.reset();
+    choose(Date.parse(created.startsAt) >= Date.now() ? "upcoming" : "past");
+    field(create, "title").focus();
+  });
+});
+// Another text is another event.
+create.addEventListener("input", () => { key = newKey(); });
+
+signOut.addEventListener("click", () => {
+  void api.signOut().then(() => {
+    showUser(null);
+    return loadEvents();
+  }).catch((error: unknown) => { say(notice, messageOf(error)); });
+});
+element("#more", HTMLButtonElement).addEventListener("click", () => {
+  limit = Math.min(limit + PAGE_SIZE, MAX_SHOWN);
+  void loadEvents();
+});
+for (const tab of tabs) {
+  tab.addEventListener("click", () => { choose(tab.dataset.when === "past" ? "past" : "upcoming"); });
+}
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) void refresh();
+});
+
+void loadUser().then(() => Promise.all([loadEvents(), loadHealth()])).finally(keepFresh);

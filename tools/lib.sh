@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# What the scripts in tools/ share. Sourced, never run; leaves the shell at the root of the checkout.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Debian's root may lack these in a non-login shell, and half of what the lab needs is there.
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+HA_CACHE=${HA_CACHE:-$HOME/.cache/event-manager-ha}
+export PATH HA_CACHE
+
+say() { printf '%s\n' "$*" >&2; }
+
+# die CODE MESSAGE...: one line a message on stderr, then exit CODE (2 means that the machine or the input is at fault).
+die() {
+  local code=$1
+  shift
+  printf 'error: %s\n' "$1" >&2
+  shift
+  (($# == 0)) || printf '       %s\n' "$@" >&2
+  exit "$code"
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# at_least WANTED FOUND: true when version FOUND is WANTED or newer.
+at_least() { [[ $(printf '%s\n' "$1" "$2" | sort --version-sort | head -n 1) == "$1" ]]; }
+
+# fingerprint PATH...: one hash over names and contents of the files named or found below the folders named, ignored ones left out.
+fingerprint() {
+  git ls-files --cached --others --exclude-standard -z -- "$@" | sort -zu |
+    while IFS= read -r -d '' file; do [[ -f $file ]] && printf '%s\0' "$file"; done |
+    xargs -0 -r sha256sum | sha256sum | cut -d ' ' -f 1
+}
+
+# seconds_since EPOCHREALTIME: with milliseconds.
+seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.3f", to - from }'; }

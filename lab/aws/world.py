@@ -98,14 +98,10 @@ def read_world(clients: Clients) -> World:
             for one in ec2.describe_internet_gateways()["InternetGateways"]
         ),
         nat_gateways=tuple(
-            _nat_gateway(one)
-            for one in ec2.describe_nat_gateways()["NatGateways"]
-            if one["State"] == "available"
+            _nat_gateway(one) for one in ec2.describe_nat_gateways()["NatGateways"] if one["State"] == "available"
         ),
         elastic_ips=tuple(_elastic_ip(one) for one in ec2.describe_addresses()["Addresses"]),
-        security_groups=tuple(
-            _security_group(one) for one in ec2.describe_security_groups()["SecurityGroups"]
-        ),
+        security_groups=tuple(_security_group(one) for one in ec2.describe_security_groups()["SecurityGroups"]),
         endpoints=tuple(
             VpcEndpoint(
                 id=one["VpcEndpointId"],
@@ -116,9 +112,7 @@ def read_world(clients: Clients) -> World:
             )
             for one in ec2.describe_vpc_endpoints()["VpcEndpoints"]
         ),
-        prefix_lists={
-            one["PrefixListId"]: one["PrefixListName"] for one in ec2.describe_prefix_lists()["PrefixLists"]
-        },
+        prefix_lists={one["PrefixListId"]: one["PrefixListName"] for one in ec2.describe_prefix_lists()["PrefixLists"]},
         instances=read_instances(clients),
         volumes=tuple(_volume(one) for one in ec2.describe_volumes()["Volumes"]),
     )
@@ -238,9 +232,7 @@ def _route_table(one: Any) -> RouteTable:
         vpc_id=one["VpcId"],
         main=any(item.get("Main") for item in associations),
         subnet_ids=tuple(sorted(item["SubnetId"] for item in associations if item.get("SubnetId"))),
-        routes=tuple(
-            _route(item) for item in one.get("Routes", ()) if not item.get("DestinationIpv6CidrBlock")
-        ),
+        routes=tuple(_route(item) for item in one.get("Routes", ()) if not item.get("DestinationIpv6CidrBlock")),
     )
 
 

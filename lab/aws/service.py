@@ -1,0 +1,186 @@
+"""The AWS API of the lab: moto behind our layers, served on one loopback port.
+
+A request passes the layers in order (Run Command answers its own; the gate lets pass or denies) and ends at moto.
+After every call that may have changed something `on_change` is told, so that hosts and network follow at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
+
+from lab.aws import moto_internals
+from lab.aws.answers import AwsError, answer_error
+from lab.aws.request import AwsRequest, read_request
+from lab.aws.world import Clients
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from werkzeug.serving import BaseWSGIServer
+
+log = logging.getLogger(__name__)
+
+ACCOUNT_ID = moto_internals.ACCOUNT_ID
+OPERATOR_ACCESS_KEY = "AKIALABOPERATOR00000"
+# The lab's operator is whoever reaches its loopback port: this guards nothing.
+OPERATOR_SECRET_KEY = "lab-operator"
+
+OnChange = Callable[[str, str], None]
+"""Told the service and the operation of a call that may have changed something, e.g. ("ec2", "RunInstances")."""
+
+
+class Layer(Protocol):
+    """Something that a request passes on its way to moto."""
+
+    def handle(self, request: AwsRequest, start_response: StartResponse) -> Iterable[bytes] | None:
+        """Answer the request, or return None to let it pass. :raises AwsError: to refuse it."""
+
+
+def operator_environment(endpoint_url: str, region: str) -> dict[str, str]:
+    """What a program of the operator needs in its environment to talk to the lab's AWS."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": OPERATOR_ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": OPERATOR_SECRET_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def client(service: str, endpoint_url: str, region: str) -> Any:
+    """A boto3 client of the operator. It ignores the machine's own AWS configuration."""
+    import boto3
+    from botocore.config import Config
+
+    # A session of its own: boto3's default one is shared and not safe to use from several threads.
+    session = boto3.session.Session(
+        aws_access_key_id=OPERATOR_ACCESS_KEY,
+        aws_secret_access_key=OPERATOR_SECRET_KEY,
+        region_name=region,
+    )
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 3},
+        s3={"addressing_style": "path"},
+        proxies={},
+        max_pool_connections=8,
+    )
+    # The session's own overloads are one for each service; the name is only known at run time here.
+    return cast(Any, session).client(service, endpoint_url=endpoint_url, config=config)
+
+
+class AwsService:
+    """The API as a context manager: started on entering, ended with all that it holds on leaving."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        layers: Sequence[Layer] = (),
+        on_change: OnChange | None = None,
+        address: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """`port` 0 takes a free one. `layers` may be set until the first request (`service.layers = [...]`)."""
+        self.region = region
+        self.layers = list(layers)
+        self.on_change = on_change
+        self._bind = (address, port)
+        self._server: BaseWSGIServer | None = None
+        self._stack = ExitStack()
+        self._moto = moto_internals.wsgi_app()
+
+    def __enter__(self) -> Self:
+        from werkzeug.serving import make_server
+
+        moto_internals.reset()
+        self._server = make_server(*self._bind, self, threaded=True, request_handler=_quiet_handler())
+        self._stack.callback(self._server.server_close)
+        thread = threading.Thread(target=self._server.serve_forever, name="aws-api", daemon=True)
+        thread.start()
+        self._stack.callback(thread.join)
+        self._stack.callback(self._server.shutdown)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        self._stack.close()
+        moto_internals.reset()
+        return False
+
+    @property
+    def url(self) -> str:
+        """Where the API is, e.g. `http://127.0.0.1:4566`."""
+        if self._server is None:
+            raise RuntimeError("the AWS API is not started")
+        return f"http://{self._server.host}:{self._server.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """`operator_environment` for this API."""
+        return operator_environment(self.url, self.region)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the operator."""
+        return client(service, self.url, self.region)
+
+    def world_clients(self) -> Clients:
+        """What `read_world` takes."""
+        return Clients(ec2=self.client("ec2"), iam=self.client("iam"))
+
+    def register_image(self, *, name: str, owner: str, architecture: str) -> str:
+        """Make a machine image known by its exact name and owner; returns its id."""
+        return moto_internals.register_image(region=self.region, name=name, owner=owner, architecture=architecture)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """One request (WSGI)."""
+        request = read_request(environ)
+        # Told from the body, which moto reads to its end: so before it.
+        changes = not request.read_only
+        try:
+            answer = self._answer(request, start_response)
+        except AwsError as error:
+            return answer_error(request, error, start_response)
+        except Exception as error:
+            log.exception("the AWS API failed at %s %s", request.service, request.operation)
+            failure = AwsError("InternalFailure", f"the lab's AWS API failed: {error!r}", 500)
+            return answer_error(request, failure, start_response)
+        if changes and self.on_change is not None:
+            self.on_change(request.service, request.operation)
+        return answer
+
+    def _answer(self, request: AwsRequest, start_response: StartResponse) -> Iterable[bytes]:
+        for layer in self.layers:
+            answer = layer.handle(request, start_response)
+            if answer is not None:
+                return answer
+        if request.virtual_hosted:
+            _to_path_style(request)
+        # A list: moto has done its work, and `on_change` may be told, only when its answer is whole.
+        return list(self._moto(request.environ, start_response))
+
+
+def _to_path_style(request: AwsRequest) -> None:
+    """Turn `bucket.s3.region.amazonaws.com/key` into `/bucket/key`: moto is told to look at paths only."""
+    environ = request.environ
+    for name in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):
+        if name in environ:
+            environ[name] = f"/{request.bucket}{environ[name]}"
+    environ["HTTP_HOST"] = str(environ["HTTP_HOST"]).removeprefix(f"{request.bucket}.")
+
+
+def _quiet_handler() -> type[Any]:
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    class Handler(MotoRequestHandler):
+        """Requests are not logged line by line; errors are, where they happen."""
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            log.debug("%s %s -> %s", self.command, self.path, code)
+
+    return Handler

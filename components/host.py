@@ -60,7 +60,7 @@ class Host(Component):
             instance_type=args.machine.name,
             subnet_id=args.subnet_id,
             private_ip=str(plan.address),
-            # Left open for a public host: the provider reads it back as true once an Elastic IP is there, and replaces the host.
+            # Left open for a public host: read back as true once an Elastic IP is there, it would replace the host.
             associate_public_ip_address=None if plan.tier.public else False,
             vpc_security_group_ids=[args.security_group_id],
             iam_instance_profile=args.profile_name,

@@ -15,8 +15,8 @@ ASSUMED_BY_EC2: Document = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
-# What the Session Manager agent needs, Run Command included: AmazonSSMManagedInstanceCore without its ssm:GetParameter(s)
-# on every parameter.
+# What the Session Manager agent needs, Run Command included: AmazonSSMManagedInstanceCore without its right to read
+# every parameter.
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
 _AGENT_ACTIONS = [
     "ssm:UpdateInstanceInformation",

@@ -186,10 +186,10 @@ class AlertSettings(_Group):
 
 
 class SsmAgentSettings(_Group):
-    """The Session Manager agent's package, which Debian's image lacks: a version of AWS's and its checksums.
+    """The Session Manager agent's package, which Debian's image lacks: a version and its checksums.
 
-    AWS publishes no checksums; these are those of a public cookbook's integration test for the same address. A host whose
-    download differs comes up without the agent and says so.
+    AWS publishes no checksums; these are those of a public cookbook's integration test for the same address. A host
+    whose download differs comes up without the agent and says so.
     """
 
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+$")] = "3.3.5226.0"

@@ -1,0 +1,137 @@
+"""A running estate as operations see it: AWS by boto3, hosts by SSM Run Command. AWS and the lab stand behind it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from components.errors import HaError
+from components.tags import HOST_TAG, STACK_TAG, TIER_TAG
+from components.tiers import Tier
+
+Target = Literal["aws", "lab"]
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A host's instance as EC2 lists it; `state` in EC2's words."""
+
+    instance_id: str
+    host: str
+    tier: Tier
+    address: str
+    public_address: str | None
+    zone: str
+    state: str
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """How a command on a host ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class CommandFailed(HaError):
+    """A command that could not be run on a host, or whose end was not seen in time."""
+
+
+@dataclass(frozen=True)
+class Estate:
+    """One stack, found by its tags.
+
+    :param url_of: what a person opens, from the public address. In the lab that is a port of this machine.
+    """
+
+    stack: str
+    region: str
+    target: Target
+    session: boto3.Session
+    endpoint_url: str | None = None
+    url_of: Callable[[str], str] = "http://{}".format
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the estate's account and region."""
+        return self.session.client(service, region_name=self.region, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
+
+    def instances(self) -> list[Instance]:
+        """The stack's hosts, by name; terminated ones are not listed. :raises HaError: when AWS cannot be asked."""
+        filters = [
+            {"Name": f"tag:{STACK_TAG}", "Values": [self.stack]},
+            {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped", "shutting-down"]},
+        ]
+        try:
+            pages = self.client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
+            found = [_instance(i) for page in pages for r in page["Reservations"] for i in r["Instances"]]
+        except (BotoCoreError, ClientError) as error:
+            raise HaError(
+                f"AWS cannot be asked for the hosts of {self.stack!r}: {error}",
+                where=f"{self.target}, region {self.region}",
+                fix="check the credentials and the region, or give --lab for the lab",
+            ) from None
+        return sorted((i for i in found if i.state != "shutting-down"), key=lambda i: i.host)
+
+    def run(self, instance_id: str, command: str, *, timeout_s: int = 30) -> CommandResult:
+        """Runs a shell command as root on a host, through SSM.
+
+        :raises CommandFailed: when the host has no agent, does not answer within `timeout_s`, or SSM refuses.
+        """
+        ssm = self.client("ssm")
+        try:
+            sent = ssm.send_command(
+                InstanceIds=[instance_id],
+                DocumentName="AWS-RunShellScript",
+                TimeoutSeconds=max(30, timeout_s),  # the least that SSM takes
+                Parameters={"commands": [command], "executionTimeout": [str(timeout_s)]},
+            )
+            return self._await(ssm, sent["Command"]["CommandId"], instance_id, timeout_s)
+        except (BotoCoreError, ClientError) as error:
+            raise CommandFailed(f"SSM cannot run a command: {error}", where=instance_id) from None
+
+    def _await(self, ssm: Any, command_id: str, instance_id: str, timeout_s: int) -> CommandResult:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            try:
+                seen = ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
+            except ssm.exceptions.InvocationDoesNotExist:  # the list is a moment behind the command
+                seen = {"Status": "Pending"}
+            if seen["Status"] not in ("Pending", "InProgress", "Delayed"):
+                if seen["ResponseCode"] < 0:
+                    raise CommandFailed(f"SSM says {seen['StatusDetails']}", where=instance_id)
+                return CommandResult(seen["ResponseCode"], seen["StandardOutputContent"], seen["StandardErrorContent"])
+            time.sleep(_POLL_S)
+        raise CommandFailed(f"no answer within {timeout_s} s", where=instance_id)
+
+    def report(self, instance_id: str, *, timeout_s: int = 30) -> dict[str, Any]:
+        """What a host says of itself (`ha-report`). :raises CommandFailed: when it cannot say."""
+        result = self.run(instance_id, "ha-report", timeout_s=timeout_s)
+        try:
+            document = json.loads(result.stdout)
+        except json.JSONDecodeError:
+            tail = (result.stderr or result.stdout).strip().splitlines()[-1:]
+            raise CommandFailed(f"ha-report gave no report: {''.join(tail)}", where=instance_id) from None
+        if not isinstance(document, dict):
+            raise CommandFailed("ha-report gave no report", where=instance_id)
+        return document
+
+
+def _instance(description: dict[str, Any]) -> Instance:
+    tags = {t["Key"]: t["Value"] for t in description.get("Tags", [])}
+    return Instance(
+        instance_id=description["InstanceId"],
+        host=tags.get(HOST_TAG, description["InstanceId"]),
+        tier=Tier(tags[TIER_TAG]),
+        address=description.get("PrivateIpAddress", ""),
+        public_address=description.get("PublicIpAddress"),
+        zone=description["Placement"]["AvailabilityZone"],
+        state=description["State"]["Name"],
+    )

@@ -1,0 +1,72 @@
+"""What each tier's role may do, as the policy documents say. `tests/unit/lab_aws` asks an IAM simulator."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import pytest
+
+from components.policies import role_policy
+from components.scope import Scope
+from components.secrets import PARAMETERS
+from components.tiers import Tier
+
+SCOPE = Scope(
+    partition="aws",
+    account="123456789012",
+    region="us-east-1",
+    project="ha",
+    stack="dev",
+    artifact_bucket="artifacts",
+    certificate_parameter="/certificates/example",
+)
+
+
+def _resources(tier: Tier, action: str) -> list[str]:
+    found: list[str] = []
+    for statement in role_policy(tier, SCOPE)["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        if statement["Effect"] == "Allow" and action in actions:
+            resource = statement["Resource"]
+            found += resource if isinstance(resource, list) else [resource]
+    return found
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_a_tier_reads_and_creates_the_parameters_that_the_table_gives_it_and_no_other(tier: Tier) -> None:
+    def arns(names: set[str]) -> set[str]:
+        return {f"arn:aws:ssm:us-east-1:123456789012:parameter/ha/dev/{name}" for name in names}
+
+    extra = {SCOPE.parameter_arn("/certificates/example")} if tier is Tier.LB else set()
+    assert set(_resources(tier, "ssm:GetParameter")) == arns({p.name for p in PARAMETERS if tier in p.readers}) | extra
+    assert set(_resources(tier, "ssm:PutParameter")) == arns({p.name for p in PARAMETERS if tier in p.creators})
+
+
+@pytest.mark.parametrize("tier", [t for t in Tier if any(t in p.creators for p in PARAMETERS)])
+def test_nobody_may_overwrite_a_parameter(tier: Tier) -> None:
+    (deny,) = [s for s in role_policy(tier, SCOPE)["Statement"] if s["Effect"] == "Deny"]
+    assert deny["Action"] == "ssm:PutParameter"
+    assert deny["Resource"] == "*"
+    assert deny["Condition"] == {"StringEquals": {"ssm:Overwrite": "true"}}
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_no_action_is_a_wildcard_and_star_resources_are_the_agents_alone(tier: Tier) -> None:
+    for statement in role_policy(tier, SCOPE)["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not any("*" in a for a in actions)
+        if statement["Resource"] == "*" and statement["Effect"] == "Allow":
+            assert statement["Sid"] == "SessionManagerAgent"
+
+
+def test_only_the_application_reads_releases_and_only_the_monitor_sends_alerts() -> None:
+    assert [t for t in Tier if _resources(t, "s3:GetObject")] == [Tier.APP]
+    assert [t for t in Tier if _resources(t, "sns:Publish")] == [Tier.MONITOR]
+    (release,) = _resources(Tier.APP, "s3:GetObject")
+    assert fnmatch.fnmatch("arn:aws:s3:::artifacts/releases/event-manager-1.0.0.tar.gz", release)
+    assert not fnmatch.fnmatch("arn:aws:s3:::artifacts/backups/base", release)
+
+
+def test_the_load_balancer_holds_no_secret_but_its_certificate() -> None:
+    secret = {SCOPE.parameter_arn(f"/ha/dev/{p.name}") for p in PARAMETERS if p.secret}
+    assert not secret & set(_resources(Tier.LB, "ssm:GetParameter"))

@@ -1,0 +1,239 @@
+"""The rules of the estate, each held against everything that the program declares, for every stack."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components import ports
+from components.flows import FLOWS, WORLD
+from components.tiers import Tier
+from tests.unit.program.recorded import ACCOUNT, PROJECT_DIR, Program, run_program
+
+INSTANCE = "aws:ec2/instance:Instance"
+VOLUME = "aws:ebs/volume:Volume"
+INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+
+# Types that AWS gives no tags.
+UNTAGGED = {
+    "aws:ec2/eipAssociation:EipAssociation",
+    "aws:ec2/route:Route",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation",
+    "aws:ec2/volumeAttachment:VolumeAttachment",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:sns/topicPolicy:TopicPolicy",
+}
+
+
+def test_public_subnets_hold_only_load_balancers_and_nat(program: Program) -> None:
+    public = {s.name + "-id" for s in program.of("aws:ec2/subnet:Subnet") if s.name.startswith("network-public-")}
+    assert len(public) == 2
+    assert all(not s.inputs["mapPublicIpOnLaunch"] for s in program.of("aws:ec2/subnet:Subnet"))
+    for instance in program.of(INSTANCE):
+        in_public = instance.inputs["subnetId"] in public
+        assert in_public == (instance.inputs["tags"]["ha:tier"] == "lb"), instance.name
+        if not in_public:
+            assert instance.inputs["associatePublicIpAddress"] is False
+    assert {g.inputs["subnetId"] for g in program.of("aws:ec2/natGateway:NatGateway")} <= public
+
+
+def test_every_tier_spreads_over_the_zones(program: Program) -> None:
+    subnets = {s.name + "-id": s.inputs["availabilityZone"] for s in program.of("aws:ec2/subnet:Subnet")}
+    for tier in (Tier.APP, Tier.DB):
+        hosts = [i for i in program.of(INSTANCE) if i.inputs["tags"]["ha:tier"] == tier]
+        assert len({subnets[h.inputs["subnetId"]] for h in hosts}) == 2
+
+
+def test_a_volume_is_in_the_zone_of_its_host(program: Program) -> None:
+    subnets = {s.name + "-id": s.inputs["availabilityZone"] for s in program.of("aws:ec2/subnet:Subnet")}
+    for volume in program.of(VOLUME):
+        host = program.named(INSTANCE, volume.name.removesuffix("-data"))
+        assert volume.inputs["availabilityZone"] == subnets[host.inputs["subnetId"]]
+
+
+def test_security_group_rules_are_exactly_the_flows(program: Program) -> None:
+    groups = {f"firewall-{tier}-id": tier for tier in Tier}
+
+    def seen(type_: str, *, inbound: bool) -> set[tuple[object, object, int]]:
+        rules = set()
+        for rule in program.of(type_):
+            own: object = groups[rule.inputs["securityGroupId"]]
+            peer: object = WORLD
+            if "referencedSecurityGroupId" in rule.inputs:
+                peer = groups[rule.inputs["referencedSecurityGroupId"]]
+                assert "cidrIpv4" not in rule.inputs
+            else:
+                assert rule.inputs["cidrIpv4"] == "0.0.0.0/0"
+            assert rule.inputs["ipProtocol"] == "tcp"
+            assert rule.inputs["fromPort"] == rule.inputs["toPort"]
+            rules.add(((peer, own) if inbound else (own, peer)) + (int(rule.inputs["fromPort"]),))
+        return rules
+
+    assert seen(INGRESS, inbound=True) == {(f.source, f.target, f.port) for f in FLOWS if f.target != WORLD}
+    assert seen(EGRESS, inbound=False) == {(f.source, f.target, f.port) for f in FLOWS if f.source != WORLD}
+
+
+def test_the_world_reaches_80_and_443_of_the_load_balancer_only() -> None:
+    from_world = {(f.target, f.port) for f in FLOWS if f.source == WORLD}
+    assert from_world == {(Tier.LB, ports.HTTP), (Tier.LB, ports.HTTPS)}
+
+
+def test_rules_are_never_inline_and_the_default_group_is_empty(program: Program) -> None:
+    for group in program.of("aws:ec2/securityGroup:SecurityGroup"):
+        assert not {"ingress", "egress"} & set(group.inputs)
+    (default,) = program.of("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
+    assert not {"ingress", "egress"} & set(default.inputs)
+
+
+def test_instances_demand_imdsv2_and_have_no_key_pair(program: Program) -> None:
+    for instance in program.of(INSTANCE):
+        options = instance.inputs["metadataOptions"]
+        assert options["httpTokens"] == "required"
+        assert options["httpPutResponseHopLimit"] == 1
+        assert "keyName" not in instance.inputs
+        assert "userData" not in instance.inputs
+
+
+def test_volumes_are_encrypted_gp3(program: Program) -> None:
+    for volume in program.of(VOLUME):
+        assert (volume.inputs["encrypted"], volume.inputs["type"]) == (True, "gp3")
+    for instance in program.of(INSTANCE):
+        root = instance.inputs["rootBlockDevice"]
+        assert (root["encrypted"], root["volumeType"], root["volumeSize"] >= 8) == (True, "gp3", True)
+
+
+def test_burstable_instances_run_with_standard_credits_and_are_watched(program: Program) -> None:
+    watched = {a.name for a in program.of("aws:cloudwatch/metricAlarm:MetricAlarm")}
+    for instance in program.of(INSTANCE):
+        assert instance.inputs["instanceType"].startswith("t3.")
+        assert instance.inputs["creditSpecification"] == {"cpuCredits": "standard"}
+        assert {f"{instance.name}-status", f"{instance.name}-credits"} <= watched
+
+
+def test_what_holds_data_or_the_public_address_is_protected_and_nothing_else(program: Program) -> None:
+    protected = {(r.type, r.name) for r in program.resources if r.protect}
+    volumes = {(VOLUME, v.name) for v in program.of(VOLUME)}
+    assert {v for _, v in volumes} == {"db1-data", "db2-data", "monitor1-data", "cache1-data"}
+    assert protected == volumes | {
+        ("aws:s3/bucket:Bucket", "artifacts-bucket"),
+        ("aws:ec2/eip:Eip", "public-address"),
+    }
+
+
+def test_hosts_are_replaced_by_deleting_first(program: Program) -> None:
+    for resource in [*program.of(INSTANCE), *program.of("aws:ec2/volumeAttachment:VolumeAttachment")]:
+        assert resource.delete_before_replace, resource.name
+    assert all(i.inputs["userDataReplaceOnChange"] for i in program.of(INSTANCE))
+
+
+@pytest.mark.parametrize(("later", "earlier"), [("db2", "db1"), ("app2", "app1")])
+def test_hosts_of_a_tier_follow_each_other(program: Program, later: str, earlier: str) -> None:
+    assert program.named(INSTANCE, earlier).urn in program.named(INSTANCE, later).depends_on
+    assert program.named(INSTANCE, later).urn not in program.named(INSTANCE, earlier).depends_on
+
+
+def test_a_host_waits_for_its_way_out_its_rules_and_its_policy(program: Program) -> None:
+    needed = {r.urn for t in (INGRESS, EGRESS, "aws:ec2/route:Route") for r in program.of(t)}
+    for instance in program.of(INSTANCE):
+        tier = instance.inputs["tags"]["ha:tier"]
+        policy = program.named("aws:iam/rolePolicy:RolePolicy", f"identity-{tier}")
+        assert needed | {policy.urn} <= set(instance.depends_on), instance.name
+
+
+def test_addresses_are_the_planned_ones(program: Program) -> None:
+    for instance in program.of(INSTANCE):
+        assert IPv4Address(instance.inputs["privateIp"]).is_private
+    addresses = [i.inputs["privateIp"] for i in program.of(INSTANCE)]
+    gateways = [g.inputs["privateIp"] for g in program.of("aws:ec2/natGateway:NatGateway")]
+    assert len({*addresses, *gateways}) == len(addresses) + len(gateways)
+
+
+def test_everything_is_tagged_with_its_stack_and_hosts_with_their_tier(program: Program) -> None:
+    for resource in program.resources:
+        if resource.is_component or resource.type.startswith("pulumi:") or resource.type in UNTAGGED:
+            assert "tags" not in resource.inputs, resource.type
+            continue
+        tags = resource.inputs["tags"]
+        assert tags["ha:stack"] in ("dev", "prod"), resource.urn
+        assert tags["Name"].startswith(tags["ha:stack"] + "-"), resource.urn
+    for resource in [*program.of(INSTANCE), *program.of(VOLUME)]:
+        assert resource.inputs["tags"]["ha:host"] == resource.name.removesuffix("-data")
+        assert resource.inputs["tags"]["ha:tier"] in set(Tier)
+
+
+def test_every_resource_has_a_parent_and_every_component_registers_its_outputs(program: Program) -> None:
+    components = {r.urn for r in program.resources if r.is_component}
+    for resource in program.resources:
+        if resource.is_component:
+            token = resource.type.split(":")
+            assert token[1] == token[2].lower() or token[1] == token[2].lower().rstrip("s"), resource.type
+        elif not resource.type.startswith("pulumi:"):
+            assert resource.parent in components, resource.urn
+    assert components <= program.registered_outputs
+
+
+def test_the_bucket_is_private_encrypted_and_versioned(program: Program) -> None:
+    (block,) = program.of("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
+    assert all(
+        block.inputs[k] for k in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+    )
+    (versioning,) = program.of("aws:s3/bucketVersioning:BucketVersioning")
+    assert versioning.inputs["versioningConfiguration"] == {"status": "Enabled"}
+    assert program.of("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
+    (policy,) = program.of("aws:s3/bucketPolicy:BucketPolicy")
+    (statement,) = json.loads(policy.inputs["policy"])["Statement"]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_topic_takes_alarms_and_has_no_key_that_would_stop_them(program: Program) -> None:
+    (topic,) = program.of("aws:sns/topic:Topic")
+    assert "kmsMasterKeyId" not in topic.inputs
+    (policy,) = program.of("aws:sns/topicPolicy:TopicPolicy")
+    (statement,) = json.loads(policy.inputs["policy"])["Statement"]
+    assert set(statement["Principal"]["Service"]) == {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    for alarm in program.of("aws:cloudwatch/metricAlarm:MetricAlarm"):
+        assert alarm.inputs["alarmActions"] == ["arn:aws:mock:::alerts-topic"]
+
+
+def test_the_budget_is_the_stacks(program: Program) -> None:
+    (budget,) = program.of("aws:budgets/budget:Budget")
+    assert (budget.inputs["limitAmount"], budget.inputs["limitUnit"]) == ("215", "USD")
+
+
+def test_every_alarm_names_a_runbook_that_is_there(program: Program) -> None:
+    for alarm in program.of("aws:cloudwatch/metricAlarm:MetricAlarm"):
+        runbook = alarm.inputs["alarmDescription"].rpartition(": ")[2]
+        assert (PROJECT_DIR / runbook).is_file(), runbook
+
+
+def test_user_data_is_small_readable_and_the_same_each_time(program: Program, release_file: Path) -> None:
+    stack = program.of(INSTANCE)[0].inputs["tags"]["ha:stack"]
+    again = run_program(stack)
+    for instance in program.of(INSTANCE):
+        encoded = instance.inputs["userDataBase64"]
+        raw = base64.b64decode(encoded)
+        assert len(raw) <= 16_384
+        document = gzip.decompress(raw).decode()
+        assert document.startswith("#cloud-config\n")
+        assert yaml.safe_load(document)["hostname"] == instance.name
+        assert again.named(INSTANCE, instance.name).inputs["userDataBase64"] == encoded
+
+
+def test_a_second_nat_gateway_gives_each_zone_its_own(release_file: Path) -> None:
+    network = {"cidr": "10.20.0.0/16", "zones": ["us-east-1a", "us-east-1b"], "nat_gateways": 2}
+    program = run_program("dev", network=network)
+    routes = {r.inputs["natGatewayId"] for r in program.of("aws:ec2/route:Route") if "natGatewayId" in r.inputs}
+    assert routes == {"network-nat-us-east-1a-id", "network-nat-us-east-1b-id"}

@@ -35,7 +35,7 @@ def find_release(settings: Settings, project_dir: Path, *, source: str) -> Relea
         allowed = (
             f"a file of this checkout; there are: {', '.join(built)}"
             if built
-            else "no release is built yet: run `make release`"
+            else "no release is built yet: run `make setup`"
         )
         raise SettingsError(
             source,

@@ -127,7 +127,7 @@ class LoadBalancerSettings(_Hosts):
 class ApplicationSettings(_Hosts):
     """The application's hosts and the release that they run; any Node application that answers `health_path` will do.
 
-    `release` is a file of this checkout, built by `make release`. `metrics_path` null: the application has none.
+    `release` is a file of this checkout, built by `make setup`. `metrics_path` null: the application has none.
     `tls` false: the application cannot serve TLS itself. `environment` is added to its `.env` (no secrets).
     """
 

@@ -88,7 +88,7 @@ def run_program(stack: str, **changes: Any) -> Program:
     register, register_outputs = mocks.MockMonitor.RegisterResource, mocks.MockMonitor.RegisterResourceOutputs
 
     def recording(self: mocks.MockMonitor, request: Any) -> Any:
-        answer = register(self, request)
+        answer = register(self, request)  # type: ignore[no-untyped-call]
         program.resources.append(
             Resource(
                 type=request.type,
@@ -105,7 +105,7 @@ def run_program(stack: str, **changes: Any) -> Program:
 
     def recording_outputs(self: mocks.MockMonitor, request: Any) -> Any:
         program.registered_outputs.add(request.urn)
-        return register_outputs(self, request)
+        return register_outputs(self, request)  # type: ignore[no-untyped-call]
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> None:

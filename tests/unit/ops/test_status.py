@@ -1,0 +1,108 @@
+"""How an estate is judged from what its hosts say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.tiers import Tier
+from ops.estate import Instance
+from ops.status import Observation, Status, judge
+
+EXPECTED = ("lb1", "app1", "app2", "db1", "db2", "monitor1", "cache1")
+FACTS: dict[str, dict[str, Any]] = {
+    "lb1": {"active": True, "servers": {"app1": "UP", "app2": "UP"}},
+    "app1": {"release": "event-manager-1.0.0"},
+    "app2": {"release": "event-manager-1.0.0"},
+    "db1": {"role": "primary", "replication": "sync", "lag_bytes": 0},
+    "db2": {"role": "standby", "replication": "none", "lag_bytes": 0},
+    "monitor1": {},
+    "cache1": {"role": "master"},
+}
+
+
+def _seen(host: str, *, state: str = "running", report: dict[str, Any] | None = None, silence: str = "") -> Observation:
+    instance = Instance(f"i-{host}", host, Tier(host[:-1]), "10.20.0.1", None, "us-east-1a", state)
+    return Observation(instance, report, silence)
+
+
+def _well(host: str, **facts: Any) -> Observation:
+    return _seen(
+        host, report={"setup": {"state": "ready"}, "healthy": True, "checks": [], "facts": {**FACTS[host], **facts}}
+    )
+
+
+def _judged(**changed: Observation | None) -> Status:
+    seen = {host: _well(host) for host in EXPECTED} | changed
+    observations = [o for o in seen.values() if o is not None]
+    return judge(observations, expected=EXPECTED, stack="dev", target="lab", url="http://127.0.0.1:8080")
+
+
+def test_an_estate_where_all_is_well_is_healthy() -> None:
+    status = _judged()
+    assert status.healthy
+    assert status.problems == []
+    assert (status.database.primary, status.database.standby, status.database.replication) == ("db1", "db2", "sync")
+    assert status.cache.primary == "cache1"
+    assert (status.load_balancer.active, status.load_balancer.servers) == ("lb1", {"app1": "UP", "app2": "UP"})
+
+
+@pytest.mark.parametrize(
+    ("report", "state", "detail"),
+    [
+        ({"setup": {"state": "running", "step": "40-postgres"}}, "booting", "set-up runs step 40-postgres"),
+        ({"setup": {}}, "booting", "set-up has not begun"),
+        (
+            {"setup": {"state": "failed", "step": "40-postgres", "error": "no disk\n"}},
+            "failed",
+            "set-up failed in step 40-postgres: no disk",
+        ),
+        (
+            {
+                "setup": {"state": "ready"},
+                "healthy": False,
+                "checks": [
+                    {"name": "postgres", "ok": False, "detail": "refused"},
+                    {"name": "x", "ok": True, "detail": ""},
+                ],
+            },
+            "ready",
+            "postgres (refused)",
+        ),
+    ],
+)
+def test_a_host_that_boots_is_told_from_one_that_is_broken(report: dict[str, Any], state: str, detail: str) -> None:
+    status = _judged(db2=_seen("db2", report=report))
+    host = next(h for h in status.hosts if h.name == "db2")
+    assert (host.state, host.healthy, host.detail) == (state, False, detail)
+    assert f"db2: {detail}" in status.problems
+    assert not status.healthy
+
+
+def test_a_silent_host_is_unreachable_and_a_stopped_one_stopped() -> None:
+    status = _judged(app1=_seen("app1", silence="no answer within 30 s"), app2=_seen("app2", state="stopped"))
+    assert {h.name: h.state for h in status.hosts if h.role == "application"} == {
+        "app1": "unreachable",
+        "app2": "stopped",
+    }
+
+
+def test_a_host_that_is_not_there_is_missed() -> None:
+    assert "monitor1: there is no such instance" in _judged(monitor1=None).problems
+
+
+def test_two_that_claim_to_be_primary_are_no_primary() -> None:
+    status = _judged(db2=_well("db2", role="primary"))
+    assert status.database.primary is None
+    assert not status.healthy
+
+
+def test_asynchronous_replication_is_a_problem() -> None:
+    status = _judged(db1=_well("db1", replication="async"))
+    assert any("synchronous" in p for p in status.problems)
+
+
+def test_a_server_that_the_load_balancer_lost_is_a_problem() -> None:
+    status = _judged(lb1=_well("lb1", servers={"app1": "UP", "app2": "DOWN"}))
+    assert "load balancer: app2 is DOWN" in status.problems

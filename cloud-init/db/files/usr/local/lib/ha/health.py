@@ -1,0 +1,56 @@
+"""What ha-report says of this host: its node of the pair, and replication as this node sees it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+HEALTHY_STATES = ("primary", "secondary", "single")
+QUERY = """select json_build_object(
+  'role', case when pg_is_in_recovery() then 'standby'
+               when current_setting('default_transaction_read_only')::bool then 'read-only' else 'primary' end,
+  'replication', coalesce(
+    (select case when bool_or(sync_state in ('sync', 'quorum')) then 'sync' else 'async' end
+     from pg_stat_replication where application_name like 'pgautofailover%' and state = 'streaming' having count(*) > 0),
+    (select 'streaming' from pg_stat_wal_receiver where status = 'streaming'), 'none'),
+  'lag_bytes', coalesce(
+    (select max(pg_wal_lsn_diff(sent_lsn, replay_lsn)) from pg_stat_replication where state = 'streaming' and not pg_is_in_recovery()),
+    case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) end, 0))"""
+
+
+def _run(*command: str) -> Any:
+    """What a command run as postgres prints as JSON; empty when it fails."""
+    full = ["/usr/local/sbin/ha-postgres", *command]
+    done = subprocess.run(full, capture_output=True, text=True, timeout=10, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else {}
+
+
+def _planned_nodes() -> int:
+    return len(set(re.findall(r"\bdb\d+\b", Path("/etc/hosts").read_text(encoding="utf-8"))))
+
+
+def facts() -> dict[str, Any]:
+    """`replication` is the primary's word (sync, async, none); a standby knows only that it is streaming."""
+    state = _run("pg_autoctl", "show", "state", "--local", "--json")
+    found = _run("psql", "-XqAt", "-d", "postgres", "-c", QUERY)
+    return {
+        "node_state": state.get("current_group_state", "unknown"),
+        "goal_state": state.get("assigned_group_state", "unknown"),
+        "role": found.get("role", "down"),
+        "replication": found.get("replication", "none"),
+        "lag_bytes": found.get("lag_bytes", 0),
+    }
+
+
+def checks() -> list[dict[str, Any]]:
+    now = facts()
+    state, goal = now["node_state"], now["goal_state"]
+    found = [
+        {"name": "postgresql", "ok": now["role"] != "down", "detail": now["role"]},
+        {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
+    ]
+    if _planned_nodes() > 1:
+        wanted = {"primary": ("sync",), "standby": ("streaming",)}.get(now["role"], ())
+        found.append({"name": "replication", "ok": now["replication"] in wanted, "detail": now["replication"]})
+    return found

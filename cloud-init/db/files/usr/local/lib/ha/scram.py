@@ -1,0 +1,24 @@
+"""Password on stdin, SCRAM-SHA-256 verifier (RFC 5803) on stdout: SQL then carries no password that a log could keep."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import sys
+
+ITERATIONS = 4096  # PostgreSQL's own default (scram_iterations)
+
+
+def verifier(password: str, salt: bytes) -> str:
+    """What PostgreSQL keeps of an ASCII password."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, ITERATIONS)
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    salt64, stored64, server64 = (
+        base64.b64encode(part).decode() for part in (salt, hashlib.sha256(client).digest(), server)
+    )
+    return f"SCRAM-SHA-256${ITERATIONS}:{salt64}${stored64}:{server64}"
+
+
+if __name__ == "__main__":
+    print(verifier(sys.stdin.readline().rstrip("\n"), secrets.token_bytes(16)))

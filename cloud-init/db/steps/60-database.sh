@@ -1,0 +1,7 @@
+#!/bin/bash
+# Roles, databases and metrics.
+set -euo pipefail
+rm -f /run/ha/database
+ha-database
+systemctl start ha-database.timer
+systemctl restart prometheus-postgres-exporter

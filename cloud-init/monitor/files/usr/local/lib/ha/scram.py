@@ -1,0 +1,1 @@
+../../../../../../db/files/usr/local/lib/ha/scram.py

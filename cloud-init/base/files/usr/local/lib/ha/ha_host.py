@@ -1,0 +1,110 @@
+"""The stack's parameters and other AWS calls, made to outlast a slow first boot."""
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CACHE = Path("/var/lib/ha/secrets")  # so that a reboot needs no AWS
+
+
+class Absent(Exception):
+    """What was asked for does not exist (yet)."""
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    make: Any = boto3.client  # its types know service names as literals only
+    config = Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 2})
+    trust = "/etc/ssl/certs/ca-certificates.crt"
+    return make(service, region_name=os.environ["HA_REGION"], config=config, verify=trust)
+
+
+def patiently(what: str, deadline: float, absent: str, call: Callable[..., Any], **given: Any) -> Any:
+    """The answer of an AWS call; Absent on that error code, other errors are passed on only at the deadline.
+
+    A role's policy spreads slowly, and the metadata service and the network may be late.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    pause_s, told = 0.5, ""
+    while True:
+        try:
+            return call(**given)
+        except (BotoCoreError, ClientError) as error:
+            if getattr(error, "response", {}).get("Error", {}).get("Code") == absent:
+                raise Absent(what) from None
+            if time.monotonic() + pause_s > deadline:
+                raise
+            if str(error) != told:
+                told = str(error)
+                say(f"{what}: trying on after: {told}")
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 10)
+
+
+def parameter(name: str, create: Callable[[], str] | None, kind: str = "SecureString", wait_s: float = 300) -> str:
+    """A parameter of the stack (a full path: any). A missing one is created, or waited for if `create` is None.
+
+    Never overwritten: of two hosts that create at once, the second takes the first one's value.
+    """
+    path = name if name.startswith("/") else f"{os.environ['HA_SECRETS_PATH']}/{name}"
+    cached = CACHE / path.strip("/")
+    if cached.is_file():
+        return cached.read_text(encoding="utf-8")
+    ssm, deadline, told = client("ssm"), time.monotonic() + wait_s, False
+    while True:
+        try:
+            found = patiently(path, deadline, "ParameterNotFound", ssm.get_parameter, Name=path, WithDecryption=True)
+            break
+        except Absent:
+            if time.monotonic() > deadline:
+                raise
+        if create:
+            new = {"Name": path, "Value": create(), "Type": kind, "Overwrite": False}
+            try:
+                patiently(path, deadline, "ParameterAlreadyExists", ssm.put_parameter, **new)
+                say(f"{path}: created")
+            except Absent:
+                pass  # another host was first
+            continue
+        if not told:
+            say(f"{path}: waiting for the host that creates it")
+            told = True
+        time.sleep(1)
+    value: str = found["Parameter"]["Value"]
+    os.umask(0o077)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    new_file = cached.with_name(f"{cached.name}.{os.getpid()}")
+    new_file.write_text(value, encoding="utf-8")
+    new_file.replace(cached)
+    return value
+
+
+def main(given: list[str]) -> None:
+    """See ha-secret."""
+    name = given.pop()
+    wait_s = float(given.pop(0)[7:]) if given and given[0].startswith("--wait=") else 300
+    kind = "String" if "--parameter" in given else "SecureString"
+    create: Callable[[], str] | None = lambda: secrets.token_urlsafe(32)  # noqa: E731
+    if "--stdin" in given:
+        create = sys.stdin.read
+    elif given:
+        create = None
+    try:
+        print(parameter(name, create, kind, wait_s).rstrip())
+    except Exception as error:  # boto3 is imported late, so its errors have no names here
+        sys.exit(f"{name}: not to be had in {wait_s:.0f} s: {type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,32 @@
+#!/bin/bash
+# The packages of this host's tier: only what lacks is installed, and nothing of it starts by itself.
+set -euo pipefail
+mapfile -t wanted </usr/local/lib/ha/packages
+present=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/ installed$//p' || true)
+mapfile -t lacking < <(printf '%s\n' "${wanted[@]}" | grep -vxF -f <(printf '%s\n' "$present") || true)
+
+if ((${#lacking[@]})); then
+  echo "installing ${lacking[*]}"
+  policy=/usr/sbin/policy-rc.d mark='# by ha-setup'
+  if [ ! -e $policy ] || grep -qxF "$mark" $policy; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >$policy
+    chmod 0755 $policy
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt() {
+    apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o APT::Update::Error-Mode=any \
+      -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" 2>&1
+  }
+  # The network, or the way out of it, may come after this host.
+  until dpkg --configure -a && apt update && apt install -y --no-install-recommends "${lacking[@]}" </dev/null; do
+    ((SECONDS < 600)) || { echo "packages are not to be had" >&2; exit 1; }
+    echo 'trying again in 5 s'
+    sleep 5
+  done
+fi
+
+# The steps start services, once their volume and configuration are there; a boot by itself must not.
+if [ -s /usr/local/lib/ha/services ]; then
+  xargs systemctl disable --quiet </usr/local/lib/ha/services
+fi

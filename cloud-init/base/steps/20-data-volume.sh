@@ -1,0 +1,43 @@
+#!/bin/bash
+# The data volume, for tiers that have one: waited for, formatted only when blank, mounted at /srv/data.
+set -euo pipefail
+[ "$HA_DATA_VOLUME" ] || exit 0
+place=/srv/data label=ha-$HA_TIER
+root=$(lsblk -nso PATH "$(findmnt -nvo SOURCE /)" 2>/dev/null || true)
+
+# Nitro names devices by order of arrival, so by EBS's own name; that of the disk itself, not of a namespace or partition.
+disks() {
+  local link
+  for link in /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol*; do
+    [[ $link =~ _vol[0-9a-f]+$ && -b $link ]] || continue
+    grep -qxF "$(realpath "$link")" <<<"$root" || echo "$link"
+  done
+}
+until mapfile -t found < <(disks) && ((${#found[@]})); do
+  ((SECONDS < 300)) || { echo "no data volume was attached in $SECONDS s" >&2; exit 1; }
+  sleep 0.5
+done
+((${#found[@]} == 1)) || { echo "which is the data volume? ${found[*]}" >&2; exit 1; }
+disk=${found[0]}
+
+if mountpoint -q $place; then
+  [ "$(stat -Lc %Hr:%Lr "$disk")" = "$(mountpoint -d $place)" ] || { echo "$place is not on $disk" >&2; exit 1; }
+else
+  [ "$(blockdev --getsize64 "$disk")" -gt 0 ] # an unreadable disk is not a blank one
+  status=0
+  blkid -p -o export "$disk" >/run/ha/data-volume || status=$?
+  if [ $status = 2 ]; then
+    echo "formatting $disk, which is blank"
+    mkfs.ext4 -q -m 1 -L "$label" "$disk"
+  elif [ $status != 0 ] || ! grep -qx TYPE=ext4 /run/ha/data-volume || ! grep -qx "LABEL=$label" /run/ha/data-volume; then
+    echo "$disk holds something else than $label and is left alone: $(paste -sd' ' /run/ha/data-volume)" >&2
+    exit 1
+  fi
+  # noauto: set-up mounts it, at every boot, before the services that need it.
+  sed -i "\\|[[:space:]]${place}[[:space:]]|d" /etc/fstab
+  echo "LABEL=$label $place ext4 noatime,nofail,noauto,x-systemd.device-timeout=1s 0 0" >>/etc/fstab
+  e2fsck -p "$disk" || [ $? = 1 ]
+  mkdir -p $place
+  mount -o noatime "$disk" $place
+fi
+resize2fs "$disk" 2>&1 # the volume may have grown

@@ -1,0 +1,72 @@
+"""`ha`: operations on the estate, on AWS or (with --lab) on this machine."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.errors import EXIT_FAILED, HaError
+from components.stack_file import load_settings
+from ops import console, lab_commands
+from ops.connect import connect
+from ops.status import status as status_of
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+app = typer.Typer(
+    help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
+)
+app.add_typer(lab_commands.app, name="lab")
+
+Stack = Annotated[str, typer.Option(help="The stack, as in Pulumi.<stack>.yaml.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was given before the command."""
+
+    lab: bool
+    debug: bool
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    lab: Annotated[bool, typer.Option("--lab", help="Work on the lab of this machine instead of AWS.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show stack traces.")] = False,
+) -> None:
+    context.obj = Options(lab=lab, debug=debug)
+
+
+@app.command()
+def status(context: typer.Context, stack: Stack = "dev", json: Json = False) -> None:
+    """Who is primary, what lags, what is down. Exit code 1 when the estate is not healthy."""
+    settings = load_settings(PROJECT_DIR, stack)
+    seen = status_of(connect(stack, settings, lab=context.obj.lab), [h.name for h in settings.plan_hosts()])
+    if json:
+        console.print_json(seen)
+    else:
+        console.print_status(seen)
+    if not seen.healthy:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def main() -> None:
+    """The entry point: turns errors into messages and exit codes."""
+    try:
+        app()
+    except HaError as error:
+        if "--debug" in sys.argv:
+            raise
+        console.err.print(f"ha: {error}", markup=False, soft_wrap=True)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        console.err.print("ha: interrupted")
+        raise SystemExit(130) from None
+
+

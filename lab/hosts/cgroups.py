@@ -1,0 +1,67 @@
+"""A control group of its own for every host, on machines with cgroup v2 and on those that still mount v1 beside it.
+
+With a shared group a `systemctl kill` in one host reaches another's processes; with one each, memory has a limit of its own too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.process import Argument
+
+_MOUNT = Path("/sys/fs/cgroup")
+# Moves itself into the groups named before "--", then becomes the program named after it.
+_ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done; shift; exec "$@"'
+
+
+class CgroupTree:
+    """The part of the machine's control groups that belongs to the lab of one state directory."""
+
+    def __init__(self, state: Path) -> None:
+        self.name = f"event-manager-ha-{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"
+        self.unified = (_MOUNT / "cgroup.controllers").exists()
+        names = [""] if self.unified else ["unified", "systemd", "memory"]
+        mounts = [_MOUNT / name for name in names]
+        self.roots = [mount / self.name for mount in mounts if (mount / "cgroup.procs").exists()]
+
+    def create(self, group: str, memory_mib: int | None = None) -> list[Path]:
+        """Makes a group, with a memory limit if one is given; returns its directory in every hierarchy."""
+        paths = [root / group for root in self.roots]
+        if self.unified:
+            for parent in (_MOUNT, self.roots[0]):
+                parent.mkdir(exist_ok=True)
+                enabled = (parent / "cgroup.subtree_control").read_text(encoding="ascii").split()
+                for controller in {"memory", "pids", "cpu"} - set(enabled):
+                    with contextlib.suppress(OSError):  # a controller that this kernel or machine does not have
+                        (parent / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
+        for path in paths:
+            path.mkdir(parents=True, exist_ok=True)
+            for name in ("memory.max", "memory.limit_in_bytes"):
+                if memory_mib and (path / name).exists():
+                    (path / name).write_text(str(memory_mib * 2**20), encoding="ascii")
+        return paths
+
+    def argv(self, groups: Sequence[Path], command: Sequence[Argument]) -> list[Argument]:
+        """The command, to be run inside the groups."""
+        return ["sh", "-c", _ENTER, "enter", *groups, "--", *command]
+
+    def remove(self, group: str = "") -> None:
+        """Removes a group and those below it; with no name all of the lab's. Those still in use stay."""
+        for root in self.roots:
+            top = root / group if group else root
+            for directory, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(directory).rmdir()
+
+    def processes(self) -> list[int]:
+        """The processes that are still in any of the lab's groups."""
+        found: set[int] = set()
+        for root in self.roots:
+            for directory, _, _ in os.walk(root):
+                with contextlib.suppress(OSError):
+                    found.update(map(int, Path(directory, "cgroup.procs").read_text(encoding="ascii").split()))
+        return sorted(found)

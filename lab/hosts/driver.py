@@ -1,0 +1,279 @@
+"""Brings one host where the API wants it, in a thread of its own, and notices what the host does by itself.
+
+Hosts that follow each other on the same address or volume take turns: `Claims` lets the next one in when the last is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from components.errors import HaError
+from lab.aws.model import Volume
+from lab.hosts import volumes
+from lab.hosts.machine import REBOOT_EXIT_CODE, Machine
+from lab.hosts.volumes import VolumeStore
+
+log = logging.getLogger(__name__)
+
+POWER_OFF_DEADLINE_S = 25.0
+"""How long a host has to shut down; EC2 gives minutes, but no host of ours needs more than its units' stop limit."""
+
+
+class Power(StrEnum):
+    """What the machinery of a host is doing."""
+
+    WAITING = "waiting"
+    """Its address or a volume still belongs to a host that is going."""
+    OFF = "off"
+    ON = "on"
+    STOPPING = "stopping"
+    CRASHED = "crashed"
+    """It ended without being asked to, and not by shutting down: stays so until the API stops and starts it."""
+    BROKEN = "broken"
+    """The lab could not start it."""
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the API says of a host."""
+
+    running: bool
+    exists: bool = True
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+
+
+class Claims:
+    """Who holds which address or volume. One holder each."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, str] = {}
+        self._changed = threading.Condition()
+
+    def take(self, what: str, holder: str, give_up: Callable[[], bool]) -> bool:
+        """Waits until nobody else holds `what`; false when `give_up` says so first."""
+        with self._changed:
+            while self._holders.get(what, holder) != holder:
+                if give_up():
+                    return False
+                self._changed.wait(0.5)
+            self._holders[what] = holder
+            return True
+
+    def free(self, what: str, holder: str) -> bool:
+        """Takes `what` if nobody else holds it."""
+        with self._changed:
+            if self._holders.setdefault(what, holder) != holder:
+                return False
+            return True
+
+    def release(self, holder: str, what: str | None = None) -> None:
+        """Lets go of one thing, or of everything."""
+        with self._changed:
+            for key in [key for key, value in self._holders.items() if value == holder and what in (None, key)]:
+                del self._holders[key]
+            self._changed.notify_all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a driver tells others, and shares with them."""
+
+    claims: Claims
+    store: VolumeStore
+    link_is_up: Callable[[str], None]
+    """Told an instance id when its link is there, before the host needs it."""
+    link_is_gone: Callable[[str], None]
+    powered_off: Callable[[str], None]
+    """Told an instance id when the host shut itself down: EC2 then calls it stopped."""
+    changed: Callable[[], None]
+    """Told when a host's power changed, or when a claim was released."""
+
+
+class Driver:
+    """The thread that works on one host."""
+
+    def __init__(self, machine: Machine, wanted: Wanted, around: Surroundings) -> None:
+        self.machine = machine
+        self.power = Power.OFF
+        self.problem = ""
+        self.booted_at = 0.0
+        """Unix time of the last boot."""
+        self._around = around
+        self._wanted = wanted
+        self._boot_due = wanted.running
+        self._shown: dict[str, int] = {}
+        self._changed = threading.Condition()
+        self._exit_codes: list[int] = []
+        self._thread = threading.Thread(target=self._drive, name=f"host-{machine.blueprint.name}", daemon=True)
+
+    @property
+    def instance_id(self) -> str:
+        return self.machine.blueprint.instance_id
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def want(self, wanted: Wanted) -> None:
+        """Says what the API says now."""
+        with self._changed:
+            if wanted.running and not self._wanted.running:
+                self._boot_due = True
+            self._wanted = wanted
+            self._changed.notify_all()
+
+    def nudge(self) -> None:
+        """Looks again: something that it may wait for was released."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def settled(self, deadline_s: float) -> bool:
+        """Waits until the host is off or gone if the API wants that; false when it is not in time."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._wanted.running or self.power in (Power.OFF, Power.GONE, Power.BROKEN), deadline_s
+            )
+
+    def _drive(self) -> None:
+        try:
+            self.machine.create()
+            while self._step():
+                pass
+        except Exception as error:  # a host that cannot be driven is reported; the others go on
+            log.exception("host %s is out of control", self.machine.blueprint.name)
+            self._broken(error)
+
+    def _step(self) -> bool:
+        """Does the one next thing, or waits until there is one; false when the host is gone."""
+        with self._changed:
+            self._changed.wait_for(self._has_work)
+            wanted, exits = self._wanted, self._exit_codes
+            self._exit_codes = []
+            boot_due = self._boot_due
+        if exits:
+            self._note_exit(exits[-1])
+        elif not wanted.exists:
+            self._shut_down()
+            self.machine.remove()
+            self._around.claims.release(self.instance_id)
+            self._set(Power.GONE)
+            return False
+        elif not wanted.running:
+            self._shut_down()
+            with self._changed:
+                self._boot_due = self._wanted.running
+            self._set(Power.OFF)
+        elif boot_due:
+            self._boot()
+        else:
+            self._sync_volumes(wanted)
+        return True
+
+    def _has_work(self) -> bool:
+        wanted = self._wanted
+        if self._exit_codes or not wanted.exists:
+            return True
+        if not wanted.running:
+            return self.power in (Power.ON, Power.CRASHED, Power.BROKEN, Power.WAITING)
+        if self._boot_due:
+            return True
+        return self.power is Power.ON and self._volumes_differ(wanted)
+
+    def _volumes_differ(self, wanted: Wanted) -> bool:
+        gone = any(one not in wanted.volumes for one in self._shown)
+        return gone or any(
+            one not in self._shown and self._around.claims.free(one, self.instance_id) for one in wanted.volumes
+        )
+
+    def _boot(self) -> None:
+        machine = self.machine
+        with self._changed:
+            self._boot_due = False
+        self._set(Power.WAITING)
+        address = str(machine.blueprint.address)
+        if not self._around.claims.take(address, self.instance_id, lambda: not self._wanted.running):
+            return
+        try:
+            self.booted_at = time.time()
+            machine.boot()
+        except HaError as error:
+            machine.kill()
+            self._broken(error)
+            return
+        self._around.link_is_up(self.instance_id)
+        self._set(Power.ON)
+        threading.Thread(target=self._await_exit, name=f"wait-{machine.blueprint.name}", daemon=True).start()
+
+    def _await_exit(self) -> None:
+        code = self.machine.wait()
+        with self._changed:
+            self._exit_codes.append(code)
+            self._changed.notify_all()
+
+    def _note_exit(self, code: int) -> None:
+        self._shown.clear()
+        self._around.link_is_gone(self.instance_id)
+        stopping = self.power is Power.STOPPING
+        self._set(Power.OFF if stopping or code in (0, REBOOT_EXIT_CODE) else Power.CRASHED)
+        if stopping:
+            return
+        if code == REBOOT_EXIT_CODE:
+            with self._changed:
+                self._boot_due = self._wanted.running
+        elif code == 0 and self._wanted.running:
+            self._around.powered_off(self.instance_id)
+        elif code != 0:
+            log.warning("host %s ended by itself (exit code %d)", self.machine.blueprint.name, code)
+
+    def _shut_down(self) -> None:
+        if self.machine.running:
+            self._set(Power.STOPPING)
+            self.machine.power_off(POWER_OFF_DEADLINE_S)
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._exit_codes))
+                self._exit_codes = []
+            self._shown.clear()
+            self._around.link_is_gone(self.instance_id)
+        self._around.claims.release(self.instance_id)
+        self._around.changed()
+
+    def _sync_volumes(self, wanted: Wanted) -> None:
+        for volume_id in [one for one in self._shown if one not in wanted.volumes]:
+            with contextlib.suppress(OSError):  # the host may be going down
+                volumes.hide(self.machine.dev, self._shown[volume_id], volume_id)
+            del self._shown[volume_id]
+            self._around.claims.release(self.instance_id, volume_id)
+            self._around.changed()
+        for volume_id, volume in wanted.volumes.items():
+            if volume_id in self._shown or not self._around.claims.free(volume_id, self.instance_id):
+                continue
+            index = next(number for number in self._indices() if number not in self._shown.values())
+            device = self._around.store.device(volume)
+            with contextlib.suppress(FileNotFoundError):  # it ended just now: its exit is noted next
+                volumes.show(self.machine.dev, index, volume_id, device)
+                log.info("%s sees %s as nvme%dn1", self.machine.blueprint.name, volume_id, index)
+            self._shown[volume_id] = index
+
+    @staticmethod
+    def _indices() -> Iterator[int]:
+        return iter(range(1, 27))  # nvme0n1 is the root disk
+
+    def _broken(self, error: Exception) -> None:
+        self.problem = str(error)
+        self._around.claims.release(self.instance_id)
+        self._set(Power.BROKEN)
+
+    def _set(self, power: Power) -> None:
+        with self._changed:
+            if power is self.power:
+                return
+            self.power = power
+            self._changed.notify_all()
+        log.info("host %s is %s", self.machine.blueprint.name, power)
+        self._around.changed()

@@ -1,0 +1,200 @@
+"""Follows the API: one driver per instance, told what is wanted of it whenever the world changes, and the network with it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.instance_types import catalogue
+from lab.aws.model import Instance, InstanceState, Volume, World
+from lab.hosts.cgroups import CgroupTree
+from lab.hosts.driver import Claims, Driver, Power, Surroundings, Wanted
+from lab.hosts.machine import Blueprint, Machine
+from lab.hosts.volumes import ROOT_DEVICES, VolumeStore
+from lab.network import topology
+from lab.network.fabric import Fabric
+
+log = logging.getLogger(__name__)
+
+_UP = (InstanceState.PENDING, InstanceState.RUNNING)
+_LEAVING = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+SETTLE_S = 40.0
+"""How long a stop or terminate call waits for its hosts to be down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeeperSettings:
+    """What hosts are made with."""
+
+    state: Path
+    image: Path
+    certificate_authority: str
+    powered_off: Callable[[str], None]
+    """Tells the API that an instance shut itself down."""
+
+
+class Keeper:
+    """All hosts of the lab."""
+
+    def __init__(self, settings: KeeperSettings, fabric: Fabric, read_world: Callable[[], World]) -> None:
+        self._settings = settings
+        self._fabric = fabric
+        self._read_world = read_world
+        self._cgroups = CgroupTree(settings.state)
+        self._store = VolumeStore(settings.state / "volumes", settings.state / "loop-devices")
+        self._claims = Claims()
+        self._drivers: dict[str, Driver] = {}
+        self._live: set[str] = set()
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._closing = False
+        self.world = World()
+        """What the API said last."""
+        self._around = Surroundings(
+            claims=self._claims,
+            store=self._store,
+            link_is_up=self._link_is_up,
+            link_is_gone=self._link_is_gone,
+            powered_off=settings.powered_off,
+            changed=self._nudge,
+        )
+        self._thread = threading.Thread(target=self._follow, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begins to follow the API."""
+        self._thread.start()
+        self._wake.set()
+
+    def close(self) -> None:
+        """Ends every host at once and detaches the volumes."""
+        self._closing = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for driver in self.drivers():
+            driver.machine.kill()
+        self._store.close()
+
+    def drivers(self) -> list[Driver]:
+        """The drivers of all hosts that exist, in the order in which they were launched."""
+        with self._lock:
+            return [one for one in self._drivers.values() if one.power is not Power.GONE]
+
+    def driver(self, instance_id: str) -> Driver | None:
+        """The driver of an instance; None when there is no such host."""
+        with self._lock:
+            return self._drivers.get(instance_id)
+
+    def on_change(self, service: str, operation: str) -> None:
+        """Told by the API after each call that may have changed something.
+
+        A call that stops hosts returns when they are down, so that who waits for `stopped` or `terminated` waits for the
+        real thing; every other is followed in the background.
+        """
+        if service not in ("ec2", "iam"):
+            return
+        if operation in ("StopInstances", "TerminateInstances", "StartInstances", "RunInstances"):
+            # Read at once: a host that is stopped and started again in a moment has still been stopped.
+            self.observe()
+            if operation in ("StopInstances", "TerminateInstances"):
+                for driver in self.drivers():
+                    driver.settled(SETTLE_S)
+        else:
+            self._wake.set()
+
+    def _follow(self) -> None:
+        while not self._closing:
+            self._wake.wait()
+            self._wake.clear()
+            if self._closing:
+                return
+            try:
+                self.observe()
+            except Exception:
+                log.exception("the world could not be followed")
+
+    def observe(self) -> None:
+        """Reads the world and tells network and hosts what it wants of them."""
+        with self._lock:
+            world = self._read_world()
+            if self._closing:
+                return
+            if world != self.world:
+                self.world = world
+                self._fabric.apply(world, self._live)
+            self._tell_hosts(world)
+            self._store.keep_only(volume.id for volume in world.volumes)
+
+    def _tell_hosts(self, world: World) -> None:
+        listed = set()
+        for instance in world.instances:
+            if instance.state in _LEAVING:
+                continue
+            listed.add(instance.id)
+            wanted = Wanted(running=instance.state in _UP, volumes=data_volumes(world, instance.id))
+            if instance.id in self._drivers:
+                self._drivers[instance.id].want(wanted)
+            elif instance.private_ip is not None:
+                self._drivers[instance.id] = driver = self._new_driver(world, instance, wanted)
+                driver.start()
+        for instance_id, driver in self._drivers.items():
+            if instance_id not in listed:
+                driver.want(Wanted(running=False, exists=False))
+
+    def _new_driver(self, world: World, instance: Instance, wanted: Wanted) -> Driver:
+        assert instance.private_ip is not None
+        blueprint = Blueprint(
+            instance_id=instance.id,
+            name=instance.name,
+            address=instance.private_ip,
+            subnet=world.subnet(instance.subnet_id).cidr,
+            resolver=topology.vpc_resolver(world.vpc(instance.vpc_id).cidr),
+            mac=instance.mac,
+            memory_mib=memory_mib(instance.instance_type),
+            image=self._settings.image,
+            certificate_authority=self._settings.certificate_authority,
+        )
+        machine = Machine(
+            blueprint,
+            directory=self._settings.state / "hosts" / instance.id,
+            logs=self._settings.state / "logs" / instance.name,
+            cgroups=self._cgroups,
+            fabric=self._fabric.vpc,
+        )
+        return Driver(machine, wanted, self._around)
+
+    def _link_is_up(self, instance_id: str) -> None:
+        with self._lock:
+            self._live.add(instance_id)
+            self._fabric.apply(self.world, self._live)
+
+    def _link_is_gone(self, instance_id: str) -> None:
+        with self._lock:
+            self._live.discard(instance_id)
+            self._fabric.forget_link(instance_id)
+
+    def _nudge(self) -> None:
+        with self._lock:
+            drivers = list(self._drivers.values())
+        for driver in drivers:
+            driver.nudge()
+
+
+def memory_mib(instance_type: str) -> int:
+    """The memory of an instance type; types that the estate's catalogue lacks get that of a t3.medium."""
+    known = catalogue()
+    return known.get(instance_type, known["t3.medium"]).memory_mib
+
+
+def data_volumes(world: World, instance_id: str) -> dict[str, Volume]:
+    """The volumes that are attached to an instance, its root volume left out."""
+    return {
+        volume.id: volume
+        for volume in world.volumes
+        if volume.attachment
+        and volume.attachment.instance_id == instance_id
+        and volume.attachment.device not in ROOT_DEVICES
+    }

@@ -1,0 +1,255 @@
+"""One host's machinery: its root file system, its container, and ways to reach into it, stop it and cut it off."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from components.errors import HaError
+from lab import process
+from lab.hosts.cgroups import CgroupTree
+from lab.network import topology
+from lab.network.namespace import Namespace
+from lab.process import Argument, Finished
+from lab.waiting import eventually
+
+POWER_OFF = signal.SIGRTMIN + 4
+REBOOT_EXIT_CODE = 133
+"""systemd-nspawn's exit code when the system inside rebooted: it asks to be started again."""
+LINK_DEADLINE_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """What a host is made from; nothing of it changes while the host exists."""
+
+    instance_id: str
+    name: str
+    address: IPv4Address
+    subnet: IPv4Network
+    resolver: IPv4Address
+    mac: str
+    memory_mib: int
+    image: Path
+    certificate_authority: str
+    """PEM of the lab's CA, which the host trusts."""
+
+
+class Machine:
+    """A host's root file system and container. Its methods are called by one thread at a time (see `driver`)."""
+
+    def __init__(
+        self, blueprint: Blueprint, *, directory: Path, logs: Path, cgroups: CgroupTree, fabric: Namespace
+    ) -> None:
+        self.blueprint = blueprint
+        self.logs = logs
+        self._directory = directory
+        self._cgroups = cgroups
+        self._fabric = fabric
+        self._container: subprocess.Popen[bytes] | None = None
+        self.leader = 0
+        """The process id of the host's init as the supervisor sees it; 0 while it is off."""
+
+    @property
+    def root(self) -> Path:
+        """Its root file system, seen from outside (without what the host mounts in it)."""
+        return self._directory / "root"
+
+    @property
+    def link(self) -> str:
+        """The fabric's end of its network link."""
+        return topology.host_link(self.blueprint.instance_id)
+
+    @property
+    def dev(self) -> Path:
+        """Its /dev, while it runs."""
+        return Path(f"/proc/{self.leader}/root/dev")
+
+    @property
+    def running(self) -> bool:
+        """Whether the container is there."""
+        return self._container is not None and self._container.poll() is None
+
+    def create(self) -> None:
+        """Lays its disk over the image and puts in place what differs from host to host."""
+        for name in ("upper", "work", "root"):
+            (self._directory / name).mkdir(parents=True)
+        options = f"lowerdir={self.blueprint.image},upperdir={self._directory}/upper,workdir={self._directory}/work"
+        # volatile: a host's disk is gone with the lab, so nothing waits for it to be on the machine's disk.
+        process.run(["mount", "-t", "overlay", "-o", f"{options},volatile", "overlay", self.root])
+        (self.logs / "journal").mkdir(parents=True, exist_ok=True)
+        _write(self.root / "etc/machine-id", hashlib.md5(self.blueprint.instance_id.encode()).hexdigest() + "\n")
+        _write(self.root / "etc/systemd/network/10-lab.network", self._network_file())
+        _trust(self.root, self.blueprint.certificate_authority)
+
+    def _network_file(self) -> str:
+        """What DHCP would say in a subnet."""
+        subnet = self.blueprint.subnet
+        return "\n".join(
+            [
+                "[Match]",
+                f"Name={topology.HOST_INTERFACE}",
+                "[Link]",
+                f"MACAddress={self.blueprint.mac}",
+                "[Network]",
+                f"Address={self.blueprint.address}/{subnet.prefixlen}",
+                f"Gateway={topology.router_address(subnet)}",
+                f"DNS={self.blueprint.resolver}",
+                "LinkLocalAddressing=no",
+                "IPv6AcceptRA=no",
+                "",
+            ]
+        )
+
+    def boot(self) -> None:
+        """Starts the container; returns when its init runs and its link is there."""
+        groups = self._cgroups.create(self.blueprint.instance_id, self.blueprint.memory_mib)
+        nspawn: list[Argument] = [
+            "systemd-nspawn",
+            "--quiet",
+            "--boot",
+            f"--directory={self.root}",
+            f"--machine={_machine_name(self.blueprint)}",
+            "--register=no",
+            "--keep-unit",
+            f"--network-veth-extra={self.link}:{topology.HOST_INTERFACE}",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--console=read-only",
+            f"--bind={self.logs / 'journal'}:/var/log/journal",
+            # systemd 257 refuses a container on a machine with cgroup v1 unless told; on v2 it means nothing.
+            "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+        ]
+        self._container = process.start(
+            self._cgroups.argv(groups, self._fabric.argv(nspawn)),
+            log=self.logs / "console.log",
+            # The container gets cgroup v2 even where the machine mounts v1 beside it.
+            environment={"UNIFIED_CGROUP_HIERARCHY": "1"},
+        )
+        self.leader = eventually(
+            f"{self.blueprint.name} starts", self._find_leader, deadline_s=LINK_DEADLINE_S, every_s=0.02
+        )
+
+    def _find_leader(self) -> int:
+        container = self._container
+        assert container is not None
+        if container.poll() is not None:
+            raise HaError(
+                f"the container of {self.blueprint.name} ended at once (exit code {container.returncode})",
+                where=str(self.logs / "console.log"),
+                fix="read the console log",
+            )
+        for child in _children(container.pid):
+            # Its init is the first process of a PID namespace, and has become systemd.
+            if _innermost_pid(child) == 1 and _command_name(child) in ("systemd", "init"):
+                return child
+        return 0
+
+    def wait(self) -> int:
+        """Waits until the container has ended; returns its exit code (`REBOOT_EXIT_CODE`: start it again)."""
+        assert self._container is not None
+        code = self._container.wait()
+        self.leader = 0
+        return code
+
+    def power_off(self, deadline_s: float) -> None:
+        """Shuts the system down as ACPI's power button does; after `deadline_s` the plug is pulled."""
+        container = self._container
+        if container is None or container.poll() is not None:
+            return
+        os.kill(self.leader, POWER_OFF)
+        try:
+            container.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends every process of the host at once. Connections still say goodbye: cut the link first for a power loss."""
+        if self._container is not None and self._container.poll() is None:
+            if self.leader:
+                os.kill(self.leader, signal.SIGKILL)
+            else:
+                self._container.kill()
+            self._container.wait()
+
+    def argv(self, command: Sequence[Argument]) -> list[Argument]:
+        """The command, to be run on the host as root with a clean environment."""
+        return [
+            *("nsenter", f"--target={self.leader}", "--all", "--"),
+            *("env", "-i", *(f"{key}={value}" for key, value in process.clean_environment().items())),
+            *command,
+        ]
+
+    def run(self, command: Sequence[Argument], *, timeout_s: float, stdin: str | None = None) -> Finished:
+        """Runs a program on the host to its end; a failure is returned, not raised."""
+        if not self.leader:
+            raise HaError(f"{self.blueprint.name} is not running", where=self.blueprint.instance_id)
+        return process.run(self.argv(command), check=False, timeout_s=timeout_s, stdin=stdin)
+
+    def remove(self) -> None:
+        """Takes its disk away. What it logged outside the journal is kept with its logs."""
+        kept = self.logs / self.blueprint.instance_id
+        for log in ("cloud-init.log", "cloud-init-output.log", "ha-setup.log"):
+            source = self.root / "var/log" / log
+            if source.is_file():
+                kept.mkdir(exist_ok=True)
+                shutil.copyfile(source, kept / log)
+        process.run(["umount", self.root])
+        shutil.rmtree(self._directory)
+        self._cgroups.remove(self.blueprint.instance_id)
+
+
+def _machine_name(blueprint: Blueprint) -> str:
+    return re.sub(r"[^a-z0-9-]+", "-", blueprint.name.lower()).strip("-")[:60] or blueprint.instance_id
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _trust(root: Path, pem: str) -> None:
+    """Makes a host trust the lab's CA, also when `update-ca-certificates` runs there later."""
+    _write(root / "usr/local/share/ca-certificates/event-manager-ha-lab.crt", pem)
+    bundle = root / "etc/ssl/certs/ca-certificates.crt"
+    bundle.write_text(bundle.read_text(encoding="utf-8") + pem, encoding="utf-8")
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                # The fields after the command's closing bracket: state, parent, ...
+                fields = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def _innermost_pid(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    except OSError:
+        pass
+    return 0
+
+
+def _command_name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

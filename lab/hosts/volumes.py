@@ -1,0 +1,90 @@
+"""EBS volumes: sparse files in the lab's state that outlive hosts, seen by a host as an NVMe disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.aws.model import Volume
+from lab.hosts import loop
+from lab.hosts.loop import LoopDevice
+
+ROOT_DEVICES = ("/dev/xvda", "/dev/sda1")
+BY_ID = "disk/by-id/nvme-Amazon_Elastic_Block_Store_"
+
+
+class VolumeStore:
+    """The files and loop devices of all volumes. A volume is created when it is first attached."""
+
+    def __init__(self, directory: Path, added: Path) -> None:
+        """`added` is a file that keeps the numbers of loop devices that the machine did not have before."""
+        self._directory = directory
+        self._added = added
+        self._devices: dict[str, LoopDevice] = {}
+        self._lock = threading.Lock()
+        self._before = loop.numbers()
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def device(self, volume: Volume) -> LoopDevice:
+        """The block device of a volume, of the volume's present size."""
+        size = volume.size_gib * 2**30
+        path = self._path(volume.id)
+        with self._lock:
+            created = not path.exists()
+            with path.open("ab") as file:
+                grown = file.tell() < size
+                if grown:
+                    file.truncate(size)
+            if volume.id not in self._devices:
+                self._devices[volume.id] = loop.attach(path)
+                self._added.write_text(" ".join(map(str, sorted(loop.numbers() - self._before))), encoding="ascii")
+            elif grown and not created:
+                self._devices[volume.id].grow()
+            return self._devices[volume.id]
+
+    def keep_only(self, volume_ids: Iterable[str]) -> None:
+        """Deletes what the API has deleted."""
+        wanted = set(volume_ids)
+        with self._lock:
+            for path in self._directory.glob("vol-*"):
+                if path.name not in wanted:
+                    device = self._devices.pop(path.name, None)
+                    if device:
+                        device.close()
+                    path.unlink()
+
+    def close(self) -> None:
+        """Detaches everything."""
+        with self._lock:
+            for device in self._devices.values():
+                device.close()
+            self._devices.clear()
+
+    def _path(self, volume_id: str) -> Path:
+        return self._directory / volume_id
+
+
+def show(dev: Path, index: int, volume_id: str, device: LoopDevice) -> None:
+    """Puts a volume into a host's /dev, under the names that EC2's udev rules give it."""
+    node = dev / f"nvme{index}n1"
+    _unlink(node)
+    os.mknod(node, stat.S_IFBLK | 0o660, device.device)
+    link = dev / f"{BY_ID}{volume_id.replace('-', '', 1)}"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    _unlink(link)
+    link.symlink_to(f"../../{node.name}")
+
+
+def hide(dev: Path, index: int, volume_id: str) -> None:
+    """Takes a volume out of a host's /dev."""
+    _unlink(dev / f"{BY_ID}{volume_id.replace('-', '', 1)}")
+    _unlink(dev / f"nvme{index}n1")
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()

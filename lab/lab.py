@@ -1,0 +1,264 @@
+"""The lab as the CLI and the tests see it: start, find, look at, reach into, end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from components.errors import HaError
+from lab import leftovers, preflight, process
+from lab.hosts.cgroups import CgroupTree
+from lab.image.build import ensure_image
+from lab.image.contents import ImageKind
+from lab.network import topology
+from lab.paths import REPOSITORY, state_directory
+from lab.process import Argument
+from lab.supervisor import control
+from lab.supervisor.config import MachineImage, StatePaths, SupervisorConfig
+from lab.waiting import eventually
+
+Progress = Callable[[str], None]
+START_S = 60.0
+END_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabOptions:
+    """What a lab is started with."""
+
+    stack: str
+    region: str
+    image_kind: ImageKind = ImageKind.FULL
+    machine_images: tuple[MachineImage, ...] = ()
+    """The machine images that the stack names; the API knows no others."""
+    ports: Mapping[int, int] = field(default_factory=lambda: {80: 8080, 443: 8443})
+    """Port of the machine's loopback by port of the estate."""
+    vpc_ranges: tuple[IPv4Network, ...] = ()
+    """The stack's own ranges, which must not be in use on the machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostPhase:
+    """How far a host has come."""
+
+    name: str
+    instance_id: str
+    address: str
+    stage: str
+    """`waiting`, `booting`, `setup`, `ready`, `failed`, `stopping`, `stopped` or `crashed`."""
+    step: str
+    """The step of its set-up that runs or failed."""
+    error: str
+    booted_at: float
+    """Unix time at which its present boot began."""
+    stages_s: Mapping[str, float]
+    """Seconds from that boot to each stage (`setup:40-postgres` for a step)."""
+    logs: Path
+
+
+class Lab:
+    """The lab of one state directory, running or not."""
+
+    def __init__(self, state: Path | None = None) -> None:
+        self.paths = StatePaths(state or state_directory())
+
+    @property
+    def endpoint_url(self) -> str:
+        """The API, for programs inside the lab's network (`enter_network`, `in_network`)."""
+        return f"http://127.0.0.1:{topology.API_PORT}"
+
+    def running(self) -> bool:
+        """Whether a supervisor lives: it holds the lock for as long as it does."""
+        try:
+            with self.paths.lock.open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def supervisor_pid(self) -> int:
+        """The process id of the supervisor on this machine. :raises HaError: when no lab runs."""
+        pid = control.peer_pid(self.paths.control) if self.running() else 0
+        if not pid:
+            raise HaError("no lab is running", where=str(self.paths.state), fix="`ha lab up` starts one")
+        return pid
+
+    def start(self, options: LabOptions, progress: Progress = lambda _: None) -> None:
+        """Starts the supervisor and returns when it answers; removes what a dead lab left first.
+
+        :raises HaError: with exit code 2, before anything is made, when the machine cannot run it or one runs already.
+        """
+        preflight.check_system()
+        if self.running():
+            raise preflight.refused("a lab is running already", where=str(self.paths.state), fix="`ha lab down` ends it")
+        preflight.check_addresses(options.vpc_ranges)
+        preflight.check_kernel()
+        preflight.check_disk(options.image_kind)
+        sockets = preflight.bind_ports(options.ports)
+        try:
+            self.paths.state.parent.mkdir(parents=True, exist_ok=True)
+            with self.paths.lock.open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise preflight.refused("another lab is starting", where=str(self.paths.lock)) from error
+                leftovers.clean(self.paths.state)
+                image = ensure_image(options.image_kind, progress)
+                progress("starting the lab's network and API")
+                try:
+                    self._launch(options, image, lock.fileno(), {port: one.fileno() for port, one in sockets.items()})
+                except BaseException:
+                    self._keep_log_and_clean()
+                    raise
+        finally:
+            for one in sockets.values():
+                one.close()
+
+    def _launch(self, options: LabOptions, image: Path, lock: int, sockets: Mapping[int, int]) -> None:
+        paths = self.paths
+        paths.hosts_logs.mkdir(parents=True)
+        paths.state.chmod(0o700)
+        config = SupervisorConfig(
+            stack=options.stack,
+            region=options.region,
+            image_kind=options.image_kind,
+            image=image,
+            machine_images=options.machine_images,
+            ports=dict(options.ports),
+        )
+        paths.config.write_text(config.to_json(), encoding="utf-8")
+        cgroups = CgroupTree(paths.state)
+        network = os.open("/proc/self/ns/net", os.O_RDONLY)
+        try:
+            supervisor = [
+                *("unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc", "--"),
+                *(sys.executable, "-m", "lab.supervisor", paths.state, str(network)),
+                *(f"{port}={descriptor}" for port, descriptor in sockets.items()),
+            ]
+            child = process.start(
+                cgroups.argv(cgroups.create("supervisor"), supervisor),
+                log=paths.supervisor_log,
+                environment={"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
+                pass_fds=(lock, network, *sockets.values()),
+            )
+        finally:
+            os.close(network)
+
+        def answers() -> bool:
+            if child.poll() is not None:
+                tail = paths.supervisor_log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
+                raise HaError("the lab could not be started\n" + "\n".join(tail), where=str(paths.supervisor_log))
+            return control.peer_pid(paths.control) != 0
+
+        try:
+            eventually("the lab answers", answers, deadline_s=START_S, every_s=0.05)
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+
+    def _keep_log_and_clean(self) -> None:
+        """After a failed start only its log stays, beside where the state was."""
+        kept = self.paths.state.with_name(f"{self.paths.state.name}-failed.log")
+        if self.paths.supervisor_log.exists():
+            self.paths.supervisor_log.rename(kept)
+        leftovers.clean(self.paths.state)
+
+    def stop(self, progress: Progress = lambda _: None) -> None:
+        """Ends the lab and removes everything of it; also what a dead one left. Nothing running is no error."""
+        if self.running():
+            progress("ending the lab")
+            control.ask(self.paths.control, "shutdown")
+            eventually("the lab ends", lambda: not self.running(), deadline_s=END_S, every_s=0.05)
+        leftovers.clean(self.paths.state)
+        self.paths.lock.unlink(missing_ok=True)
+
+    def status(self) -> Mapping[str, Any]:
+        """What the supervisor says of itself: stack, region, image, ports, hosts. :raises HaError: when no lab runs."""
+        found: Mapping[str, Any] = control.ask(self.paths.control, "status")
+        return found
+
+    def host_phases(self) -> list[HostPhase]:
+        """How far each host has come, in the order in which they were launched."""
+        return [
+            HostPhase(
+                name=one["name"],
+                instance_id=one["instance_id"],
+                address=one["address"],
+                stage=one["stage"],
+                step=one["step"],
+                error=one["error"],
+                booted_at=one["booted_at"],
+                stages_s=one["stages_s"],
+                logs=Path(one["logs"]),
+            )
+            for one in self.status()["hosts"]
+        ]
+
+    def enter_network(self) -> None:
+        """Moves this process's thread into the lab's internet, where the API is at `endpoint_url`."""
+        enter_network_of(self.supervisor_pid())
+
+    def in_network(self, command: Sequence[Argument], *, client: bool = False) -> list[Argument]:
+        """A command to be run in the lab's internet; with `client`, as a computer outside AWS."""
+        pid = self.supervisor_pid()
+        path = f"/proc/{pid}/root{self.paths.private}/client" if client else f"/proc/{pid}/ns/net"
+        return ["nsenter", f"--net={path}", "--", *command]
+
+    def on_host(self, name: str, command: Sequence[Argument]) -> list[Argument]:
+        """A command to be run on a host as root with a clean environment."""
+        host = control.ask(self.paths.control, "host", name=name)
+        if not host["leader"]:
+            raise HaError(f"{name} is not running", where="the lab", fix="`ha lab status` says what it is doing")
+        return [
+            # First into the supervisor's namespaces, where the host's process id means something.
+            *("nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--"),
+            *("nsenter", f"--target={host['leader']}", "--all", "--"),
+            *("env", "-i", f"TERM={os.environ.get('TERM', 'dumb')}"),
+            *(f"{key}={value}" for key, value in process.clean_environment().items()),
+            *command,
+        ]
+
+    def shell(self, name: str) -> int:
+        """A root shell on a host, on this terminal; returns its exit code."""
+        argv = [str(word) for word in self.on_host(name, ["bash", "--login"])]
+        return os.spawnvp(os.P_WAIT, argv[0], argv)
+
+    def logs(self, name: str) -> list[Path]:
+        """The log files of a host, oldest kind first: console, cloud-init, set-up. The journal is in the folder beside."""
+        host = control.ask(self.paths.control, "host", name=name)
+        logs = Path(host["logs"])
+        root = self.paths.state / "hosts" / host["instance_id"] / "upper"
+        inside = [root / "var/log" / one for one in ("cloud-init.log", "cloud-init-output.log", "ha-setup.log")]
+        return [path for path in (logs / "console.log", *inside, *sorted(logs.glob("i-*/*.log"))) if path.exists()]
+
+    def journal(self, name: str, *arguments: str) -> list[Argument]:
+        """The command that shows a host's journal, also after its end."""
+        return ["journalctl", f"--directory={self.paths.hosts_logs / name / 'journal'}", "--no-pager", *arguments]
+
+    def cut(self, name: str) -> None:
+        """Pulls a host's network cable."""
+        control.ask(self.paths.control, "cut", name=name)
+
+    def heal(self, name: str) -> None:
+        """Plugs it in again; harmless when it is in."""
+        control.ask(self.paths.control, "heal", name=name)
+
+    def power_loss(self, name: str) -> None:
+        """Ends a host silently, as when its power fails; the API goes on calling it running."""
+        control.ask(self.paths.control, "kill", name=name)
+
+
+def enter_network_of(pid: int) -> None:
+    """Moves the calling thread into a process's network namespace. :raises OSError: without root."""
+    from lab.network.namespace import enter
+
+    enter(Path(f"/proc/{pid}/ns/net"))

@@ -1,0 +1,162 @@
+"""Keeps the lab's network as the API says: links, routes and rules, applied when the world changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from lab.aws.model import World
+from lab.network import rules, topology
+from lab.network.namespace import Namespace
+from lab.network.topology import FABRIC_ADDRESS, INTERNET_ADDRESS
+
+log = logging.getLogger(__name__)
+
+_ROUTER = {
+    "net.ipv4.ip_forward": 1,
+    # A host is answered for every address that a route exists for: that is what a VPC's router does.
+    "net.ipv4.conf.all.proxy_arp": 1,
+    "net.ipv4.conf.default.proxy_arp": 1,
+    # A reply may come by another link than the request would leave by; the rules check sources.
+    "net.ipv4.conf.all.rp_filter": 0,
+    "net.ipv4.conf.default.rp_filter": 0,
+    "net.ipv4.conf.all.send_redirects": 0,
+    "net.ipv4.conf.default.send_redirects": 0,
+    "net.ipv6.conf.all.disable_ipv6": 1,
+    "net.ipv6.conf.default.disable_ipv6": 1,
+}
+
+_INTERNET_RULES = f"""
+table ip internet
+delete table ip internet
+table ip internet {{
+	chain forward {{
+		type filter hook forward priority 0; policy accept;
+		# Load and faults stay inside: the client never reaches the machine's network.
+		iifname "client" oifname "{topology.WAY_OUT}" drop
+		iifname "{topology.WAY_OUT}" ct state new drop
+	}}
+	chain postrouting {{
+		type nat hook postrouting priority 100; policy accept;
+		oifname "{topology.WAY_OUT}" masquerade
+	}}
+}}
+"""
+
+
+class Fabric:
+    """The namespaces of the network and what is configured in them."""
+
+    def __init__(self, directory: Path) -> None:
+        """Makes the namespaces and links. `directory` is on a mount that is private to the caller."""
+        self.internet = Namespace.own()
+        self.vpc = Namespace.create("fabric", directory)
+        self.client = Namespace.create("client", directory)
+        self._lock = threading.Lock()
+        self._ruleset = ""
+        self._local: set[IPv4Address] = set()
+        self._host_routes: set[tuple[IPv4Address, str]] = set()
+        self._outside_routes: set[str] = set()
+        self._set_up()
+
+    def _set_up(self) -> None:
+        for namespace in (self.internet, self.vpc):
+            namespace.sysctl(_ROUTER)
+        # The internet has no hosts of its own to answer for.
+        self.internet.sysctl({"net.ipv4.conf.all.proxy_arp": 0, "net.ipv4.conf.default.proxy_arp": 0})
+        self.internet.ip(
+            [
+                "link set lo up",
+                f"address add {topology.SERVICES}/32 dev lo",
+                f"address add {topology.S3}/32 dev lo",
+                f"link add {topology.FABRIC_LINK} type veth peer name {topology.INTERNET_LINK} netns {self.vpc.path}",
+                f"link add client type veth peer name internet netns {self.client.path}",
+                f"address add {INTERNET_ADDRESS} dev {topology.FABRIC_LINK}",
+                f"address add {topology.CLIENT_ROUTER} dev client",
+                f"link set {topology.FABRIC_LINK} up",
+                "link set client up",
+            ]
+        )
+        self.client.ip(
+            [
+                f"address add {topology.CLIENT_ADDRESS} dev internet",
+                "link set internet up",
+                f"route add default via {topology.CLIENT_ROUTER.ip}",
+            ]
+        )
+        self.vpc.ip(
+            [
+                f"address add {FABRIC_ADDRESS} dev {topology.INTERNET_LINK}",
+                f"link set {topology.INTERNET_LINK} up",
+                f"route add default via {INTERNET_ADDRESS.ip}",
+                f"address add {topology.METADATA}/32 dev lo",
+                f"address add {topology.LINK_LOCAL_RESOLVER}/32 dev lo",
+            ]
+        )
+        # The link to the internet is no neighbourhood: nothing is to be answered for there.
+        self.vpc.sysctl({f"net.ipv4.conf.{topology.INTERNET_LINK}.proxy_arp": 0})
+        self.internet.run(["nft", "-f", "-"], stdin=_INTERNET_RULES)
+        self.vpc.run(["nft", "-f", "-"], stdin=rules.ruleset(World()))
+
+    def apply(self, world: World, live: set[str]) -> None:
+        """Makes the network what the world says; `live` are the ids of the instances whose link is there."""
+        with self._lock:
+            text = rules.ruleset(world)
+            if text != self._ruleset:
+                self.vpc.run(["nft", "-f", "-"], stdin=text)
+                self._ruleset = text
+            self._apply_local_addresses(world)
+            self._apply_host_routes(world, live)
+            self._apply_outside_routes(world)
+
+    def _apply_local_addresses(self, world: World) -> None:
+        wanted = {topology.vpc_resolver(vpc.cidr) for vpc in world.vpcs}
+        wanted |= {topology.router_address(subnet.cidr) for subnet in world.subnets}
+        lines = [f"address del {one}/32 dev lo" for one in sorted(self._local - wanted)]
+        lines += [f"address add {one}/32 dev lo" for one in sorted(wanted - self._local)]
+        self.vpc.ip(lines)
+        self._local = wanted
+
+    def _apply_host_routes(self, world: World, live: set[str]) -> None:
+        wanted = {
+            (address, topology.host_link(host.id))
+            for host in rules.hosts_of(world)
+            if host.id in live
+            for address in rules.addresses_of(host)
+        }
+        # Routes vanish with their link; one that is gone already is no error.
+        self.vpc.ip([f"route del {a}/32 dev {link}" for a, link in self._host_routes - wanted], force=True)
+        new = wanted - self._host_routes
+        # Linux answers for others after a random part of 0.8 s unless told otherwise, link by link.
+        self.vpc.sysctl({f"net.ipv4.neigh.{link}.proxy_delay": 0 for _, link in new})
+        self.vpc.ip([f"link set {link} up" for link in sorted({link for _, link in new})])
+        self.vpc.ip([f"route replace {a}/32 dev {link}" for a, link in sorted(new)])
+        self._host_routes = wanted
+
+    def forget_link(self, instance_id: str) -> None:
+        """Says that a host's link is gone, and its routes with it."""
+        with self._lock:
+            link = topology.host_link(instance_id)
+            self._host_routes = {pair for pair in self._host_routes if pair[1] != link}
+
+    def _apply_outside_routes(self, world: World) -> None:
+        """The internet knows the VPC's public addresses, one by one: the rest of their range is others'."""
+        wanted = {f"{address}/32" for address in world.public_addresses().values()}
+        # Replies of S3 to hosts that come through a gateway endpoint, with their own addresses.
+        wanted |= {str(vpc.cidr) for vpc in world.vpcs if not vpc.default}
+        via = f"via {FABRIC_ADDRESS.ip}"
+        self.internet.ip([f"route del {one} {via}" for one in sorted(self._outside_routes - wanted)], force=True)
+        self.internet.ip([f"route replace {one} {via}" for one in sorted(wanted - self._outside_routes)])
+        self._outside_routes = wanted
+
+    def set_host_link(self, instance_id: str, *, up: bool) -> None:
+        """Cuts or heals a host's link: a pulled cable, silent for both ends. Healing brings its routes back."""
+        link = topology.host_link(instance_id)
+        with self._lock:
+            self.vpc.ip([f"link set {link} {'up' if up else 'down'}"])
+            if up:
+                self.vpc.ip([f"route replace {a}/32 dev {one}" for a, one in self._host_routes if one == link])
+
+

@@ -1,0 +1,182 @@
+"""The programs that the network is served by: the way out, the resolver, AWS's TLS front and the published ports.
+
+Each is Debian's own program with a configuration written here; all end with the supervisor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from lab import process
+from lab.network import topology
+from lab.network.authority import Authority, service_names
+from lab.network.fabric import Fabric
+from lab.waiting import eventually
+
+READY_S = 10.0
+
+
+@contextlib.contextmanager
+def way_out(machine_network: int, log: Path) -> Iterator[None]:
+    """Lets the internet namespace reach what the machine reaches, without touching the machine's network.
+
+    :param machine_network: an open descriptor of the machine's network namespace.
+    """
+    read_end, write_end = os.pipe()
+    with contextlib.ExitStack() as stack:
+        argv = [
+            *("nsenter", f"--net=/proc/self/fd/{machine_network}", "--"),
+            *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", f"--cidr={topology.WAY_OUT_NETWORK}"),
+            *(f"--ready-fd={write_end}", "--netns-type=path", "/proc/1/ns/net", topology.WAY_OUT),
+        ]
+        stack.callback(os.close, read_end)
+        try:
+            child = stack.enter_context(process.spawn(argv, log=log, pass_fds=(machine_network, write_end)))
+        finally:
+            os.close(write_end)
+        # It writes one byte when the link is up; the pipe ends without one when it dies.
+        if os.read(read_end, 1) != b"1":
+            raise process.ProgramFailed(
+                process.Finished(tuple(argv), child.wait(), "", log.read_text(encoding="utf-8", errors="replace"))
+            )
+        yield
+
+
+class Resolver:
+    """dnsmasq at every address where a VPC has its resolver: AWS's names lead to the lab, all others to the machine's DNS."""
+
+    def __init__(self, fabric: Fabric, regions: Sequence[str], directory: Path) -> None:
+        self._fabric = fabric
+        self._log = directory / "dnsmasq.log"
+        s3 = ["s3.amazonaws.com", *(f"s3.{region}.amazonaws.com" for region in regions)]
+        self._options = [
+            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--log-facility=-"),
+            *(f"--except-interface={topology.INTERNET_LINK}", "--user=root", "--group=root", "--pid-file="),
+            *("--cache-size=10000", f"--server={topology.WAY_OUT_RESOLVER}"),
+            *(f"--address=/{name}/{topology.S3}" for name in s3),
+            f"--address=/amazonaws.com/{topology.SERVICES}",
+        ]
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Runs it for as long as the block; it listens on every address that the fabric has or gets."""
+        with process.spawn(self._fabric.vpc.argv(self._options), log=self._log) as child:
+            yield child
+
+
+_HAPROXY_HEAD = """
+global
+    stats socket {socket} mode 600 level admin
+    maxconn 4000
+defaults
+    timeout connect 5s
+    timeout client 10m
+    timeout server 10m
+"""
+
+_FRONT = """
+    mode http
+    option forwardfor
+frontend aws
+    bind {services}:443 ssl crt {certificate}
+    bind {s3}:443 ssl crt {certificate}
+    http-request set-header X-Forwarded-Proto https
+    default_backend api
+backend api
+    server api 127.0.0.1:{port}
+"""
+
+_PUBLISHED = """
+    mode tcp
+frontend {name}
+    bind fd@{descriptor}
+    default_backend {name}
+backend {name}
+    server estate 192.0.2.1:{port} disabled
+"""
+
+
+@contextlib.contextmanager
+def aws_front(authority: Authority, regions: Sequence[str], directory: Path) -> Iterator[None]:
+    """TLS in front of the API at the addresses that AWS's names lead to; the client's address is in X-Forwarded-For."""
+    identity = authority.issue(service_names(regions))
+    certificate = directory / "aws.pem"
+    certificate.touch(mode=0o600)
+    certificate.write_text(identity.certificate + identity.key, encoding="ascii")
+    control = directory / "front.sock"
+    text = _HAPROXY_HEAD.format(socket=control) + _FRONT.format(
+        services=topology.SERVICES, s3=topology.S3, certificate=certificate, port=topology.API_PORT
+    )
+    with _haproxy(text, control, directory / "front", []):
+        yield
+
+
+class PublishedPorts:
+    """Ports of the machine's loopback that lead to the estate's entry, as a browser outside AWS would reach it."""
+
+    def __init__(self, fabric: Fabric, sockets: Mapping[int, int], directory: Path) -> None:
+        """`sockets`: descriptor of a socket that is bound on the machine, by the port of the estate that it leads to."""
+        self._fabric = fabric
+        self._sockets = dict(sockets)
+        self._directory = directory
+        self._control = directory / "ports.sock"
+        self._target: IPv4Address | None = None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Serves the ports for as long as the block; connections are refused until there is a target."""
+        text = _HAPROXY_HEAD.format(socket=self._control)
+        for port, descriptor in self._sockets.items():
+            text += _PUBLISHED.format(name=f"port{port}", descriptor=descriptor, port=port)
+        with _haproxy(
+            text, self._control, self._directory / "ports", list(self._sockets.values()), self._fabric.client.argv([])
+        ):
+            yield
+
+    def lead_to(self, target: IPv4Address | None) -> None:
+        """Makes the ports lead to a public address."""
+        if target == self._target:
+            return
+        for port in self._sockets:
+            server = f"port{port}/estate"
+            if target is None:
+                self._command(f"set server {server} state maint")
+            else:
+                self._command(f"set server {server} addr {target} port {port}")
+                self._command(f"set server {server} state ready")
+        self._target = target
+
+    def _command(self, line: str) -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(self._control))
+            connection.sendall(line.encode() + b"\n")
+            while connection.recv(4096):
+                pass
+
+
+@contextlib.contextmanager
+def _haproxy(
+    text: str, control: Path, base: Path, descriptors: Sequence[int], prefix: Sequence[process.Argument] = ()
+) -> Iterator[None]:
+    configuration = base.with_suffix(".cfg")
+    configuration.write_text(text, encoding="utf-8")
+    argv = [*prefix, "haproxy", "-db", "-f", configuration]
+    log = base.with_suffix(".log")
+    with process.spawn(argv, log=log, pass_fds=descriptors) as child:
+
+        def answers() -> bool:
+            if child.poll() is not None:
+                output = log.read_text(encoding="utf-8", errors="replace")
+                raise process.ProgramFailed(process.Finished(tuple(map(str, argv)), child.returncode, "", output))
+            with socket.socket(socket.AF_UNIX) as connection:
+                return connection.connect_ex(str(control)) == 0
+
+        eventually("HAProxy starts", answers, deadline_s=READY_S, every_s=0.02)
+        yield

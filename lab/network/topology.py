@@ -1,0 +1,53 @@
+"""Names and addresses of the lab's network that are not the stack's own. All of it lives in the lab's namespaces.
+
+    client ── internet ── fabric ── one link per host
+                 │  └── 198.18.0.10, 198.18.0.20: AWS's services and S3, behind TLS
+                 └── tap0: the way out to package mirrors, in user space
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Final
+
+SERVICES: Final = IPv4Address("198.18.0.10")
+S3: Final = IPv4Address("198.18.0.20")
+API_PORT: Final = 4566
+"""Where the API listens on the loopback of the internet namespace, without TLS, for the engine and the CLI."""
+
+METADATA: Final = IPv4Address("169.254.169.254")
+LINK_LOCAL_RESOLVER: Final = IPv4Address("169.254.169.253")
+
+INTERNET_LINK: Final = "internet"
+"""The fabric's end of the link to the internet."""
+FABRIC_LINK: Final = "vpc"
+"""The internet's end of it."""
+INTERNET_ADDRESS: Final = IPv4Interface("100.64.0.1/30")
+FABRIC_ADDRESS: Final = IPv4Interface("100.64.0.2/30")
+
+CLIENT_NETWORK: Final = IPv4Network("198.51.100.0/24")
+CLIENT_ROUTER: Final = IPv4Interface("198.51.100.1/24")
+CLIENT_ADDRESS: Final = IPv4Interface("198.51.100.2/24")
+
+WAY_OUT: Final = "tap0"
+# Not slirp4netns's usual 10.0.2.0/24: a VPC may well be 10.0.0.0/16.
+WAY_OUT_NETWORK: Final = IPv4Network("100.127.255.0/24")
+WAY_OUT_RESOLVER: Final = WAY_OUT_NETWORK[3]
+
+HOST_INTERFACE: Final = "ens5"
+"""What a host calls its network interface, as Debian does on the t3 family."""
+
+
+def host_link(instance_id: str) -> str:
+    """The fabric's end of a host's link (interface names have 15 letters at most)."""
+    return f"e-{instance_id.removeprefix('i-')[-12:]}"
+
+
+def vpc_resolver(cidr: IPv4Network) -> IPv4Address:
+    """Where a VPC's resolver is: the third address of its range."""
+    return cidr[2]
+
+
+def router_address(subnet: IPv4Network) -> IPv4Address:
+    """Where a subnet's router is: the second address of its range."""
+    return subnet[1]

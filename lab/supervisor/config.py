@@ -1,0 +1,84 @@
+"""What the launcher tells the supervisor, as a file in the lab's state."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.image.contents import ImageKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineImage:
+    """A machine image that the lab's API knows: by exact name and owner, as a stack names it."""
+
+    name: str
+    owner: str
+    architecture: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorConfig:
+    """Everything that decides what lab it is."""
+
+    stack: str
+    region: str
+    image_kind: ImageKind
+    image: Path
+    """The root file system that hosts start from."""
+    machine_images: tuple[MachineImage, ...]
+    ports: dict[int, int]
+    """Port of the machine's loopback by the port of the estate that it leads to."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), default=str, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> SupervisorConfig:
+        """Reads what `to_json` wrote."""
+        raw = json.loads(text)
+        raw["image_kind"] = ImageKind(raw["image_kind"])
+        raw["image"] = Path(raw["image"])
+        raw["machine_images"] = tuple(MachineImage(**one) for one in raw["machine_images"])
+        raw["ports"] = {int(key): value for key, value in raw["ports"].items()}
+        return cls(**raw)
+
+
+@dataclass(frozen=True)
+class StatePaths:
+    """Where things are in the lab's state directory."""
+
+    state: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor for as long as it lives. Beside the state, which a new lab replaces."""
+        return self.state.with_name(f"{self.state.name}.lock")
+
+    @property
+    def config(self) -> Path:
+        return self.state / "config.json"
+
+    @property
+    def control(self) -> Path:
+        """The socket of the supervisor's control channel."""
+        return self.state / "control.sock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.state / "logs" / "supervisor.log"
+
+    @property
+    def hosts_logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def loop_devices(self) -> Path:
+        """The numbers of loop devices that the lab had to add to the machine's."""
+        return self.state / "loop-devices"
+
+    @property
+    def private(self) -> Path:
+        """A mount that only the supervisor sees: names of namespaces, what programs put under /run."""
+        return self.state / "private"

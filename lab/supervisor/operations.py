@@ -1,0 +1,142 @@
+"""What the supervisor answers on its control channel."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from components.errors import HaError
+from lab.hosts.driver import Driver
+from lab.hosts.keeper import Keeper
+from lab.hosts.phase import Phase, phase_of
+from lab.network.fabric import Fabric
+from lab.supervisor.config import StatePaths, SupervisorConfig
+from lab.supervisor.control import Handler
+
+POLL_S = 0.25
+"""How often hosts are looked at to note when they came to a stage. Their reports are files: a look is cheap."""
+
+
+@dataclass
+class _History:
+    """The stages of one host's present boot, with the time since that boot began."""
+
+    booted_at: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Operations:
+    """The handlers, and the thread that notes when hosts come to a stage."""
+
+    def __init__(
+        self,
+        config: SupervisorConfig,
+        paths: StatePaths,
+        keeper: Keeper,
+        fabric: Fabric,
+        ending: threading.Event,
+    ) -> None:
+        self._config = config
+        self._paths = paths
+        self._keeper = keeper
+        self._fabric = fabric
+        self._ending = ending
+        self._started_at = time.time()
+        self._histories: dict[str, _History] = {}
+        self._closed = threading.Event()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "status": self._status,
+            "host": self._host,
+            "cut": lambda request: self._set_link(request, up=False),
+            "heal": lambda request: self._set_link(request, up=True),
+            "kill": self._kill,
+            "shutdown": self._shutdown,
+        }
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Notes the hosts' stages for as long as the block."""
+        thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+        thread.start()
+        yield
+        self._closed.set()
+        thread.join()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(POLL_S):
+            for driver in self._keeper.drivers():
+                self._note(driver, phase_of(driver))
+
+    def _note(self, driver: Driver, phase: Phase) -> _History:
+        history = self._histories.setdefault(driver.instance_id, _History())
+        if history.booted_at != driver.booted_at:
+            history.booted_at, history.seconds = driver.booted_at, {}
+        label = f"{phase.stage}:{phase.step}" if phase.step else str(phase.stage)
+        if driver.booted_at:
+            history.seconds.setdefault(label, round(time.time() - driver.booted_at, 2))
+        return history
+
+    def _status(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            "stack": self._config.stack,
+            "region": self._config.region,
+            "image": self._config.image_kind,
+            "ports": self._config.ports,
+            "started_at": self._started_at,
+            "hosts": [self._describe(driver) for driver in self._keeper.drivers()],
+        }
+
+    def _describe(self, driver: Driver) -> Mapping[str, Any]:
+        phase = phase_of(driver)
+        history = self._note(driver, phase)
+        blueprint = driver.machine.blueprint
+        return {
+            "name": blueprint.name,
+            "instance_id": blueprint.instance_id,
+            "address": str(blueprint.address),
+            "power": driver.power,
+            **asdict(phase),
+            "booted_at": driver.booted_at,
+            "stages_s": history.seconds,
+            "logs": str(driver.machine.logs),
+        }
+
+    def _host(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Where a host is for who wants to reach into it: its init's process id as the supervisor sees it."""
+        driver = self._find(str(request.get("name")))
+        return {
+            "leader": driver.machine.leader,
+            "logs": str(driver.machine.logs),
+            "root": str(driver.machine.root),
+            "instance_id": driver.instance_id,
+        }
+
+    def _set_link(self, request: Mapping[str, Any], *, up: bool) -> Mapping[str, Any]:
+        driver = self._find(str(request.get("name")))
+        self._fabric.set_host_link(driver.instance_id, up=up)
+        return {}
+
+    def _kill(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ends a host as a power loss does: cut off first, so that nobody hears of its end."""
+        driver = self._find(str(request.get("name")))
+        self._fabric.set_host_link(driver.instance_id, up=False)
+        driver.machine.kill()
+        return {}
+
+    def _shutdown(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._ending.set()
+        return {}
+
+    def _find(self, name: str) -> Driver:
+        drivers = self._keeper.drivers()
+        for driver in drivers:
+            if name in (driver.machine.blueprint.name, driver.instance_id):
+                return driver
+        known = ", ".join(one.machine.blueprint.name for one in drivers) or "none"
+        raise HaError(f"there is no host {name}", where="the lab", fix=f"hosts: {known}")

@@ -1,5 +1,6 @@
 """The stack's parameters and other AWS calls, made to outlast a slow first boot."""
 
+import functools
 import os
 import secrets
 import sys
@@ -8,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CACHE = Path("/var/lib/ha/secrets")  # so that a reboot needs no AWS
+HOST = Path("/etc/ha/host.env")
+CACHE = Path("/var/lib/ha/secrets")  # so that a reboot needs no AWS; ha-secret reads it too
 
 
 class Absent(Exception):
@@ -19,6 +21,12 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def environment() -> dict[str, str]:
+    """HA_*: who this host is."""
+    return dict(line.split("=", 1) for line in HOST.read_text(encoding="utf-8").splitlines())
+
+
+@functools.lru_cache
 def client(service: str) -> Any:
     import boto3
     from botocore.config import Config
@@ -26,7 +34,7 @@ def client(service: str) -> Any:
     make: Any = boto3.client  # its types know service names as literals only
     config = Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 2})
     trust = "/etc/ssl/certs/ca-certificates.crt"
-    return make(service, region_name=os.environ["HA_REGION"], config=config, verify=trust)
+    return make(service, region_name=environment()["HA_REGION"], config=config, verify=trust)
 
 
 def patiently(what: str, deadline: float, absent: str, call: Callable[..., Any], **given: Any) -> Any:
@@ -57,10 +65,10 @@ def parameter(name: str, create: Callable[[], str] | None, kind: str = "SecureSt
 
     Never overwritten: of two hosts that create at once, the second takes the first one's value.
     """
-    path = name if name.startswith("/") else f"{os.environ['HA_SECRETS_PATH']}/{name}"
+    path = name if name.startswith("/") else f"{environment()['HA_SECRETS_PATH']}/{name}"
     cached = CACHE / path.strip("/")
     if cached.is_file():
-        return cached.read_text(encoding="utf-8")
+        return cached.read_text(encoding="utf-8").rstrip()
     ssm, deadline, told = client("ssm"), time.monotonic() + wait_s, False
     while True:
         try:
@@ -81,29 +89,30 @@ def parameter(name: str, create: Callable[[], str] | None, kind: str = "SecureSt
             say(f"{path}: waiting for the host that creates it")
             told = True
         time.sleep(1)
-    value: str = found["Parameter"]["Value"]
+    value: str = found["Parameter"]["Value"].rstrip()
     os.umask(0o077)
     cached.parent.mkdir(parents=True, exist_ok=True)
     new_file = cached.with_name(f"{cached.name}.{os.getpid()}")
-    new_file.write_text(value, encoding="utf-8")
+    new_file.write_text(value + "\n", encoding="utf-8")
     new_file.replace(cached)
     return value
 
 
 def main(given: list[str]) -> None:
     """See ha-secret."""
-    name = given.pop()
-    wait_s = float(given.pop(0)[7:]) if given and given[0].startswith("--wait=") else 300
-    kind = "String" if "--parameter" in given else "SecureString"
+    options, names = [g for g in given if g[0] == "-"], [g for g in given if g[0] != "-"]
+    wait_s = float(next((o[7:] for o in options if o.startswith("--wait=")), 300))
+    kind = "String" if "--parameter" in options else "SecureString"
     create: Callable[[], str] | None = lambda: secrets.token_urlsafe(32)  # noqa: E731
-    if "--stdin" in given:
+    if "--stdin" in options:
         create = sys.stdin.read
-    elif given:
+    elif "--existing" in options or kind == "String":
         create = None
-    try:
-        print(parameter(name, create, kind, wait_s).rstrip())
-    except Exception as error:  # boto3 is imported late, so its errors have no names here
-        sys.exit(f"{name}: not to be had in {wait_s:.0f} s: {type(error).__name__}: {error}")
+    for name in names:
+        try:
+            print(parameter(name, create, kind, wait_s))
+        except Exception as error:  # boto3 is imported late, so its errors have no names here
+            sys.exit(f"{name}: not to be had in {wait_s:.0f} s: {type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

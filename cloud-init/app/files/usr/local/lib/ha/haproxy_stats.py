@@ -1,0 +1,1 @@
+../../../../../../lb/files/usr/local/lib/ha/haproxy_stats.py

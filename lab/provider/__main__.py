@@ -1,0 +1,62 @@
+"""Serves the provider to the engine that started it: `python -m lab.provider ENGINE_ADDRESS`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+from pulumi.provider.experimental.server import ProviderServicer
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from lab.provider.provider import VERSION, LabAwsProvider
+
+_METHODS = ("CheckConfig", "DiffConfig", "Configure", "Invoke", "Check", "Diff", "Create", "Read", "Update", "Delete")
+
+
+def _plain_errors(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """An error reaches the engine as its own message, without the name of the exception's class before it."""
+
+    async def answer(self: ProviderServicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await method(self, request, context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            return await context.abort(grpc.StatusCode.UNKNOWN, str(error) or repr(error))
+
+    return answer
+
+
+class Servicer(ProviderServicer):
+    """The SDK's servicer, with errors told plainly."""
+
+
+for _name in _METHODS:
+    setattr(Servicer, _name, _plain_errors(getattr(ProviderServicer, _name)))
+
+
+async def serve(engine_address: str) -> None:
+    """Serve until the engine ends the process; the port is told on standard output, as plugins do."""
+    server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
+    servicer = Servicer(sys.argv[1:], VERSION, LabAwsProvider(), engine_address=engine_address)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    await server.wait_for_termination()
+
+
+def main() -> None:
+    """Entry point of the plugin."""
+    try:
+        asyncio.run(serve(next(argument for argument in sys.argv[1:] if not argument.startswith("-"))))
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+main()

@@ -1,0 +1,77 @@
+"""Between the engine's property values and plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pulumi import Archive, Asset
+from pulumi.provider.experimental.property_value import Computed, PropertyValue
+
+
+class Unknown:
+    """A value that will only be known after an update. There is one: `UNKNOWN`."""
+
+    def __repr__(self) -> str:
+        return "<known after the update>"
+
+
+UNKNOWN = Unknown()
+
+
+def plain(value: Any) -> Any:
+    """A property value as plain Python: secrets unwrapped, whole numbers as int, `UNKNOWN` where not yet known."""
+    inner = value.value if isinstance(value, PropertyValue) else value
+    if isinstance(inner, Computed):
+        return UNKNOWN
+    if isinstance(inner, float) and inner.is_integer():
+        return int(inner)
+    if isinstance(inner, str | bool | float | int | Asset | Archive) or inner is None:
+        return inner
+    if isinstance(inner, Mapping):
+        return {name: plain(item) for name, item in inner.items()}
+    if isinstance(inner, Sequence):
+        return [plain(item) for item in inner]
+    raise TypeError(f"the lab's provider cannot use a value of {type(inner).__name__}")
+
+
+def plain_map(values: Mapping[str, PropertyValue]) -> dict[str, Any]:
+    """The properties of a resource as plain Python, those without a value left out."""
+    found = {name: plain(value) for name, value in values.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def property_value(value: Any, *, secret: bool = False) -> PropertyValue:
+    """Plain Python as a property value."""
+    if value is UNKNOWN:
+        return PropertyValue(Computed(), is_secret=secret)
+    if isinstance(value, bool) or value is None or isinstance(value, str | Asset | Archive):
+        return PropertyValue(value, is_secret=secret)
+    if isinstance(value, int | float):
+        return PropertyValue(float(value), is_secret=secret)
+    if isinstance(value, Mapping):
+        return PropertyValue({name: property_value(item) for name, item in value.items()}, is_secret=secret)
+    if isinstance(value, Sequence):
+        return PropertyValue([property_value(item) for item in value], is_secret=secret)
+    raise TypeError(f"the lab's provider cannot answer with a value of {type(value).__name__}")
+
+
+def outputs_of(values: Mapping[str, Any], inputs: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
+    """Outputs for the engine: what was put in stays as it was given, with its secrets, where its value is the same."""
+    answer = {}
+    for name, value in values.items():
+        given = inputs.get(name)
+        if given is not None and plain(given) == value:
+            answer[name] = given
+        else:
+            answer[name] = property_value(value, secret=given is not None and given.contains_secret())
+    return answer
+
+
+def has_unknown(value: Any) -> bool:
+    """Whether a plain value is unknown somewhere in it."""
+    if isinstance(value, Mapping):
+        return any(has_unknown(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_unknown(item) for item in value)
+    return value is UNKNOWN

@@ -49,7 +49,8 @@ test-lab: setup-tests ## The estate boots and is looked at from all sides; needs
 bench: setup ## Time and memory of the lab, cold and warm
 	@tools/bench
 
-docs: setup ## Look for broken links in the documentation
+docs: setup ## Write the generated parts of the documentation anew, look for broken links
+	@.venv/bin/python tools/generate-docs
 	@.venv/bin/python tools/check-links
 
 lock: setup ## Resolve requirements*.in anew, keeping pins that still fit

@@ -34,3 +34,9 @@ fingerprint() {
 
 # seconds_since EPOCHREALTIME: with milliseconds.
 seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.3f", to - from }'; }
+
+# quietly COMMAND...: what it prints is shown when it fails, on stderr.
+quietly() {
+  local output
+  output=$("$@" 2>&1 </dev/null) || { printf '%s\n' "$output" >&2; return 1; }
+}

@@ -13,7 +13,10 @@ ANYWHERE = "0.0.0.0/0"
 
 @dataclass(frozen=True)
 class Flow:
-    """One allowed TCP flow between two tiers, or between a tier and the world."""
+    """One allowed TCP flow between two tiers, or between a tier and the world.
+
+    `why` becomes the rules' description, for which EC2 takes letters, digits, spaces and `._-:/()#,@[]+=&;{}!$*` only.
+    """
 
     source: Tier | str
     target: Tier | str
@@ -39,6 +42,6 @@ FLOWS: tuple[Flow, ...] = (
     Flow(Tier.MONITOR, Tier.APP, ports.APPLICATION, "application metrics"),
     Flow(Tier.MONITOR, Tier.DB, ports.POSTGRES_EXPORTER, "PostgreSQL metrics"),
     Flow(Tier.MONITOR, Tier.CACHE, ports.REDIS_EXPORTER, "Redis metrics"),
-    *(Flow(tier, WORLD, ports.HTTP, "Debian's mirrors") for tier in Tier),
+    *(Flow(tier, WORLD, ports.HTTP, "Debian mirrors") for tier in Tier),
     *(Flow(tier, WORLD, ports.HTTPS, "AWS APIs, S3") for tier in Tier),
 )

@@ -143,7 +143,8 @@ class Host(Component):
             comparison_operator="LessThanThreshold",
             threshold=10,  # credits; one is a minute of one processor at full speed
             period=300,
-            evaluation_periods=3,
+            # A t3 starts with none and earns ten in 25 to 50 minutes: a shorter wait would sound for each new host.
+            evaluation_periods=24,
             treat_missing_data="missing",
             alarm_actions=[self._args.alert_topic_arn],
             ok_actions=[self._args.alert_topic_arn],

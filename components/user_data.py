@@ -6,8 +6,9 @@ the folder says what they are.
 
 from __future__ import annotations
 
-import gzip
 import json
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -117,7 +118,7 @@ def contexts(scope: Scope, settings: Settings, release: Release) -> dict[str, Co
 def user_data(context: Context) -> bytes:
     """The host's user data, gzip. :raises HaError: (exit 2) over EC2's limit."""
     document = _render(_environment(), CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=host_files(context))
-    compressed = gzip.compress(document.encode(), compresslevel=9, mtime=0)
+    compressed = _gzip(document.encode())
     if len(compressed) > LIMIT_BYTES:
         raise HaError(
             f"user data of {context.host.name} is {len(compressed)} bytes; EC2 takes {LIMIT_BYTES}",
@@ -126,6 +127,13 @@ def user_data(context: Context) -> bytes:
             exit_code=EXIT_USAGE,
         )
     return compressed
+
+
+def _gzip(data: bytes) -> bytes:
+    """RFC 1952 by hand: in another version of Python `gzip` writes another header byte, which would replace every host."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    header = b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff"  # deflate, no flags, no time, best compression, system unknown
+    return header + deflate.compress(data) + deflate.flush() + struct.pack("<II", zlib.crc32(data), len(data))
 
 
 def listed(path: Path) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,17 +12,13 @@ from components.errors import EXIT_FAILED, HaError
 from components.stack_file import load_settings
 from ops import console, lab_commands
 from ops.connect import connect
+from ops.options import PROJECT_DIR, Json, Stack
 from ops.status import status as status_of
-
-PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
 )
 app.add_typer(lab_commands.app, name="lab")
-
-Stack = Annotated[str, typer.Option(help="The stack, as in Pulumi.<stack>.yaml.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
 @dataclass(frozen=True)
@@ -68,5 +63,3 @@ def main() -> None:
     except KeyboardInterrupt:
         console.err.print("ha: interrupted")
         raise SystemExit(130) from None
-
-

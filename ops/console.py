@@ -31,10 +31,14 @@ def print_status(status: Status) -> None:
     out.print(table)
     database = status.database
     lag = "" if database.lag_bytes is None else f", {database.lag_bytes} bytes behind"
-    out.print(f"\ndatabase: primary {database.primary or 'none'}, standby {database.standby or 'none'} ({database.replication}{lag})")
+    out.print(
+        f"\ndatabase: primary {database.primary or 'none'}, standby {database.standby or 'none'} ({database.replication}{lag})"
+    )
     for problem in status.problems:
         out.print(f"problem:  {problem}", markup=False)
-    out.print(f"{status.stack} on {status.target}: {'healthy' if status.healthy else 'NOT healthy'}  {status.url or ''}")
+    out.print(
+        f"{status.stack} on {status.target}: {'healthy' if status.healthy else 'NOT healthy'}  {status.url or ''}"
+    )
 
 
 def _part(status: Status, host: str) -> str:

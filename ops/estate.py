@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import boto3
@@ -16,7 +17,7 @@ from components.tags import HOST_TAG, STACK_TAG, TIER_TAG
 from components.tiers import Tier
 
 Target = Literal["aws", "lab"]
-_POLL_S = 0.2
+_FIRST_POLL_S, _LAST_POLL_S = 0.1, 1.5  # the API allows few calls a second
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,20 @@ class Estate:
     endpoint_url: str | None = None
     url_of: Callable[[str], str] = "http://{}".format
 
+    @cached_property
+    def _ec2(self) -> Any:
+        return self.client("ec2")
+
+    @cached_property
+    def _ssm(self) -> Any:
+        return self.client("ssm")
+
+    def prepare(self) -> None:
+        """Makes the clients that threads are going to share."""
+        _ = self._ec2, self._ssm
+
     def client(self, service: str) -> Any:
-        """A boto3 client of the estate's account and region."""
+        """A boto3 client of the estate's account and region. Clients may be shared between threads, making one may not."""
         return self.session.client(service, region_name=self.region, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
 
     def instances(self) -> list[Instance]:
@@ -70,7 +83,7 @@ class Estate:
             {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped", "shutting-down"]},
         ]
         try:
-            pages = self.client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
+            pages = self._ec2.get_paginator("describe_instances").paginate(Filters=filters)
             found = [_instance(i) for page in pages for r in page["Reservations"] for i in r["Instances"]]
         except (BotoCoreError, ClientError) as error:
             raise HaError(
@@ -85,7 +98,7 @@ class Estate:
 
         :raises CommandFailed: when the host has no agent, does not answer within `timeout_s`, or SSM refuses.
         """
-        ssm = self.client("ssm")
+        ssm = self._ssm
         try:
             sent = ssm.send_command(
                 InstanceIds=[instance_id],
@@ -99,6 +112,7 @@ class Estate:
 
     def _await(self, ssm: Any, command_id: str, instance_id: str, timeout_s: int) -> CommandResult:
         deadline = time.monotonic() + timeout_s
+        pause_s = _FIRST_POLL_S
         while time.monotonic() < deadline:
             try:
                 seen = ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
@@ -108,7 +122,8 @@ class Estate:
                 if seen["ResponseCode"] < 0:
                     raise CommandFailed(f"SSM says {seen['StatusDetails']}", where=instance_id)
                 return CommandResult(seen["ResponseCode"], seen["StandardOutputContent"], seen["StandardErrorContent"])
-            time.sleep(_POLL_S)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LAST_POLL_S)
         raise CommandFailed(f"no answer within {timeout_s} s", where=instance_id)
 
     def report(self, instance_id: str, *, timeout_s: int = 30) -> dict[str, Any]:

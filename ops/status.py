@@ -87,6 +87,7 @@ def observe(estate: Estate) -> list[Observation]:
             return Observation(instance, None, failed.what)
 
     instances = estate.instances()
+    estate.prepare()
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as pool:
         return list(pool.map(ask, instances))
 

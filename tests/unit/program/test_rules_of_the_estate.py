@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -88,6 +89,11 @@ def test_security_group_rules_are_exactly_the_flows(program: Program) -> None:
 def test_the_world_reaches_80_and_443_of_the_load_balancer_only() -> None:
     from_world = {(f.target, f.port) for f in FLOWS if f.source == WORLD}
     assert from_world == {(Tier.LB, ports.HTTP), (Tier.LB, ports.HTTPS)}
+
+
+def test_descriptions_of_rules_have_only_characters_that_ec2_takes(program: Program) -> None:
+    for rule in [*program.of(INGRESS), *program.of(EGRESS)]:
+        assert re.fullmatch(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", rule.inputs["description"])
 
 
 def test_rules_are_never_inline_and_the_default_group_is_empty(program: Program) -> None:

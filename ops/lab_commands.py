@@ -1,0 +1,101 @@
+"""`ha lab`: the estate on this machine."""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from components.errors import EXIT_FAILED
+from components.stack_file import load_settings
+from ops import console
+from ops.options import PROJECT_DIR, Json, Stack
+
+if TYPE_CHECKING:
+    from lab.lab import Lab
+
+app = typer.Typer(help="The estate on this machine.", no_args_is_help=True, rich_markup_mode=None)
+
+Host = Annotated[str, typer.Argument(help="A host, such as db1.")]
+
+
+@app.command()
+def up(
+    stack: Stack = "dev",
+    bare_image: Annotated[
+        bool, typer.Option("--bare-image", help="Boot plain Debian hosts that install their packages themselves.")
+    ] = False,
+    http_port: Annotated[int, typer.Option(help="This machine's port for the estate's port 80.")] = 8080,
+    https_port: Annotated[int, typer.Option(help="This machine's port for the estate's port 443.")] = 8443,
+) -> None:
+    """Boot a stack, or apply its settings to the running lab; wait until it is healthy."""
+    from ops.lab_boot import boot
+
+    seen = boot(stack, bare_image=bare_image, ports={80: http_port, 443: https_port})
+    console.print_status(seen)
+    if not seen.healthy:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def down() -> None:
+    """Remove the lab and everything that it made on this machine."""
+    _lab().stop(console.step)
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """How far each host of the lab has come; for the estate itself see `ha --lab status`."""
+    lab = _lab()
+    if json:
+        document: dict[str, Any] = {"running": lab.running(), **(dict(lab.status()) if lab.running() else {})}
+        sys.stdout.write(json_module.dumps(document, indent=2) + "\n")
+    elif lab.running():
+        console.print_phases(lab.host_phases())
+    else:
+        console.out.print("no lab is running")
+
+
+@app.command()
+def preview(stack: Stack = "dev", json: Json = False) -> None:
+    """What applying a stack's settings would change in the running lab."""
+    from ops.lab_boot import engine_of
+
+    load_settings(PROJECT_DIR, stack)
+    changes = engine_of(_lab(), stack).preview()
+    if json:
+        sys.stdout.write(changes.to_json() + "\n")
+    else:
+        console.print_changes(changes)
+
+
+@app.command()
+def logs(host: Host) -> None:
+    """A host's console, cloud-init, set-up and journal, also when it failed to boot."""
+    lab = _lab()
+    for path in lab.logs(host):
+        console.out.rule(path.name, align="left")
+        sys.stdout.write(path.read_text(encoding="utf-8", errors="replace"))
+        sys.stdout.flush()
+    console.out.rule("journal", align="left")
+    subprocess.run([str(word) for word in lab.journal(host)], check=False)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def shell(
+    host: Host, command: Annotated[list[str] | None, typer.Argument(help="A command; a shell without one.")] = None
+) -> None:
+    """Root on a host: a shell, or one command after `--`."""
+    argv = [str(word) for word in _lab().on_host(host, command or ["bash", "--login"])]
+    raise typer.Exit(os.spawnvp(os.P_WAIT, argv[0], argv))
+
+
+def _lab() -> Lab:
+    # Imported late: `ha status` on AWS needs nothing of it.
+    from lab.lab import Lab
+
+    return Lab()

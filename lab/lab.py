@@ -98,7 +98,8 @@ class Lab:
         """
         preflight.check_system()
         if self.running():
-            raise preflight.refused("a lab is running already", where=str(self.paths.state), fix="`ha lab down` ends it")
+            where = str(self.paths.state)
+            raise preflight.refused("a lab is running already", where=where, fix="`ha lab down` ends it")
         preflight.check_addresses(options.vpc_ranges)
         preflight.check_kernel()
         preflight.check_disk(options.image_kind)
@@ -138,8 +139,9 @@ class Lab:
         cgroups = CgroupTree(paths.state)
         network = os.open("/proc/self/ns/net", os.O_RDONLY)
         try:
-            supervisor = [
-                *("unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc", "--"),
+            supervisor: list[Argument] = [
+                *("unshare", "--mount", "--net", "--pid", "--uts", "--ipc"),
+                *("--fork", "--kill-child", "--mount-proc", "--"),
                 *(sys.executable, "-m", "lab.supervisor", paths.state, str(network)),
                 *(f"{port}={descriptor}" for port, descriptor in sockets.items()),
             ]
@@ -229,11 +231,11 @@ class Lab:
 
     def shell(self, name: str) -> int:
         """A root shell on a host, on this terminal; returns its exit code."""
-        argv = [str(word) for word in self.on_host(name, ["bash", "--login"])]
-        return os.spawnvp(os.P_WAIT, argv[0], argv)
+        argv = self.on_host(name, ["bash", "--login"])
+        return process.interactive(argv)
 
     def logs(self, name: str) -> list[Path]:
-        """The log files of a host, oldest kind first: console, cloud-init, set-up. The journal is in the folder beside."""
+        """The log files of a host: console, cloud-init, set-up. Its journal is in the folder beside (`journal`)."""
         host = control.ask(self.paths.control, "host", name=name)
         logs = Path(host["logs"])
         root = self.paths.state / "hosts" / host["instance_id"] / "upper"

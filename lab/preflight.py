@@ -143,7 +143,8 @@ def bind_ports(ports: Mapping[int, int]) -> dict[int, socket.socket]:
             for one in bound.values():
                 one.close()
             raise refused(
-                f"port {port} of this machine is busy", where=f"127.0.0.1:{port} ({error.strerror})",
+                f"port {port} of this machine is busy",
+                where=f"127.0.0.1:{port} ({error.strerror})",
                 fix="end what listens there, or choose another port",
             ) from error
     return bound

@@ -1,12 +1,13 @@
 """The one place that starts other programs: a clean environment, no standard input, failures that name the program.
 
-The caller's environment is never handed on: it may hold credentials, proxies and certificate paths of the machine, none of
-which the lab's parts may depend on.
+The caller's environment is never handed on: it may hold credentials, proxies and certificate paths of the machine, none
+of which the lab's parts may depend on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -88,6 +89,12 @@ def run(
     if check and finished.exit_code != 0:
         raise ProgramFailed(finished)
     return finished
+
+
+def interactive(argv: Sequence[Argument]) -> int:
+    """Runs a program on this terminal to its end; returns its exit code. It gets a clean environment too."""
+    environment = clean_environment({"TERM": os.environ.get("TERM", "dumb")})
+    return subprocess.run([str(word) for word in argv], check=False, env=environment).returncode
 
 
 def _text(data: bytes | None) -> str:

@@ -1,6 +1,7 @@
 """A control group of its own for every host, on machines with cgroup v2 and on those that still mount v1 beside it.
 
-With a shared group a `systemctl kill` in one host reaches another's processes; with one each, memory has a limit of its own too.
+With a shared group a `systemctl kill` in one host reaches another's processes; with one each, memory has a limit of
+its own too.
 """
 
 from __future__ import annotations

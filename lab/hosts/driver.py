@@ -1,6 +1,7 @@
 """Brings one host where the API wants it, in a thread of its own, and notices what the host does by itself.
 
-Hosts that follow each other on the same address or volume take turns: `Claims` lets the next one in when the last is gone.
+Hosts that follow each other on the same address or volume take turns: `Claims` lets the next one in when the last is
+gone.
 """
 
 from __future__ import annotations
@@ -69,9 +70,7 @@ class Claims:
     def free(self, what: str, holder: str) -> bool:
         """Takes `what` if nobody else holds it."""
         with self._changed:
-            if self._holders.setdefault(what, holder) != holder:
-                return False
-            return True
+            return self._holders.setdefault(what, holder) == holder
 
     def release(self, holder: str, what: str | None = None) -> None:
         """Lets go of one thing, or of everything."""
@@ -136,18 +135,28 @@ class Driver:
     def settled(self, deadline_s: float) -> bool:
         """Waits until the host is off or gone if the API wants that; false when it is not in time."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._wanted.running or self.power in (Power.OFF, Power.GONE, Power.BROKEN), deadline_s
-            )
+            return self._changed.wait_for(self._is_settled, deadline_s)
+
+    def _is_settled(self) -> bool:
+        if not self._wanted.exists:
+            return self.power is Power.GONE
+        return self._wanted.running or self.power in (Power.OFF, Power.BROKEN)
 
     def _drive(self) -> None:
-        try:
-            self.machine.create()
-            while self._step():
-                pass
-        except Exception as error:  # a host that cannot be driven is reported; the others go on
-            log.exception("host %s is out of control", self.machine.blueprint.name)
-            self._broken(error)
+        created = False
+        while True:
+            try:
+                if not created:
+                    created = True
+                    self.machine.create()
+                elif not self._step():
+                    return
+            except Exception as error:  # a host that cannot be driven is reported; the others go on
+                log.exception("host %s is out of control", self.machine.blueprint.name)
+                self._broken(error)
+                if not self._wanted.exists:
+                    self._set(Power.GONE)
+                    return
 
     def _step(self) -> bool:
         """Does the one next thing, or waits until there is one; false when the host is gone."""
@@ -266,6 +275,8 @@ class Driver:
 
     def _broken(self, error: Exception) -> None:
         self.problem = str(error)
+        with self._changed:
+            self._boot_due = False
         self._around.claims.release(self.instance_id)
         self._set(Power.BROKEN)
 

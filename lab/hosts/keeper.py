@@ -1,4 +1,4 @@
-"""Follows the API: one driver per instance, told what is wanted of it whenever the world changes, and the network with it."""
+"""Follows the API: one driver per instance, told what is wanted whenever the world changes, and the network with it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Keeper:
         self._live: set[str] = set()
         self._lock = threading.RLock()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self.world = World()
         """What the API said last."""
         self._around = Surroundings(
@@ -70,7 +70,7 @@ class Keeper:
 
     def close(self) -> None:
         """Ends every host at once and detaches the volumes."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -91,8 +91,8 @@ class Keeper:
     def on_change(self, service: str, operation: str) -> None:
         """Told by the API after each call that may have changed something.
 
-        A call that stops hosts returns when they are down, so that who waits for `stopped` or `terminated` waits for the
-        real thing; every other is followed in the background.
+        A call that stops hosts returns when they are down, so that who waits for `stopped` or `terminated` waits for
+        the real thing; every other is followed in the background.
         """
         if service not in ("ec2", "iam"):
             return
@@ -106,11 +106,9 @@ class Keeper:
             self._wake.set()
 
     def _follow(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._wake.wait()
             self._wake.clear()
-            if self._closing:
-                return
             try:
                 self.observe()
             except Exception:
@@ -119,9 +117,9 @@ class Keeper:
     def observe(self) -> None:
         """Reads the world and tells network and hosts what it wants of them."""
         with self._lock:
-            world = self._read_world()
-            if self._closing:
+            if self._closing.is_set():
                 return
+            world = self._read_world()
             if world != self.world:
                 self.world = world
                 self._fabric.apply(world, self._live)

@@ -173,7 +173,7 @@ class Machine:
             self.kill()
 
     def kill(self) -> None:
-        """Ends every process of the host at once. Connections still say goodbye: cut the link first for a power loss."""
+        """Ends every process of the host at once. For a power loss cut the link first, or connections say goodbye."""
         if self._container is not None and self._container.poll() is None:
             if self.leader:
                 os.kill(self.leader, signal.SIGKILL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -104,7 +103,7 @@ def _build(wanted: Contents, path: Path) -> None:
             ],
             environment={"TMPDIR": str(path.parent)},
         )
-        os.rename(scratch, path)
+        scratch.rename(path)
 
 
 def _finish_script(wanted: Contents) -> str:
@@ -122,6 +121,8 @@ def _finish_script(wanted: Contents) -> str:
         "rm -f $1/etc/hostname $1/var/lib/dbus/machine-id",
         # Seven hosts that compile the same modules at once would take both cores for seconds.
         "chroot $1 python3 -m compileall -q /usr/lib/python3/dist-packages /usr/lib/python3.13 >/dev/null || true",
+        # What systemd would do at the first boot after an installation is done: packages' own scripts did it.
+        "touch $1/etc/.updated $1/var/.updated",
         "rm -rf $1/var/cache/apt/*.bin $1/var/log/*.log $1/var/log/apt",
     ]
     return "\n".join(lines) + "\n"

@@ -158,5 +158,3 @@ class Fabric:
             self.vpc.ip([f"link set {link} {'up' if up else 'down'}"])
             if up:
                 self.vpc.ip([f"route replace {a}/32 dev {one}" for a, one in self._host_routes if one == link])
-
-

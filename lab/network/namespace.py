@@ -52,7 +52,8 @@ class Namespace:
     def ip(self, lines: Sequence[str], *, force: bool = False) -> None:
         """Applies a batch of `ip` commands; with `force` one that fails does not stop the others."""
         if lines:
-            self.run(["ip", *(["-force"] if force else []), "-batch", "-"], stdin="\n".join(lines) + "\n", check=not force)
+            options = ["-force"] if force else []
+            self.run(["ip", *options, "-batch", "-"], stdin="\n".join(lines) + "\n", check=not force)
 
     def sysctl(self, values: dict[str, int]) -> None:
         """Sets kernel parameters of this network namespace, such as `net.ipv4.ip_forward`."""
@@ -67,6 +68,16 @@ class Namespace:
     def listen(self, address: str, port: int) -> socket.socket:
         """A TCP socket that listens inside, to be served from any thread."""
         return self.call(lambda: socket.create_server((address, port), reuse_port=False, backlog=128))
+
+    def connects(self, address: str, port: int) -> bool:
+        """Whether something inside accepts TCP connections there."""
+
+        def try_it() -> bool:
+            with socket.socket() as probe:
+                probe.settimeout(1)
+                return probe.connect_ex((address, port)) == 0
+
+        return self.call(try_it)
 
     def call(self, action: Callable[[], T]) -> T:
         """Runs `action` in a thread that is inside; what it opens stays there."""

@@ -1,9 +1,9 @@
 """What the API says, as nftables rules: a pure function from a `World` to the text that `nft -f` applies in one step.
 
-Order of a packet from a host: source/destination check; then, for what starts a connection, the sender's security groups, the
-receiver's security groups, and the route table of the sender's subnet, which also decides its address outside. Replies
-follow their connection, as security groups are stateful. The metadata service and the resolver are not subject to security
-groups or routes, as in a VPC.
+The way of a packet from a host: source/destination check; then, for what starts a connection, the sender's security
+groups, the receiver's security groups, and the route table of the sender's subnet, which also decides its address
+outside. Replies follow their connection, as security groups are stateful. The metadata service and the resolver are
+not subject to security groups or routes, as in a VPC.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ def egress_of(world: World, subnet: Subnet) -> tuple[Egress, ...]:
     return tuple(sorted(found, key=lambda one: (-one.destination.prefixlen, one.destination)))
 
 
-def _egress(
-    world: World, subnet: Subnet, table: RouteTable, route: Route, destination: IPv4Network
-) -> Egress:
+def _egress(world: World, subnet: Subnet, table: RouteTable, route: Route, destination: IPv4Network) -> Egress:
     if _is_internet(world, subnet, route):
         public = world.public_addresses()
         mine = sorted(
@@ -105,14 +103,11 @@ def _egress(
         return Egress(destination, public_of=tuple(mine))
     if route.kind is TargetKind.NAT_GATEWAY:
         for gateway in world.nat_gateways:
-            if gateway.id == route.target_id and gateway.public_ip:
-                # A NAT gateway reaches the internet by the routes of the subnet that it stands in.
-                if has_internet_route(world, world.subnet(gateway.subnet_id)):
-                    return Egress(destination, nat=gateway.public_ip)
+            # A NAT gateway reaches the internet by the routes of the subnet that it stands in.
+            if gateway.id == route.target_id and has_internet_route(world, world.subnet(gateway.subnet_id)):
+                return Egress(destination, nat=gateway.public_ip)
     if route.kind is TargetKind.VPC_ENDPOINT:
-        known = any(
-            one.id == route.target_id and table.id in one.route_table_ids for one in world.endpoints
-        )
+        known = any(one.id == route.target_id and table.id in one.route_table_ids for one in world.endpoints)
         return Egress(destination, plain=known)
     # Routes to another host's interface are not followed yet: nothing of the estate has one.
     return Egress(destination)

@@ -32,8 +32,14 @@ def way_out(machine_network: int, log: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         argv = [
             *("nsenter", f"--net=/proc/self/fd/{machine_network}", "--"),
-            *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", f"--cidr={topology.WAY_OUT_NETWORK}"),
-            *(f"--ready-fd={write_end}", "--netns-type=path", "/proc/1/ns/net", topology.WAY_OUT),
+            *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback"),
+            *(
+                f"--cidr={topology.WAY_OUT_NETWORK}",
+                f"--ready-fd={write_end}",
+                "--netns-type=path",
+                "/proc/1/ns/net",
+                topology.WAY_OUT,
+            ),
         ]
         stack.callback(os.close, read_end)
         try:
@@ -42,32 +48,40 @@ def way_out(machine_network: int, log: Path) -> Iterator[None]:
             os.close(write_end)
         # It writes one byte when the link is up; the pipe ends without one when it dies.
         if os.read(read_end, 1) != b"1":
-            raise process.ProgramFailed(
-                process.Finished(tuple(argv), child.wait(), "", log.read_text(encoding="utf-8", errors="replace"))
-            )
+            raise _ended(argv, child, log)
         yield
 
 
 class Resolver:
-    """dnsmasq at every address where a VPC has its resolver: AWS's names lead to the lab, all others to the machine's DNS."""
+    """dnsmasq where a VPC has its resolver: AWS's names lead to the lab, all others to the machine's own DNS."""
 
-    def __init__(self, fabric: Fabric, regions: Sequence[str], directory: Path) -> None:
+    def __init__(self, fabric: Fabric, regions: Sequence[str], directory: Path, log: Path) -> None:
         self._fabric = fabric
-        self._log = directory / "dnsmasq.log"
+        self._log = log
+        self._configuration = directory / "dnsmasq.conf"
         s3 = ["s3.amazonaws.com", *(f"s3.{region}.amazonaws.com" for region in regions)]
-        self._options = [
-            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--log-facility=-"),
-            *(f"--except-interface={topology.INTERNET_LINK}", "--user=root", "--group=root", "--pid-file="),
-            *("--cache-size=10000", f"--server={topology.WAY_OUT_RESOLVER}"),
-            *(f"--address=/{name}/{topology.S3}" for name in s3),
-            f"--address=/amazonaws.com/{topology.SERVICES}",
+        lines = [
+            *("no-hosts", "no-resolv", "log-facility=-", "pid-file=", "user=root", "group=root", "cache-size=10000"),
+            f"except-interface={topology.INTERNET_LINK}",
+            f"server={topology.WAY_OUT_RESOLVER}",
+            *(f"address=/{name}/{topology.S3}" for name in s3),
+            f"address=/amazonaws.com/{topology.SERVICES}",
         ]
+        self._configuration.write_text("\n".join(lines) + "\n", encoding="ascii")
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self) -> Iterator[None]:
         """Runs it for as long as the block; it listens on every address that the fabric has or gets."""
-        with process.spawn(self._fabric.vpc.argv(self._options), log=self._log) as child:
-            yield child
+        argv = ["dnsmasq", "--keep-in-foreground", f"--conf-file={self._configuration}"]
+        with process.spawn(self._fabric.vpc.argv(argv), log=self._log) as child:
+
+            def answers() -> bool:
+                if child.poll() is not None:
+                    raise _ended(argv, child, self._log)
+                return self._fabric.vpc.connects(str(topology.LINK_LOCAL_RESOLVER), 53)
+
+            eventually("the resolver starts", answers, deadline_s=READY_S, every_s=0.02)
+            yield
 
 
 _HAPROXY_HEAD = """
@@ -104,7 +118,7 @@ backend {name}
 
 @contextlib.contextmanager
 def aws_front(authority: Authority, regions: Sequence[str], directory: Path) -> Iterator[None]:
-    """TLS in front of the API at the addresses that AWS's names lead to; the client's address is in X-Forwarded-For."""
+    """TLS in front of the API at the addresses of AWS's names; the client's address goes into X-Forwarded-For."""
     identity = authority.issue(service_names(regions))
     certificate = directory / "aws.pem"
     certificate.touch(mode=0o600)
@@ -121,7 +135,7 @@ class PublishedPorts:
     """Ports of the machine's loopback that lead to the estate's entry, as a browser outside AWS would reach it."""
 
     def __init__(self, fabric: Fabric, sockets: Mapping[int, int], directory: Path) -> None:
-        """`sockets`: descriptor of a socket that is bound on the machine, by the port of the estate that it leads to."""
+    """Ports of the machine's loopback that lead to the estate, as a browser outside AWS would reach it."""
         self._fabric = fabric
         self._sockets = dict(sockets)
         self._directory = directory
@@ -173,10 +187,15 @@ def _haproxy(
 
         def answers() -> bool:
             if child.poll() is not None:
-                output = log.read_text(encoding="utf-8", errors="replace")
-                raise process.ProgramFailed(process.Finished(tuple(map(str, argv)), child.returncode, "", output))
+                raise _ended(argv, child, log)
             with socket.socket(socket.AF_UNIX) as connection:
                 return connection.connect_ex(str(control)) == 0
 
         eventually("HAProxy starts", answers, deadline_s=READY_S, every_s=0.02)
         yield
+
+
+def _ended(argv: Sequence[process.Argument], child: subprocess.Popen[bytes], log: Path) -> process.ProgramFailed:
+    """What to say of a program that should have gone on; its last words are in its log."""
+    output = log.read_text(encoding="utf-8", errors="replace")
+    return process.ProgramFailed(process.Finished(tuple(map(str, argv)), child.wait(), "", output))

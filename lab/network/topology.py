@@ -1,8 +1,8 @@
 """Names and addresses of the lab's network that are not the stack's own. All of it lives in the lab's namespaces.
 
-    client ── internet ── fabric ── one link per host
-                 │  └── 198.18.0.10, 198.18.0.20: AWS's services and S3, behind TLS
-                 └── tap0: the way out to package mirrors, in user space
+client ── internet ── fabric ── one link per host
+          │  └── 198.18.0.10, 198.18.0.20: AWS's services and S3, behind TLS
+          └── tap0: the way out to package mirrors, in user space
 """
 
 from __future__ import annotations

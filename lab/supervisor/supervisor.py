@@ -30,9 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the lab of a state directory until SIGTERM or a request to end."""
     state, network, *ports = arguments
     paths = StatePaths(Path(state))
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr
-    )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("botocore").setLevel(logging.WARNING)
     sockets = {int(port): int(descriptor) for port, descriptor in (pair.split("=") for pair in ports)}
     ending = threading.Event()
@@ -91,7 +89,7 @@ def _set_up(
     stack.callback(keeper.close)
     operations = Operations(config, paths, keeper, fabric, ending)
     regions = aws.regions()
-    stack.enter_context(services.Resolver(fabric, regions, paths.hosts_logs).running())
+    stack.enter_context(services.Resolver(fabric, regions, programs, paths.hosts_logs / "resolver.log").running())
     stack.enter_context(services.aws_front(authority, regions, programs))
     stack.enter_context(published.running())
     stack.enter_context(aws.connected(api, keeper, fabric))

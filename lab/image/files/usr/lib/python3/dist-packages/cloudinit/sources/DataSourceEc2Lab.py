@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# (it runs on the host, where cloud-init is)
 """cloud-init's EC2 datasource in a container, where it cannot read from DMI that the platform is AWS.
 
 Told so, it asks for a metadata token and reads everything as it does on EC2. Put into the lab's host image.

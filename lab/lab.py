@@ -157,7 +157,7 @@ class Lab:
         def answers() -> bool:
             if child.poll() is not None:
                 tail = paths.supervisor_log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
-                raise HaError("the lab could not be started\n" + "\n".join(tail), where=str(paths.supervisor_log))
+                raise HaError("the lab could not be started\n" + "\n".join(tail), where=str(paths.failed_log))
             return control.peer_pid(paths.control) != 0
 
         try:
@@ -169,9 +169,8 @@ class Lab:
 
     def _keep_log_and_clean(self) -> None:
         """After a failed start only its log stays, beside where the state was."""
-        kept = self.paths.state.with_name(f"{self.paths.state.name}-failed.log")
         if self.paths.supervisor_log.exists():
-            self.paths.supervisor_log.rename(kept)
+            self.paths.supervisor_log.rename(self.paths.failed_log)
         leftovers.clean(self.paths.state)
 
     def stop(self, progress: Progress = lambda _: None) -> None:

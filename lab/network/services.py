@@ -135,7 +135,7 @@ class PublishedPorts:
     """Ports of the machine's loopback that lead to the estate's entry, as a browser outside AWS would reach it."""
 
     def __init__(self, fabric: Fabric, sockets: Mapping[int, int], directory: Path) -> None:
-    """Ports of the machine's loopback that lead to the estate, as a browser outside AWS would reach it."""
+        """`sockets`: descriptor of a socket that is bound on the machine, by the estate's port that it leads to."""
         self._fabric = fabric
         self._sockets = dict(sockets)
         self._directory = directory

@@ -70,6 +70,11 @@ class StatePaths:
         return self.state / "logs" / "supervisor.log"
 
     @property
+    def failed_log(self) -> Path:
+        """Where the supervisor's log is kept when the lab could not be started."""
+        return self.state.with_name(f"{self.state.name}-failed.log")
+
+    @property
     def hosts_logs(self) -> Path:
         return self.state / "logs"
 

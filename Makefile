@@ -47,7 +47,7 @@ test-lab: setup-tests ## The estate boots and is looked at from all sides; needs
 	@tools/test lab
 
 bench: setup ## Time and memory of the lab, cold and warm
-	@tools/bench
+	@.venv/bin/python tools/bench
 
 docs: setup ## Write the generated parts of the documentation anew, look for broken links
 	@.venv/bin/python tools/generate-docs

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -94,13 +95,12 @@ def host_files(context: Context) -> list[HostFile]:
     :raises HaError: (exit 2) when a template uses a name that does not exist; names the file and line.
     """
     folders = [CLOUD_INIT_DIR / BASE, CLOUD_INIT_DIR / context.host.tier.value]
-    environment = _environment()
     found: dict[str, HostFile] = {}
     for folder in folders:
         for source, target in _placed(folder):
             content = source.read_text(encoding="utf-8")
             if source.suffix == ".j2":
-                content = _render(environment, source, context)
+                content = _render(source, context)
             executable = bool(source.stat().st_mode & 0o100) or target.is_relative_to(_HOST_LIBRARY / "steps")
             found[str(target)] = HostFile(str(target), content, executable)
     packages = "".join(f"{name}\n" for folder in folders for name in listed(folder / "packages"))
@@ -117,7 +117,7 @@ def contexts(scope: Scope, settings: Settings, release: Release) -> dict[str, Co
 
 def user_data(context: Context) -> bytes:
     """The host's user data, gzip. :raises HaError: (exit 2) over EC2's limit."""
-    document = _render(_environment(), CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=host_files(context))
+    document = _render(CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=host_files(context))
     compressed = _gzip(document.encode())
     if len(compressed) > LIMIT_BYTES:
         raise HaError(
@@ -154,6 +154,7 @@ def _placed(folder: Path) -> Iterator[tuple[Path, PurePosixPath]]:
         yield source, _HOST_LIBRARY / "steps" / source.name.removesuffix(".j2").removesuffix(".sh")
 
 
+@cache
 def _environment() -> jinja2.Environment:
     # No HTML is made here, so nothing is escaped; values are typed and bounded by the settings.
     environment = jinja2.Environment(
@@ -167,10 +168,16 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _render(environment: jinja2.Environment, source: Path, context: Context, **more: object) -> str:
+@cache
+def _compiled(text: str) -> jinja2.Template:
+    """Compiling takes ten times as long as rendering, and every host of a tier has the same templates."""
+    return _environment().from_string(text)
+
+
+def _render(source: Path, context: Context, **more: object) -> str:
     where = source.relative_to(CLOUD_INIT_DIR.parent)
     try:
-        return environment.from_string(source.read_text(encoding="utf-8")).render(**context.variables(), **more)
+        return _compiled(source.read_text(encoding="utf-8")).render(**context.variables(), **more)
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
         raise HaError(

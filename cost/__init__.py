@@ -1,0 +1,1 @@
+"""What does it cost? Prices (data), the estimate (pure), the report."""

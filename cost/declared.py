@@ -1,0 +1,64 @@
+"""What a program declares, as the estimate sees it. Imports nothing of the project: it also reads other revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+COMPONENT_PREFIX = "ha:"
+ENGINE_PREFIX = "pulumi:"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One resource of a program.
+
+    :ivar component: the logical names of the components around it, outermost first: `hosts/app1`; empty at the top.
+    :ivar inputs: as sent to the provider, keys in camelCase.
+    """
+
+    type: str
+    name: str
+    component: str
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One registration, as the program sent it; `parent` and `depends_on` are URNs."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    parent: str
+    protect: bool
+    delete_before_replace: bool
+    depends_on: tuple[str, ...]
+    urn: str
+
+    @property
+    def is_component(self) -> bool:
+        return self.type.startswith(COMPONENT_PREFIX)
+
+
+def provider_resources(registrations: Sequence[Registration]) -> list[Declared]:
+    """What is left for the provider to make: without components, the stack itself and provider declarations.
+
+    The order of registrations varies from run to run, so the result is sorted by component, type and name.
+    """
+    by_urn = {r.urn: r for r in registrations}
+
+    def path(urn: str) -> str:
+        parent = by_urn.get(urn)
+        if parent is None or not parent.is_component:
+            return ""
+        above = path(parent.parent)
+        return f"{above}/{parent.name}" if above else parent.name
+
+    found = [
+        Declared(type=r.type, name=r.name, component=path(r.parent), inputs=r.inputs)
+        for r in registrations
+        if not r.is_component and not r.type.startswith(ENGINE_PREFIX)
+    ]
+    return sorted(found, key=lambda d: (d.component, d.type, d.name))

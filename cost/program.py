@@ -1,0 +1,167 @@
+"""Runs a Pulumi program under Pulumi's mocks and records what it registers: no account, no engine, no network.
+
+As a module it runs a program in this process. As a script (`python -I cost/program.py DIR STACK`) it runs that of another
+revision, whose `components` must not meet this one's, and prints what it recorded as JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import json
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # -I leaves this checkout off the path
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import pulumi
+import yaml
+from google.protobuf import json_format
+from pulumi.runtime import mocks
+
+from cost.declared import Registration
+
+PROJECT = "ha"
+ACCOUNT = "123456789012"
+IMAGE_ID = "ami-0123456789abcdef0"
+
+# What the program asks AWS; an answer that is missing here ends the run with the name of the function.
+_ANSWERS: Mapping[str, dict[str, Any]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "arn": "", "id": "", "userId": ""},
+    "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
+    "aws:ec2/getAmi:getAmi": {"id": IMAGE_ID, "architecture": "x86_64"},
+}
+
+
+class _Aws(mocks.Mocks):
+    """Stands in for the provider: an id and the outputs that the program uses."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        state = {**args.inputs, "arn": f"arn:aws:mock:::{args.name}"}
+        if args.typ == "aws:ec2/eip:Eip":
+            state["publicIp"] = "203.0.113.10"
+        if args.typ in ("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile"):
+            state["name"] = args.name
+        return f"{args.name}-id", state
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token not in _ANSWERS:
+            raise LookupError(
+                f"the program asks AWS by {args.token}, which has no answer without an account: "
+                "add one to cost/program.py, or estimate from an engine preview (--preview)"
+            )
+        return _ANSWERS[args.token], []
+
+
+@dataclass
+class Recording:
+    """What a run of a program registered, and the URNs of those that registered their outputs."""
+
+    registrations: list[Registration] = field(default_factory=list)
+    registered_outputs: set[str] = field(default_factory=set)
+
+
+class _RecordingMonitor(mocks.MockMonitor):
+    """Pulumi's mock monitor, which also keeps each request: mocks alone see no parent and no options."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(_Aws())  # type: ignore[no-untyped-call]
+        self._recording = recording
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        self._recording.registrations.append(
+            Registration(
+                type=request.type,
+                name=request.name,
+                inputs=json_format.MessageToDict(request.object),
+                parent=request.parent,
+                protect=request.protect,
+                delete_before_replace=request.deleteBeforeReplace,
+                depends_on=tuple(request.dependencies),
+                urn=answer.urn,
+            )
+        )
+        return answer
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        self._recording.registered_outputs.add(request.urn)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recording:
+    """Runs the `__main__.py` of a folder with a stack's configuration (values as in its file).
+
+    :raises pulumi.RunError: what the program itself refuses; anything else is a fault of the program.
+    """
+    recording = Recording()
+    pulumi.runtime.set_all_config({k: v if isinstance(v, str) else json.dumps(v) for k, v in config.items()})
+    mocks.set_mocks(
+        _Aws(), project=PROJECT, stack=stack, preview=False, monitor=_RecordingMonitor(recording)
+    )  # not a preview: what one resource takes from another would be unknown in it
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def run() -> None:
+        runpy.run_path(str(program_dir / "__main__.py"), run_name="__main__")
+
+    with _collector_off():
+        run()
+    return recording
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Thousands of generated classes are loaded, and none is garbage: looking for some takes a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
+def with_release(program_dir: Path, release: str) -> Iterator[Path]:
+    """The program's folder; when its release is not built, a view of it with an empty file in the release's place.
+
+    The program refuses to run without the file, and nothing of a release but its digest enters what is declared.
+    """
+    if (program_dir / release).is_file():
+        yield program_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="ha-cost-") as temporary:
+        view = Path(temporary)
+        top = Path(release).parts[0]
+        for entry in program_dir.iterdir():
+            if entry.name == "__main__.py":  # copied: the program finds its folder by its own resolved path
+                shutil.copy(entry, view)
+            elif entry.name != top:
+                (view / entry.name).symlink_to(entry)
+        (view / release).parent.mkdir(parents=True)
+        (view / release).touch()
+        yield view
+
+
+def main(program_dir: Path, stack: str) -> None:
+    """Prints the registrations of another revision's stack."""
+    sys.path[0] = str(program_dir)
+    config = yaml.safe_load((program_dir / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    release = (
+        config[f"{PROJECT}:settings"].get("application", {}).get("release", "app/build/event-manager-1.0.0.tar.gz")
+    )
+    with with_release(program_dir, release) as folder:
+        recording = record(folder, stack, config)
+    json.dump([dataclasses.asdict(r) for r in recording.registrations], sys.stdout)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

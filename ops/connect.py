@@ -13,9 +13,19 @@ def connect(stack: str, settings: Settings, *, lab: bool) -> Estate:
     """The estate of a stack. :raises HaError: when there are no credentials, or the lab is not up."""
     if lab:
         # The lab is no part of what operations need on AWS.
-        from lab import lab as the_lab
+        from lab.connect import session_of
+        from lab.lab import Lab
 
-        return the_lab.estate(stack, settings.region)
+        machine = Lab()
+        session, port = session_of(machine, settings.region)
+        return Estate(
+            stack=stack,
+            region=settings.region,
+            target="lab",
+            session=session,
+            endpoint_url=machine.endpoint_url,
+            url_of=lambda _: f"http://127.0.0.1:{port}",
+        )
     session = boto3.Session()
     if session.get_credentials() is None:
         raise HaError(

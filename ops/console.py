@@ -3,15 +3,79 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from ops.status import Status
 
+if TYPE_CHECKING:
+    from lab.engine import Changes
+    from lab.lab import HostPhase
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+def step(text: str) -> None:
+    """One step of long work."""
+    err.print(f"· {text}", markup=False)
+
+
+class Progress:
+    """What long work is doing: a live picture on a terminal, a line for each change elsewhere."""
+
+    def __init__(self, live: Live | None) -> None:
+        self._live = live
+        self._began = time.monotonic()
+        self._heading = ""
+        self._seen: dict[str, str] = {}
+
+    def step(self, text: str) -> None:
+        self._heading = text
+        self._say(text)
+
+    def count(self, done: int, latest: str) -> None:
+        """How many things are done, and the latest of them."""
+        if self._live:
+            self._live.update(Text(f"· {self._heading}: {done} done, {latest}"))
+
+    def phases(self, phases: Sequence[HostPhase]) -> None:
+        """How far each host has come."""
+        if self._live:
+            self._live.update(Group(Text(f"· {self._heading} ({self._elapsed()})"), phase_table(phases)))
+            return
+        for phase in phases:
+            now = f"{phase.stage} {phase.step}".strip()
+            if self._seen.get(phase.name) != now:
+                self._seen[phase.name] = now
+                self._say(f"{phase.name}: {now}")
+
+    def _say(self, text: str) -> None:
+        if self._live:
+            self._live.update(Text(f"· {text}"))
+        else:
+            err.print(f"· [{self._elapsed()}] {text}", markup=False)
+
+    def _elapsed(self) -> str:
+        return f"{time.monotonic() - self._began:.0f} s"
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A `Progress` for the length of the block."""
+    if not err.is_terminal:
+        yield Progress(None)
+        return
+    with Live(console=err, transient=True, refresh_per_second=4) as live:
+        yield Progress(live)
 
 
 def print_json(document: BaseModel) -> None:
@@ -19,26 +83,49 @@ def print_json(document: BaseModel) -> None:
     sys.stdout.write(document.model_dump_json(indent=2) + "\n")
 
 
+def phase_table(phases: Sequence[HostPhase]) -> Table:
+    table = _table("host", "address", "stage", "step", "since boot")
+    for phase in phases:
+        latest = max(phase.stages_s.values(), default=0.0)
+        table.add_row(phase.name, phase.address, phase.stage, phase.step, f"{latest:.0f} s")
+    return table
+
+
+def print_phases(phases: Sequence[HostPhase]) -> None:
+    out.print(phase_table(phases))
+
+
+def print_changes(changes: Changes) -> None:
+    """A preview: each resource that would change, and how."""
+    for change in changes.resources:
+        out.print(f"{change.op:8} {change.type} {change.name}", markup=False)
+        for one in change.properties:
+            out.print(f"           {one.path}: {one.old!r} -> {one.new!r}", markup=False, soft_wrap=True)
+    out.print(f"{len(changes.resources)} to change, {changes.same} unchanged" if changes else "no change", markup=False)
+
+
 def print_status(status: Status) -> None:
     """The estate as a person reads it."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("host", "role", "zone", "address", "state", ""):
-        table.add_column(column, overflow="fold")
+    table = _table("host", "role", "zone", "address", "state", "")
     for host in status.hosts:
         state = "healthy" if host.healthy else host.state
-        role = f"{host.role}{_part(status, host.name)}"
-        table.add_row(host.name, role, host.zone, host.address, state, host.detail)
+        table.add_row(host.name, f"{host.role}{_part(status, host.name)}", host.zone, host.address, state, host.detail)
     out.print(table)
     database = status.database
     lag = "" if database.lag_bytes is None else f", {database.lag_bytes} bytes behind"
-    out.print(
-        f"\ndatabase: primary {database.primary or 'none'}, standby {database.standby or 'none'} ({database.replication}{lag})"
-    )
+    pair = f"primary {database.primary or 'none'}, standby {database.standby or 'none'}"
+    out.print(f"\ndatabase: {pair} ({database.replication}{lag})", markup=False)
     for problem in status.problems:
         out.print(f"problem:  {problem}", markup=False)
-    out.print(
-        f"{status.stack} on {status.target}: {'healthy' if status.healthy else 'NOT healthy'}  {status.url or ''}"
-    )
+    verdict = "healthy" if status.healthy else "NOT healthy"
+    out.print(f"{status.stack} on {status.target}: {verdict}  {status.url or ''}", markup=False)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def _part(status: Status, host: str) -> str:

@@ -73,8 +73,9 @@ class Estate:
         _ = self._ec2, self._ssm
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the estate's account and region. Clients may be shared between threads, making one may not."""
-        return self.session.client(service, region_name=self.region, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
+        """A boto3 client of the estate's account and region. Threads may share clients, but not make them."""
+        session: Any = self.session  # its types know service names only as literals
+        return session.client(service, region_name=self.region, endpoint_url=self.endpoint_url)
 
     def instances(self) -> list[Instance]:
         """The stack's hosts, by name; terminated ones are not listed. :raises HaError: when AWS cannot be asked."""

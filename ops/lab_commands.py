@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,9 +65,9 @@ def preview(stack: Stack = "dev", json: Json = False) -> None:
     from ops.lab_boot import engine_of
 
     load_settings(PROJECT_DIR, stack)
-    changes = engine_of(_lab(), stack).preview()
+    changes = engine_of(_lab()).preview(stack)
     if json:
-        sys.stdout.write(changes.to_json() + "\n")
+        sys.stdout.write(json_module.dumps(changes.as_json(), indent=2) + "\n")
     else:
         console.print_changes(changes)
 
@@ -91,7 +90,7 @@ def shell(
 ) -> None:
     """Root on a host: a shell, or one command after `--`."""
     argv = [str(word) for word in _lab().on_host(host, command or ["bash", "--login"])]
-    raise typer.Exit(os.spawnvp(os.P_WAIT, argv[0], argv))
+    raise typer.Exit(subprocess.run(argv, check=False).returncode)
 
 
 def _lab() -> Lab:

@@ -1,0 +1,22 @@
+"""From a command on this machine to the lab's AWS: this process moves into the lab's network."""
+
+from __future__ import annotations
+
+import boto3
+
+from lab.aws.service import OPERATOR_ACCESS_KEY, OPERATOR_SECRET_KEY
+from lab.lab import Lab
+
+
+def session_of(lab: Lab, region: str) -> tuple[boto3.Session, int]:
+    """The operator's session on the running lab, and the port of this machine that leads to the estate's port 80.
+
+    From here on this thread, and those that it starts, are in the lab's internet.
+    :raises HaError: when no lab runs.
+    """
+    port = lab.status()["ports"]["80"]
+    lab.enter_network()
+    session = boto3.Session(
+        aws_access_key_id=OPERATOR_ACCESS_KEY, aws_secret_access_key=OPERATOR_SECRET_KEY, region_name=region
+    )
+    return session, int(port)

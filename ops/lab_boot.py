@@ -1,0 +1,158 @@
+"""Boots a stack in the lab: starts the lab, applies the program, waits for the hosts and then for the whole estate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from components.errors import HaError
+from components.release import find_release
+from components.scope import Scope
+from components.settings import Settings
+from components.stack_file import PROJECT, load_settings
+from components.user_data import contexts, user_data
+from lab.aws.service import ACCOUNT_ID
+from lab.engine import Engine, Event, Step
+from lab.image.contents import ImageKind
+from lab.lab import HostPhase, Lab, LabOptions
+from lab.supervisor.config import MachineImage
+from ops import console
+from ops.connect import connect
+from ops.options import PROJECT_DIR
+from ops.status import Status, status
+
+# A promise to nobody: how long to wait before calling a boot stuck. Bare hosts fetch half a gigabyte each.
+SETUP_DEADLINE_S = {ImageKind.FULL: 300, ImageKind.BARE: 1800}
+HEALTHY_DEADLINE_S = 120
+_HOSTS_POLL_S = 0.3
+_STATUS_POLL_S = 1.0
+_LOG_LINES = 15
+
+
+def check(stack: str) -> Settings:
+    """What can be refused before anything is made: settings, release, user data. :raises HaError: exit code 2."""
+    settings = load_settings(PROJECT_DIR, stack)
+    release = find_release(settings, PROJECT_DIR, source=f"Pulumi.{stack}.yaml")
+    scope = Scope.of(settings, partition="aws", account=ACCOUNT_ID, project=PROJECT, stack=stack)
+    for context in contexts(scope, settings, release).values():
+        user_data(context)
+    return settings
+
+
+def engine_of(lab: Lab) -> Engine:
+    """The engine, on the running lab's AWS. :raises HaError: when no lab runs."""
+    return Engine(
+        project_dir=PROJECT_DIR,
+        state_dir=lab.paths.state,
+        endpoint_url=lab.endpoint_url,
+        prefix=[str(word) for word in lab.in_network([])],
+    )
+
+
+def boot(stack: str, *, bare_image: bool, ports: Mapping[int, int]) -> Status:
+    """Boots a stack, or applies its settings to the lab that runs.
+
+    :raises HaError: exit 2 when something is refused and nothing was made; exit 1 naming a host that failed to boot, with
+        the failing step and the last lines of its log; the other hosts stay up.
+    """
+    settings = check(stack)
+    lab = Lab()
+    if lab.running():
+        _same_stack(lab, stack)
+    else:
+        _start(lab, stack, settings, bare_image=bare_image, ports=ports)
+    image_kind = ImageKind(lab.status()["image"])
+    planned = [h.name for h in settings.plan_hosts()]
+    with console.progress() as progress:
+        progress.step("applying the program")
+        engine_of(lab).up(stack, _telling(progress))
+        progress.step("hosts boot")
+        _await_hosts(lab, planned, progress.phases, deadline_s=SETUP_DEADLINE_S[image_kind])
+        progress.step("the estate becomes healthy")
+        return _await_health(stack, settings, planned)
+
+
+def _same_stack(lab: Lab, stack: str) -> None:
+    running = lab.status()["stack"]
+    if running != stack:
+        raise HaError(
+            f"the lab runs the stack {running!r}, not {stack!r}",
+            where=str(lab.paths.state),
+            fix="`ha lab down` ends it",
+            exit_code=2,
+        )
+
+
+def _start(lab: Lab, stack: str, settings: Settings, *, bare_image: bool, ports: Mapping[int, int]) -> None:
+    image = settings.image
+    options = LabOptions(
+        stack=stack,
+        region=settings.region,
+        image_kind=ImageKind.BARE if bare_image else ImageKind.FULL,
+        machine_images=(MachineImage(name=image.name, owner=image.owner, architecture=image.architecture),),
+        ports=dict(ports),
+        vpc_ranges=(settings.network.cidr,),
+    )
+    lab.start(options, console.step)
+
+
+def _telling(progress: console.Progress) -> Callable[[Event], None]:
+    """Counts what the engine has done."""
+    done = 0
+
+    def tell(event: Event) -> None:
+        nonlocal done
+        if isinstance(event, Step) and event.status == "done" and event.op != "same":
+            done += 1
+            progress.count(done, f"{event.op} {event.name}")
+
+    return tell
+
+
+def _await_hosts(
+    lab: Lab, planned: Sequence[str], show: Callable[[Sequence[HostPhase]], None], *, deadline_s: float
+) -> None:
+    """Waits until every planned host has set itself up. :raises HaError: for those that failed or did not in time."""
+    deadline = time.monotonic() + deadline_s
+    while True:
+        phases = lab.host_phases()
+        show(phases)
+        by_name = {p.name: p for p in phases}
+        if failed := [p for p in phases if p.stage in ("failed", "crashed")]:
+            raise HaError(
+                "\n".join(_told(lab, p) for p in failed),
+                where=", ".join(str(p.logs) for p in failed),
+                fix="the other hosts stay up: `ha lab logs HOST`, `ha lab shell HOST`; `ha lab down` removes all",
+            )
+        waiting = [name for name in planned if name not in by_name or by_name[name].stage != "ready"]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            steps = ", ".join(f"{n} ({by_name[n].step or by_name[n].stage})" if n in by_name else n for n in waiting)
+            raise HaError(
+                f"not set up within {deadline_s:.0f} s: {steps}",
+                where=str(lab.paths.hosts_logs),
+                fix="`ha lab logs HOST` shows how far it has come; it may still get there: `ha --lab status`",
+            )
+        time.sleep(_HOSTS_POLL_S)
+
+
+def _told(lab: Lab, phase: HostPhase) -> str:
+    """A failed host, its step and the last lines of what it said."""
+    said = phase.error.strip().splitlines()
+    if not said:
+        console_logs = [p for p in lab.logs(phase.name) if p.is_file()]
+        said = console_logs[0].read_text(encoding="utf-8", errors="replace").splitlines() if console_logs else []
+    where = f" in step {phase.step}" if phase.step else ""
+    return "\n".join([f"{phase.name} {phase.stage}{where}", *(f"    {line}" for line in said[-_LOG_LINES:])])
+
+
+def _await_health(stack: str, settings: Settings, planned: Sequence[str]) -> Status:
+    """The estate's status once it is healthy, or as it is when it does not become so in time."""
+    estate = connect(stack, settings, lab=True)
+    deadline = time.monotonic() + HEALTHY_DEADLINE_S
+    while True:
+        seen = status(estate, planned)
+        if seen.healthy or time.monotonic() > deadline:
+            return seen
+        time.sleep(_STATUS_POLL_S)

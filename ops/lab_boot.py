@@ -52,8 +52,8 @@ def engine_of(lab: Lab) -> Engine:
 def boot(stack: str, *, bare_image: bool, ports: Mapping[int, int]) -> Status:
     """Boots a stack, or applies its settings to the lab that runs.
 
-    :raises HaError: exit 2 when something is refused and nothing was made; exit 1 naming a host that failed to boot, with
-        the failing step and the last lines of its log; the other hosts stay up.
+    :raises HaError: exit 2 when something is refused and nothing was made; exit 1 naming a host that failed to boot,
+        with the failing step and the last lines of its log; the other hosts stay up.
     """
     settings = check(stack)
     lab = Lab()

@@ -96,6 +96,8 @@ def prepare() -> None:
         _interfaces_end_with_their_instance()
         _address_checks()
         _secondary_addresses()
+        _security_group_rules()
+        _bucket_policies()
         _prepared = True
 
 
@@ -336,3 +338,31 @@ def _secondary_addresses() -> None:
     _replace(ElasticAddressBackend, "disassociate_address", disassociate_address)
     _replace(ElasticAddress, "private_ip_address", property(private_ip_address))
     _replace(NetworkInterface, "instance_private_ip_address_list", property(lambda self: addresses(self, listed)))
+
+
+def _security_group_rules() -> None:
+    """ModifySecurityGroupRules changes a rule's group or prefix list too; moto leaves both as they were."""
+    from moto.ec2.models.security_groups import SecurityGroupBackend
+
+    modify = SecurityGroupBackend.modify_security_group_rules
+
+    @wraps(modify)
+    def modify_security_group_rules(self: Any, group_id: str, rules: dict[str, dict[str, Any]]) -> None:
+        modify(self, group_id, rules)
+        group = self.get_security_group_by_name_or_id(group_id)
+        for rule_id, wanted in rules.items():
+            rule = group.get_rule(rule_id)
+            if wanted.get("ReferencedGroupId"):
+                rule.source_group = {"GroupId": wanted["ReferencedGroupId"], "OwnerId": self.account_id}
+            if wanted.get("PrefixListId"):
+                rule.prefix_list_id = wanted["PrefixListId"]
+
+    _replace(SecurityGroupBackend, "modify_security_group_rules", modify_security_group_rules)
+
+
+def _bucket_policies() -> None:
+    """Bucket policies are the gate's business; moto applies a Deny whatever its condition says, to all and sundry."""
+    from moto.iam.access_control import PermissionResult
+    from moto.s3.models import FakeBucket
+
+    _replace(FakeBucket, "get_permission", lambda self, action, resource: PermissionResult.NEUTRAL)

@@ -7,22 +7,26 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from lab.provider.provider import VERSION, LabAwsProvider
+from lab.provider.wire import hide_assets, show_assets
 
 _METHODS = ("CheckConfig", "DiffConfig", "Configure", "Invoke", "Check", "Diff", "Create", "Read", "Update", "Delete")
 
 
-def _plain_errors(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """An error reaches the engine as its own message, without the name of the exception's class before it."""
+def _answering(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Assets as the rows know them; an error as its own message, without its exception's class before it."""
 
-    async def answer(self: ProviderServicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def answer(self: ProviderServicer, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
-            return await method(self, request, context)
+            hide_assets(request)
+            response = await method(self, request, context)
+            show_assets(response)
+            return response
         except grpc.aio.AbortError:
             raise
         except Exception as error:
@@ -36,7 +40,7 @@ class Servicer(ProviderServicer):
 
 
 for _name in _METHODS:
-    setattr(Servicer, _name, _plain_errors(getattr(ProviderServicer, _name)))
+    setattr(Servicer, _name, _answering(getattr(ProviderServicer, _name)))
 
 
 async def serve(engine_address: str) -> None:

@@ -68,7 +68,7 @@ class LabAwsProvider(api.Provider):
         return api.InvokeResponse(return_value={name: property_value(value) for name, value in result.items()})
 
     async def check(self, request: api.CheckRequest) -> api.CheckResponse:
-        row = _row(request.type)
+        row = _row(_type(request.urn))
         given = {name: value for name, value in request.new_inputs.items() if name != _DEFAULTS_KEY}
         inputs = plain_map(given)
         failures = [
@@ -110,7 +110,7 @@ class LabAwsProvider(api.Provider):
         )
 
     async def create(self, request: api.CreateRequest) -> api.CreateResponse:
-        row = _row(request.type)
+        row = _row(_type(request.urn))
         inputs = _inputs(row, request.properties)
         if request.preview:
             outputs = {**dict.fromkeys([*row.all_outputs, *row.all_computed], UNKNOWN), **inputs}
@@ -130,7 +130,7 @@ class LabAwsProvider(api.Provider):
         return resource_id, _merged(row, found, {**wanted})
 
     async def read(self, request: api.ReadRequest) -> api.ReadResponse:
-        row = _row(request.type)
+        row = _row(_type(request.urn))
         state = plain_map(request.properties)
         found = await asyncio.to_thread(row.read, self.cloud, request.resource_id, state)
         if found is None:
@@ -146,7 +146,7 @@ class LabAwsProvider(api.Provider):
         return api.ReadResponse(request.resource_id, self._outputs(row, outputs, plain_map(inputs), inputs), inputs)
 
     async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
-        row = _row(request.type)
+        row = _row(_type(request.urn))
         old, new = plain_map(request.olds), _inputs(row, request.news)
         if request.preview:
             outputs = _merged(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.provider.cloud import Cloud
+from lab.provider.wire import is_asset
 
 Properties = dict[str, Any]
 
@@ -87,6 +88,8 @@ class Row:
         """Whether two values of an input mean the same to AWS."""
         if one == other:
             return True
+        if is_asset(one) and is_asset(other):
+            return bool(one.get("hash") == other.get("hash"))
         if name in self.documents and isinstance(one, str) and isinstance(other, str):
             try:
                 return bool(json.loads(one) == json.loads(other))

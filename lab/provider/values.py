@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pulumi import Archive, Asset
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
+from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_ON_THE_WIRE
 
 
 class Unknown:
@@ -22,11 +22,12 @@ UNKNOWN = Unknown()
 def plain(value: Any) -> Any:
     """A property value as plain Python: secrets unwrapped, whole numbers as int, `UNKNOWN` where not yet known."""
     inner = value.value if isinstance(value, PropertyValue) else value
-    if isinstance(inner, Computed):
+    # The SDK hands the engine's mark for an unknown on as the text that it is.
+    if isinstance(inner, Computed) or inner == UNKNOWN_ON_THE_WIRE:
         return UNKNOWN
     if isinstance(inner, float) and inner.is_integer():
         return int(inner)
-    if isinstance(inner, str | bool | float | int | Asset | Archive) or inner is None:
+    if isinstance(inner, str | bool | float | int) or inner is None:
         return inner
     if isinstance(inner, Mapping):
         return {name: plain(item) for name, item in inner.items()}
@@ -44,8 +45,8 @@ def plain_map(values: Mapping[str, PropertyValue]) -> dict[str, Any]:
 def property_value(value: Any, *, secret: bool = False) -> PropertyValue:
     """Plain Python as a property value."""
     if value is UNKNOWN:
-        return PropertyValue(Computed(), is_secret=secret)
-    if isinstance(value, bool) or value is None or isinstance(value, str | Asset | Archive):
+        return PropertyValue(UNKNOWN_ON_THE_WIRE, is_secret=secret)
+    if isinstance(value, bool) or value is None or isinstance(value, str):
         return PropertyValue(value, is_secret=secret)
     if isinstance(value, int | float):
         return PropertyValue(float(value), is_secret=secret)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-from pulumi import FileAsset, StringAsset
 
 from lab.provider.cloud import Cloud
 from lab.provider.row import Naming, Properties, Row, names
 from lab.provider.rows.common import again, found, given, gone, present, tag_list
 from lab.provider.values import UNKNOWN
+from lab.provider.wire import is_asset
 
 # --- Bucket
 
@@ -297,12 +297,12 @@ def _put_object(cloud: Cloud, inputs: Properties) -> str:
         ContentType=inputs.get("contentType"),
         Tagging="&".join(f"{name}={value}" for name, value in (inputs.get("tagsAll") or {}).items()) or None,
     )
-    source = inputs.get("source")
-    if isinstance(source, FileAsset):
-        with open(source.path, "rb") as file:  # noqa: PTH123 - an asset's path is the engine's text
+    source = inputs.get("source") or {}
+    if source.get("path"):
+        with Path(source["path"]).open("rb") as file:
             cloud.s3.put_object(Body=file, **arguments)
     else:
-        text = source.text if isinstance(source, StringAsset) else inputs.get("content", "")
+        text = str(source.get("text") or inputs.get("content") or "")
         cloud.s3.put_object(Body=text.encode(), **arguments)
     return f"{bucket}/{key}"
 
@@ -343,7 +343,7 @@ def _refuse_object(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]:
     source = inputs.get("source")
     if source is not None and "content" in inputs:
         return [("content", "conflicts with source")]
-    if source not in (None, UNKNOWN) and not isinstance(source, FileAsset | StringAsset):
+    if source not in (None, UNKNOWN) and not (is_asset(source) and {"path", "text"} & set(source)):
         return [("source", "the lab's provider takes a file or a text, not an archive or a remote asset")]
     return []
 

@@ -1,0 +1,311 @@
+"""The real Pulumi engine, applied to the lab's AWS with the project's own program.
+
+Each operation runs in a process of its own (`lab.engine_worker`): a clean environment, fresh modules, and nothing of
+the engine left in the caller. State, the lab's own project file, the provider's plugin folder and the passphrase are in
+the lab's state folder; the checkout's stack files are read, never written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.errors import HaError, Problem, SettingsError
+from components.stack_file import PROJECT, REGION_KEY, read_stack_config
+from lab import process
+from lab.aws.service import operator_environment
+from lab.pulumi_cli import find_pulumi
+
+_INTERRUPT_S = 30
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resource's operation. `op` as the engine names it: create, update, replace, delete, same, ..."""
+
+    op: str
+    urn: str
+    status: str
+    """`started`, `done` or `failed`."""
+
+    @property
+    def type(self) -> str:
+        """The resource's type token, e.g. `aws:ec2/instance:Instance`."""
+        return self.urn.split("::")[-2].rpartition("$")[2]
+
+    @property
+    def name(self) -> str:
+        """The resource's logical name."""
+        return self.urn.split("::")[-1]
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something that the engine or the program said: severity is `info`, `warning` or `error`."""
+
+    severity: str
+    text: str
+    urn: str = ""
+
+
+Event = Step | Message
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class PropertyChange:
+    """One changed property, by its path. `kind`: add, update or delete, with `-replace` where it replaces."""
+
+    path: str
+    kind: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class ResourceChange:
+    """What an update would do to a resource. `op`: create, update, replace or delete."""
+
+    urn: str
+    op: str
+    properties: tuple[PropertyChange, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The resource's logical name."""
+        return self.urn.split("::")[-1]
+
+    @property
+    def type(self) -> str:
+        """The resource's type token."""
+        return self.urn.split("::")[-2].rpartition("$")[2]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What an update would do. No resources: nothing."""
+
+    resources: tuple[ResourceChange, ...] = ()
+    same: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.resources)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `ha lab preview --json`."""
+        return {
+            "changes": [{**asdict(one), "name": one.name, "type": one.type} for one in self.resources],
+            "same": self.same,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Drives the engine for the stacks of a project in a lab.
+
+    :param project_dir: the checkout: its `__main__.py`, `Pulumi.yaml` and `Pulumi.<stack>.yaml`.
+    :param state_dir: the lab's folder; the engine's things are in `engine/` in it.
+    :param endpoint_url: the lab's AWS, as seen by the engine.
+    :param prefix: put before the command line of every process, e.g. `("nsenter", "--net=/proc/42/ns/net")`.
+    """
+
+    project_dir: Path
+    state_dir: Path
+    endpoint_url: str
+    prefix: Sequence[str] = ()
+    _environment: dict[str, str] = field(default_factory=dict)
+
+    def up(self, stack: str, on_event: OnEvent | None = None) -> dict[str, Any]:
+        """Apply the program. Returns the stack's outputs.
+
+        :raises HaError: what the program refused (as it was raised there), or what the engine failed at.
+        """
+        outputs: dict[str, Any] = self._run("up", stack, on_event)["outputs"]
+        return outputs
+
+    def preview(self, stack: str, on_event: OnEvent | None = None) -> Changes:
+        """What `up` would do now. :raises HaError: as `up` does."""
+        result = self._run("preview", stack, on_event)
+        return Changes(
+            resources=tuple(
+                ResourceChange(one["urn"], one["op"], tuple(PropertyChange(**change) for change in one["properties"]))
+                for one in result["resources"]
+            ),
+            same=result["same"],
+        )
+
+    def destroy(self, stack: str, on_event: OnEvent | None = None) -> None:
+        """Delete everything that the stack has; the program runs too, so that its hooks do. :raises HaError:"""
+        self._run("destroy", stack, on_event)
+
+    def outputs(self, stack: str) -> dict[str, Any]:
+        """The outputs of the last `up`, from the state; empty when there was none."""
+        for resource in self._resources(stack):
+            if resource["type"] == "pulumi:pulumi:Stack":
+                return dict(resource.get("outputs") or {})
+        return {}
+
+    def export(self, stack: str) -> dict[str, Any]:
+        """The stack's state as the engine keeps it, secrets encrypted; empty when there is none."""
+        path = self._state_file(stack)
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+    def forget(self) -> None:
+        """Forget all stacks' state, as when the AWS that it speaks of is gone."""
+        shutil.rmtree(self._folder / "state", ignore_errors=True)
+
+    @property
+    def _folder(self) -> Path:
+        return self.state_dir / "engine"
+
+    def _state_file(self, stack: str) -> Path:
+        return self._folder / "state" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+
+    def _resources(self, stack: str) -> list[dict[str, Any]]:
+        latest = (self.export(stack).get("checkpoint") or {}).get("latest") or {}
+        return list(latest.get("resources") or [])
+
+    def _run(self, operation: str, stack: str, on_event: OnEvent | None) -> dict[str, Any]:
+        config = read_stack_config(self.project_dir, stack)
+        with self._alone():
+            self._prepare(stack, config)
+            request = {
+                "operation": operation,
+                "stack": stack,
+                "project_dir": str(self.project_dir),
+                "work_dir": str(self._folder / "project"),
+                "pulumi": str(find_pulumi()),
+                "known": self._state_file(stack).is_file(),
+            }
+            return self._work(request, str(config.get(REGION_KEY) or ""), on_event)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One operation at a time; a lock that an interrupted engine left in its state is then no one's."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise HaError(
+                    "another operation of the engine is running in this lab",
+                    where=str(self._folder),
+                    fix="wait until it has ended",
+                ) from None
+            shutil.rmtree(self._folder / "state" / ".pulumi" / "locks", ignore_errors=True)
+            yield
+
+    def _prepare(self, stack: str, config: Mapping[str, Any]) -> None:
+        for name in ("project", "plugin", "state", "home"):
+            (self._folder / name).mkdir(exist_ok=True)
+        passphrase = self._folder / "passphrase"
+        if not passphrase.exists():
+            passphrase.touch(mode=0o600)
+            passphrase.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+        plugin = self._folder / "plugin" / "pulumi-resource-aws"
+        checkout = Path(__file__).resolve().parent.parent
+        plugin.write_text(
+            f"#!/bin/sh\nPYTHONPATH='{checkout}' exec '{sys.executable}' -m lab.provider \"$@\"\n", encoding="utf-8"
+        )
+        plugin.chmod(0o755)
+        project = yaml.safe_load((self.project_dir / "Pulumi.yaml").read_text(encoding="utf-8"))
+        project |= {
+            "runtime": "python",
+            "backend": {"url": f"file://{self._folder / 'state'}"},
+            # Here and not in the checkout's own project file: there it would stand in for AWS's provider.
+            "plugins": {"providers": [{"name": "aws", "path": str(plugin.parent)}]},
+        }
+        _write_yaml(self._folder / "project" / "Pulumi.yaml", project)
+        settings_file = self._folder / "project" / f"Pulumi.{stack}.yaml"
+        document: dict[str, Any] = {"config": dict(config)}
+        if settings_file.is_file():
+            before = yaml.safe_load(settings_file.read_text(encoding="utf-8")) or {}
+            document |= {key: before[key] for key in ("encryptionsalt",) if key in before}
+        _write_yaml(settings_file, document)
+
+    def _work(self, request: dict[str, Any], region: str, on_event: OnEvent | None) -> dict[str, Any]:
+        reader, writer = os.pipe()
+        log = self._folder / "engine.log"
+        argv = [*self.prefix, sys.executable, "-m", "lab.engine_worker", str(writer), json.dumps(request)]
+        try:
+            child = process.start(argv, log=log, environment=self._child_environment(region), pass_fds=(writer,))
+        finally:
+            os.close(writer)
+        try:
+            with os.fdopen(reader, encoding="utf-8") as lines:
+                kind, answer = _follow(lines, on_event)
+            child.wait()
+        finally:
+            _end(child)
+        if kind == "refused":
+            raise _refusal(answer)
+        if kind != "result":
+            raise HaError(
+                f"the engine's process ended with exit code {child.returncode} before it was done",
+                where=str(log),
+                fix="its log may say why",
+            )
+        return answer
+
+    def _child_environment(self, region: str) -> dict[str, str]:
+        checkout = Path(__file__).resolve().parent.parent
+        return {
+            **operator_environment(self.endpoint_url, region),
+            "PYTHONPATH": str(checkout),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(self._folder / "home"),
+            "PULUMI_HOME": str(self._folder / "home"),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._folder / "passphrase"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_ERROR_OUTPUT_STRING": "true",
+            "NO_COLOR": "1",
+            **self._environment,
+        }
+
+
+def _write_yaml(path: Path, document: Any) -> None:
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def _follow(lines: Iterator[str], on_event: OnEvent | None) -> tuple[str, dict[str, Any]]:
+    """Pass events on to the end; returns how it ended: `result` or `refused` with its body, or "" when it was cut."""
+    ended: tuple[str, dict[str, Any]] = ("", {})
+    for line in lines:
+        kind, body = json.loads(line)
+        if kind in ("result", "refused"):
+            ended = (kind, body)
+        elif on_event is not None:
+            on_event(Step(**body) if kind == "step" else Message(**body))
+    return ended
+
+
+def _refusal(body: dict[str, Any]) -> HaError:
+    if body.get("problems"):
+        return SettingsError(body["where"], [Problem(**problem) for problem in body["problems"]])
+    return HaError(body["what"], where=body["where"], fix=body["fix"], exit_code=body["exit_code"])
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a worker that is still running: asked as by Ctrl-C first, so that the engine can write its state."""
+    if child.poll() is not None:
+        return
+    os.killpg(child.pid, signal.SIGINT)
+    try:
+        child.wait(_INTERRUPT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()

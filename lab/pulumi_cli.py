@@ -1,0 +1,46 @@
+"""Finds the Pulumi CLI that `make setup` put in place."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+
+from components.errors import HaError
+from lab import process
+
+MINIMUM_VERSION = (3, 259, 0)
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+
+
+@cache
+def find_pulumi() -> Path:
+    """The CLI: `HA_PULUMI`, else the one on PATH when it is new enough, else the one in the cache.
+
+    :raises HaError: when there is none.
+    """
+    named = os.environ.get("HA_PULUMI")
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise HaError(
+                f"there is no Pulumi CLI at {path}", where="HA_PULUMI", fix="unset it, or name the CLI itself"
+            )
+        return path
+    on_path = shutil.which("pulumi")
+    if on_path and _new_enough(on_path):
+        return Path(on_path)
+    cache_dir = Path(os.environ.get("HA_CACHE") or Path.home() / ".cache" / "event-manager-ha")
+    version = ".".join(map(str, MINIMUM_VERSION))
+    cached = cache_dir / "bin" / f"pulumi-{version}" / "pulumi"
+    if cached.is_file():
+        return cached
+    raise HaError(f"the Pulumi CLI {version} or newer is not here", where=str(cached), fix="run `make setup`")
+
+
+def _new_enough(path: str) -> bool:
+    said = process.run([path, "version"], check=False, environment={"PULUMI_SKIP_UPDATE_CHECK": "true"}).stdout
+    match = _VERSION.match(said.strip())
+    return match is not None and tuple(int(part) for part in match.groups()) >= MINIMUM_VERSION

@@ -135,7 +135,7 @@ class ApplicationSettings(_Hosts):
     count: Annotated[int, Field(ge=2, le=400)] = 2
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = "event-manager"
     release: Annotated[str, Field(pattern=r"\.tar\.gz$")] = "app/build/event-manager-1.0.0.tar.gz"
-    command: Annotated[str, Field(pattern=r"^node [^\n'\"\\]+$")] = "node dist/server.js"
+    command: Annotated[str, Field(pattern=r"^node [^\n'\"\\]+$")] = "node dist/main.js"
     health_path: Annotated[str, Field(pattern=r"^/[^\s\"']*$")] = "/api/health"
     metrics_path: Annotated[str, Field(pattern=r"^/[^\s\"']*$")] | None = "/metrics"
     tls: bool = True

@@ -1,0 +1,133 @@
+"""A booted estate as the tests see it: the `ha` that a person runs, the hosts, and a computer outside AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+from components.settings import Settings
+from components.stack_file import load_settings
+from lab import process
+from lab.aws import service
+from lab.lab import Lab
+from lab.network.namespace import Namespace
+from lab.process import Argument, Finished
+
+PROJECT_DIR = Path(__file__).resolve().parents[3]
+STACK = "dev"
+# Not those of `make lab`: a lab that somebody looks at may be up beside the tests'.
+HTTP_PORT, HTTPS_PORT = 18080, 18443
+_CURL = ("curl", "--silent", "--show-error", "--max-time", "10")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer as curl saw it."""
+
+    code: int
+    headers: dict[str, str]
+    body: str
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Booted:
+    """The estate of one lab state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.lab = Lab(state)
+        self.settings: Settings = load_settings(PROJECT_DIR, STACK)
+        self.url = f"http://127.0.0.1:{HTTP_PORT}"
+
+    def ha(self, *arguments: str, project_dir: Path = PROJECT_DIR, timeout_s: float = 600) -> Finished:
+        """Runs `ha` as a person does; from another checkout with `project_dir`."""
+        argv = [sys.executable, "-c", "from ops.cli import main; main()", *arguments]
+        environment = {**os.environ, "HA_LAB_STATE": str(self.state), "PYTHONPATH": str(project_dir)}
+        done = subprocess.run(
+            argv, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=project_dir
+        )
+        return Finished(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+    def status(self) -> dict[str, Any]:
+        """The document of `ha --lab status --json`."""
+        document: dict[str, Any] = json.loads(self.ha("--lab", "status", "--json").stdout)
+        return document
+
+    def on_host(self, name: str, *command: Argument, check: bool = True, stdin: str | None = None) -> Finished:
+        """Runs a command on a host as root."""
+        return process.run(self.lab.on_host(name, command), check=check, stdin=stdin)
+
+    def outside(self, *command: Argument, check: bool = True) -> Finished:
+        """Runs a command on the computer outside AWS."""
+        return process.run(self.lab.in_network(command, client=True), check=check)
+
+    def client(self, service_name: str) -> Any:
+        """A boto3 client of the operator. The endpoint is in the lab's network: call it through `in_network`."""
+        return service.client(service_name, self.lab.endpoint_url, self.settings.region)
+
+    def in_network(self, action: Any) -> Any:
+        """Runs `action` in the lab's internet, where the API is."""
+        return Namespace("internet", Path(f"/proc/{self.lab.supervisor_pid()}/ns/net")).call(action)
+
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Every SSM parameter of the stack by its name below the stack's path, decrypted."""
+        prefix = f"/ha/{STACK}/"
+
+        def read() -> dict[str, dict[str, Any]]:
+            pages = self.client("ssm").get_paginator("get_parameters_by_path")
+            answers = pages.paginate(Path=prefix, Recursive=True, WithDecryption=True)
+            return {p["Name"].removeprefix(prefix): p for page in answers for p in page["Parameters"]}
+
+        found: dict[str, dict[str, Any]] = self.in_network(read)
+        return found
+
+
+class Browser:
+    """A visitor with cookies, that can ask the load balancer or an application host itself."""
+
+    def __init__(self, booted: Booted, jar: Path) -> None:
+        self._booted = booted
+        self._jar = jar
+
+    def ask(
+        self, method: str, path: str, *, body: dict[str, Any] | None = None, of: str | None = None
+    ) -> Answer:
+        """One request; `of` names an application host to ask directly, from the load balancer's host."""
+        argv: list[str] = [*_CURL, "--include", "--request", method]
+        if body is not None:
+            argv += ["--header", "Content-Type: application/json", "--data", json.dumps(body)]
+        cookies = self._jar.read_text(encoding="utf-8") if self._jar.exists() else ""
+        if cookies:
+            argv += ["--header", f"Cookie: {cookies}"]
+        if of is None:
+            done = process.run([*argv, f"{self._booted.url}{path}"])
+        else:
+            # As the load balancer speaks to it: TLS verified with the tier's authority, and whose request it is.
+            argv += ["--header", "X-Forwarded-Proto: http", "--cacert", "/etc/haproxy/app-ca.pem"]
+            done = self._booted.on_host("lb1", *argv, f"https://{of}:5000{path}")
+        answer = _parsed(done.stdout)
+        self._keep(answer)
+        return answer
+
+    def _keep(self, answer: Answer) -> None:
+        if "set-cookie" in answer.headers:
+            cookie: SimpleCookie = SimpleCookie(answer.headers["set-cookie"])
+            self._jar.write_text("; ".join(f"{k}={m.value}" for k, m in cookie.items()), encoding="utf-8")
+
+
+def _parsed(text: str) -> Answer:
+    head, _, body = text.replace("\r\n", "\n").partition("\n\n")
+    lines = head.splitlines()
+    headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}
+    return Answer(int(lines[0].split()[1]), headers, body)
+
+

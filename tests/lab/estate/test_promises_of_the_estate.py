@@ -1,0 +1,206 @@
+"""The booted estate: healthy, served by both application hosts, reachable where it should be and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components import ports
+from components.flows import FLOWS, WORLD
+from components.tiers import Tier
+from lab.waiting import eventually
+from tests.lab.estate.booted import HTTPS_PORT, Booted, Browser
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+HOSTS = ("app1", "app2", "cache1", "db1", "db2", "lb1", "monitor1")
+EVERY_PORT = sorted({*ports.by_name().values(), 22, 111, 5001, 9999})
+
+# Run on a host: which of the others answers at which port? A refusal is an answer too: the packet came there.
+KNOCK = """
+import asyncio, json, sys
+async def knock(host, port):
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 2)
+        writer.close()
+    except ConnectionRefusedError:
+        pass
+    except (OSError, asyncio.TimeoutError):
+        return None
+    return [host, port]
+async def main():
+    asked = json.load(sys.stdin)
+    print(json.dumps([a for a in await asyncio.gather(*(knock(h, p) for h, p in asked)) if a]))
+asyncio.run(main())
+"""
+
+
+def test_status_says_that_all_is_well(booted: Booted) -> None:
+    asked = booted.ha("--lab", "status", "--json")
+    assert asked.exit_code == 0, asked.stdout
+    status = json.loads(asked.stdout)
+    assert status["healthy"] is True
+    assert status["target"] == "lab"
+    assert sorted(h["name"] for h in status["hosts"]) == list(HOSTS)
+    assert all(h["healthy"] and h["state"] == "ready" for h in status["hosts"])
+    assert {status["database"]["primary"], status["database"]["standby"]} == {"db1", "db2"}
+    assert status["database"]["replication"] == "sync"
+    assert status["cache"]["primary"] == "cache1"
+    assert status["load_balancer"] == {"active": "lb1", "servers": {"app1": "UP", "app2": "UP"}}
+
+
+def test_health_answers_with_the_servers_name_and_both_serve(booted: Booted, browser: Browser) -> None:
+    answers = [browser.ask("GET", "/api/health") for _ in range(20)]
+    assert {a.code for a in answers} == {200}
+    assert {a.json()["server"] for a in answers} == {"app1", "app2"}
+    assert all(a.json()["database"] and a.json()["redis"] for a in answers)
+
+
+def test_https_answers_too(booted: Booted) -> None:
+    done = booted.outside(*_https(booted, "/api/health"))
+    assert json.loads(done.stdout)["status"] == "healthy"
+
+
+def _https(booted: Booted, path: str) -> list[str]:
+    address = next(i["PublicIpAddress"] for i in _instances(booted) if "PublicIpAddress" in i)
+    # Self-signed unless the stack names a certificate.
+    return ["curl", "--silent", "--insecure", "--max-time", "10", f"https://{address}{path}"]
+
+
+def _instances(booted: Booted) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = booted.in_network(
+        lambda: [i for r in booted.client("ec2").describe_instances()["Reservations"] for i in r["Instances"]]
+    )
+    return found
+
+
+def test_a_session_and_an_event_made_on_one_server_hold_on_the_other(booted: Booted, browser: Browser) -> None:
+    password = booted.parameters()["app/admin-password"]["Value"]
+    signed_in = browser.ask("POST", "/api/login", body={"username": "admin", "password": password}, of="app1")
+    assert signed_in.code == 200, signed_in.body
+    event = {"title": "Harvest festival", "startsAt": "2030-09-21T18:00:00Z", "place": "Town hall", "description": ""}
+    created = browser.ask("POST", "/api/events", body=event, of="app1")
+    assert (created.code, created.headers["x-served-by"]) == (201, "app1"), created.body
+    session = browser.ask("GET", "/api/session", of="app2")
+    assert session.json()["user"] == "admin", session.body
+    listed = browser.ask("GET", "/api/events", of="app2")
+    assert listed.headers["x-served-by"] == "app2"
+    mine = [e for e in listed.json()["events"] if e["id"] == created.json()["id"]]
+    assert [e["title"] for e in mine] == ["Harvest festival"]
+    assert browser.ask("DELETE", f"/api/events/{mine[0]['id']}", of="app2").code == 204
+    assert browser.ask("GET", f"/api/events/{mine[0]['id']}", of="app1").code == 404
+
+
+def test_without_signing_in_nothing_is_created(browser: Browser) -> None:
+    assert browser.ask("POST", "/api/events", body={"title": "x"}).code in (401, 403)
+
+
+def test_hosts_reach_each_other_exactly_where_the_flows_say(booted: Booted) -> None:
+    addresses = {h.name: str(h.address) for h in booted.settings.plan_hosts()}
+    for source in HOSTS:
+        others = [(name, port) for name in HOSTS if name != source for port in EVERY_PORT]
+        asked = json.dumps([[addresses[name], port] for name, port in others])
+        answered = json.loads(booted.on_host(source, "python3", "-c", KNOCK, stdin=asked).stdout)
+        names = {address: name for name, address in addresses.items()}
+        found = {(names[address], port) for address, port in answered}
+        tier = Tier(source[:-1])
+        expected = {
+            (name, f.port) for f in FLOWS if f.source == tier for name in HOSTS if f.target == name[:-1] and name != source
+        }
+        assert found == expected, source
+
+
+def test_the_world_reaches_80_and_443_only(booted: Booted) -> None:
+    address = next(i["PublicIpAddress"] for i in _instances(booted) if "PublicIpAddress" in i)
+    asked = json.dumps([[address, port] for port in EVERY_PORT])
+    done = booted.outside("sh", "-c", f"echo '{asked}' | python3 -c '{KNOCK}'")
+    assert sorted(port for _, port in json.loads(done.stdout)) == [80, 443]
+    assert {(f.target, f.port) for f in FLOWS if f.source == WORLD} == {(Tier.LB, 80), (Tier.LB, 443)}
+
+
+def test_metrics_are_not_for_the_world(browser: Browser) -> None:
+    assert browser.ask("GET", "/metrics").code in (403, 404)
+
+
+def test_metadata_needs_a_token(booted: Booted) -> None:
+    for host in ("lb1", "app1", "db1"):
+        argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://169.254.169.254/latest/meta-data/"]
+        assert booted.on_host(host, *argv).stdout == "401"
+
+
+READ = "import boto3, sys; print(boto3.client('ssm', region_name='{}').get_parameter(Name='{}')['Parameter']['Type'])"
+
+
+@pytest.mark.parametrize(
+    ("host", "parameter", "may"),
+    [
+        ("lb1", "db/app-password", False),
+        ("lb1", "app/ca", False),
+        ("app1", "db/app-password", True),
+        ("app1", "db/replication-password", False),
+        ("app1", "db/ca", False),
+        ("cache1", "app/session-secret", False),
+        ("monitor1", "db/replication-password", False),
+        ("db1", "cache/password", False),
+        ("db1", "db/ca", True),
+    ],
+)
+def test_a_role_reads_its_own_secrets_and_no_other_tiers(
+    booted: Booted, host: str, parameter: str, may: bool
+) -> None:
+    program = READ.format(booted.settings.region, f"/ha/dev/{parameter}")
+    done = booted.on_host(host, "python3", "-c", program, check=False)
+    if may:
+        assert done.stdout.strip() == "SecureString", done.stderr
+    else:
+        assert "AccessDenied" in done.stderr
+
+
+def test_nobody_overwrites_a_secret(booted: Booted) -> None:
+    program = (
+        "import boto3; boto3.client('ssm', region_name='us-east-1').put_parameter("
+        "Name='/ha/dev/cache/password', Value='x', Type='SecureString', Overwrite=True)"
+    )
+    done = booted.on_host("cache1", "python3", "-c", program, check=False)
+    assert "AccessDenied" in done.stderr
+
+
+def test_commands_by_ssm_run_on_the_host(booted: Booted) -> None:
+    instance = next(i["InstanceId"] for i in _instances(booted) if i["PrivateIpAddress"].endswith(".21"))
+
+    def run() -> str:
+        ssm = booted.client("ssm")
+        sent = ssm.send_command(
+            InstanceIds=[instance], DocumentName="AWS-RunShellScript", Parameters={"commands": ["hostname"]}
+        )
+        def ended() -> str:
+            seen = ssm.get_command_invocation(CommandId=sent["Command"]["CommandId"], InstanceId=instance)
+            return str(seen["StandardOutputContent"]) if seen["Status"] == "Success" else ""
+
+        return eventually("the command ends", ended, deadline_s=30)
+
+    assert booted.in_network(run).strip() == "db1"
+
+
+def test_an_instance_that_is_stopped_goes_and_comes_back(booted: Booted) -> None:
+    instance = next(
+        i["InstanceId"] for i in _instances(booted) if {"Key": "ha:host", "Value": "app2"} in i["Tags"]  # type: ignore[comparison-overlap]
+    )
+    booted.in_network(lambda: booted.client("ec2").stop_instances(InstanceIds=[instance]))
+
+    def state_of(name: str) -> str:
+        return next(p.stage for p in booted.lab.host_phases() if p.name == name)
+
+    eventually("app2 is off", lambda: state_of("app2") == "stopped", deadline_s=60)
+    seen = booted.status()
+    assert not seen["healthy"]
+    assert seen["load_balancer"]["servers"]["app2"] != "UP"
+    booted.in_network(lambda: booted.client("ec2").start_instances(InstanceIds=[instance]))
+    eventually("the estate is whole again", lambda: booted.status()["healthy"], deadline_s=120, every_s=1)
+
+
+def test_certificates_of_the_front_are_for_this_machines_port_as_well(booted: Booted, tmp_path: Path) -> None:
+    done = booted.ha("lab", "status", "--json")
+    assert json.loads(done.stdout)["ports"]["443"] == HTTPS_PORT

@@ -17,7 +17,8 @@ setup: ## Install what is missing: Debian packages, .venv, the Pulumi CLI, the a
 setup-tests: ## As setup, and the browser that tests drive
 	@tools/setup --tests
 
-lab: setup ## Boot the stack on this machine, wait until it is healthy, print its URL (STACK=dev)
+lab: ## Boot the stack on this machine, wait until it is healthy, print its URL (STACK=dev)
+	@tools/setup --lab
 	@.venv/bin/ha lab up --stack $(STACK)
 
 lab-down: ## Remove the lab and everything that it made on this machine

@@ -12,6 +12,12 @@ import { type Log, Throttle } from "./log.js";
 const RETRY_PAUSE_MS = 100;
 const LOG_PERIOD_MS = 10_000;
 
+/**
+ * What a statement does, and so when it may run again after a failure: a read always; an idempotent write too, as running
+ * it twice does no more than running it once; any other write only if it is certain that it did not run.
+ */
+export type Kind = "read" | "idempotent write" | "write";
+
 export interface ProbeResult {
   readonly reachable: boolean;
   /** false on a standby and on a primary that is kept from writing. */
@@ -34,7 +40,8 @@ export class Database {
   readonly #probePool: pg.Pool;
   readonly #failures = new Throttle(LOG_PERIOD_MS);
   readonly #probeFailures = new Throttle(LOG_PERIOD_MS);
-  #outageSince: number | undefined;
+  /** Since when statements fail, apart for the two: a standby answers reads for as long as no primary takes writes. */
+  readonly #outageSince: { read?: number; write?: number } = {};
   #probing: Promise<ProbeResult> | undefined;
 
   constructor(config: DatabaseConfig, log: Log, serverId: string) {
@@ -62,29 +69,25 @@ export class Database {
   }
 
   /**
-   * Runs one statement by itself.
-   * @param safeToRepeat running it twice does no more than running it once, so it may run again after a failure that
-   *   leaves open whether it took effect.
+   * Runs one statement by itself, again and again while an outage is younger than the configured time.
    * @throws Unavailable when the database is away or read-only; pg.DatabaseError when the statement is at fault.
    */
   async query<Row extends pg.QueryResultRow>(
     text: string,
     values: readonly unknown[],
-    safeToRepeat: boolean,
+    kind: Kind,
   ): Promise<pg.QueryResult<Row>> {
     for (;;) {
       try {
         const result = await this.#pool.query<Row>(text, [...values]);
-        this.#outageSince = undefined;
+        this.#works(kind !== "read");
         this.#failures.reset();
         return result;
       } catch (error) {
         if (!isTransient(error)) throw error;
         this.#failures.run((hidden) => { this.#log.warn("database statement failed", { error, hidden }); });
-        const now = performance.now();
-        this.#outageSince ??= now;
-        const again = safeToRepeat || neverRan(error);
-        if (!again || now - this.#outageSince >= this.#config.retryMs) throw new Unavailable("database", error);
+        const again = kind !== "write" || neverRan(error);
+        if (!again || this.#outageMs(kind) >= this.#config.retryMs) throw new Unavailable("database", error);
         await sleep(RETRY_PAUSE_MS);
       }
     }
@@ -133,11 +136,27 @@ export class Database {
         "SELECT current_setting('transaction_read_only') = 'off' AS writable",
       );
       this.#probeFailures.reset();
-      return { reachable: true, writable: rows[0]?.writable === true };
+      const writable = rows[0]?.writable === true;
+      this.#works(writable);
+      return { reachable: true, writable };
     } catch (error) {
       this.#probeFailed(error);
       return UNREACHABLE;
     }
+  }
+
+  #works(writable: boolean): void {
+    delete this.#outageSince.read;
+    if (writable) delete this.#outageSince.write;
+  }
+
+  /** How long statements of this kind have been failing; the first failure begins the count. */
+  #outageMs(kind: Kind): number {
+    const now = performance.now();
+    const slot = kind === "read" ? "read" : "write";
+    const since = this.#outageSince[slot] ?? now;
+    this.#outageSince[slot] = since;
+    return now - since;
   }
 
   #probeFailed(error: unknown): void {

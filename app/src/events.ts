@@ -61,14 +61,14 @@ export class Events {
     const { where, order } = WHEN[when];
     const [page, count] = await Promise.all([
       this.#database.query<Row>(
-        `SELECT ${COLUMNS} FROM events WHERE ${where} ORDER BY ${order} LIMIT $1 OFFSET $2`, [limit, offset], true),
-      this.#database.query<{ total: string }>(`SELECT count(*) AS total FROM events WHERE ${where}`, [], true),
+        `SELECT ${COLUMNS} FROM events WHERE ${where} ORDER BY ${order} LIMIT $1 OFFSET $2`, [limit, offset], "read"),
+      this.#database.query<{ total: string }>(`SELECT count(*) AS total FROM events WHERE ${where}`, [], "read"),
     ]);
     return { events: page.rows.map(toEvent), total: Number(count.rows[0]?.total ?? 0) };
   }
 
   async get(id: number): Promise<Event | undefined> {
-    const { rows } = await this.#database.query<Row>(`SELECT ${COLUMNS} FROM events WHERE id = $1`, [id], true);
+    const { rows } = await this.#database.query<Row>(`SELECT ${COLUMNS} FROM events WHERE id = $1`, [id], "read");
     return rows[0] && toEvent(rows[0]);
   }
 
@@ -82,7 +82,7 @@ export class Events {
       `INSERT INTO events (title, starts_at, place, description, created_by, request_key)
        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (request_key) DO NOTHING RETURNING ${COLUMNS}`,
       [event.title, event.startsAt, event.place, event.description, user, requestKey],
-      true,
+      "idempotent write",
     );
     const created = inserted.rows[0] ?? (await this.#byKey(requestKey));
     if (!created || !isSame(created, event, user)) {
@@ -93,13 +93,13 @@ export class Events {
 
   /** @returns false when there was no such event. */
   async delete(id: number): Promise<boolean> {
-    const { rowCount } = await this.#database.query("DELETE FROM events WHERE id = $1", [id], false);
+    const { rowCount } = await this.#database.query("DELETE FROM events WHERE id = $1", [id], "write");
     return (rowCount ?? 0) > 0;
   }
 
   async #byKey(requestKey: string): Promise<Row | undefined> {
     const { rows } = await this.#database.query<Row>(
-      `SELECT ${COLUMNS} FROM events WHERE request_key = $1`, [requestKey], true);
+      `SELECT ${COLUMNS} FROM events WHERE request_key = $1`, [requestKey], "read");
     return rows[0];
   }
 }

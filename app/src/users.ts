@@ -10,7 +10,7 @@ export async function seedUser(database: Database, name: string, password: strin
     `INSERT INTO users (name, password_hash) VALUES ($1, $2)
      ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash, updated_at = now()`,
     [name, await hashPassword(password)],
-    true,
+    "idempotent write",
   );
   return "stored";
 }
@@ -25,6 +25,6 @@ export async function checkCredentials(database: Database, name: string, passwor
 
 async function passwordHash(database: Database, name: string): Promise<string | undefined> {
   const { rows } = await database.query<{ password_hash: string }>(
-    "SELECT password_hash FROM users WHERE name = $1", [name], true);
+    "SELECT password_hash FROM users WHERE name = $1", [name], "read");
   return rows[0]?.password_hash;
 }

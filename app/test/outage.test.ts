@@ -1,0 +1,180 @@
+/** What users see while the database or Redis is down, hung, read-only, or breaks off in the middle. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Running } from "../src/server.js";
+import { type Answer, Client, CONCERT, startApplication } from "./support/application.js";
+import { FaultProxy } from "./support/fault-proxy.js";
+import { databaseUrl, missing, type Service, sql, startPostgres, startRedis, until } from "./support/services.js";
+
+const HEALTH_TIMEOUT_MS = 300;
+const RETRY_MS = 1500;
+/** A busy machine's scheduling on top of a time limit. */
+const SLACK_MS = 400;
+
+describe("outages", { skip: missing("postgres", "redis") }, () => {
+  const services: Service[] = [];
+  let database: FaultProxy;
+  let redis: FaultProxy;
+  let server: Running;
+  let client: Client;
+
+  before(async () => {
+    const postgres = await startPostgres();
+    services.push(postgres);
+    const store = await startRedis("pw");
+    services.push(store);
+    database = await new FaultProxy(postgres.port).start();
+    redis = await new FaultProxy(store.port).start();
+    server = await startApplication({
+      DATABASE_URL: databaseUrl(database.port), REDIS_URL: `redis://127.0.0.1:${String(redis.port)}`, REDIS_PASSWORD: "pw",
+      SESSION_STORE: "redis", HEALTH_TIMEOUT_MS: String(HEALTH_TIMEOUT_MS), DATABASE_RETRY_MS: String(RETRY_MS),
+      DATABASE_CONNECT_TIMEOUT_MS: "500", DATABASE_QUERY_TIMEOUT_MS: "800", REDIS_TIMEOUT_MS: "400",
+    });
+    client = new Client(server.url);
+    await becomes("healthy");
+    assert.equal((await client.signIn()).status, 200);
+  });
+
+  after(async () => {
+    await server.stop();
+    await database.stop();
+    await redis.stop();
+    for (const service of services) await service.stop();
+  });
+
+  const health = (): Promise<Answer> => client.call("GET", "/api/health");
+  const becomes = (status: string): Promise<void> =>
+    until(`health is ${status}`, async () => (await health()).body.status === status, 5000);
+  const create = (title: string): Promise<Answer> => client.call("POST", "/api/events", { ...CONCERT, title });
+
+  async function stored(title: string): Promise<number> {
+    const { rows } = await sql(databaseUrl(services[0]?.port ?? 0),
+      `SELECT count(*) AS n FROM events WHERE title = '${title}'`);
+    return Number(rows[0]?.n);
+  }
+
+  function assertFastRefusal(answer: Answer, code: string, limitMs: number): void {
+    assert.equal(answer.status, 503);
+    assert.equal(answer.body.error, code);
+    assert.equal(answer.headers.get("X-Served-By"), "app1");
+    assert.ok(Number(answer.headers.get("Retry-After")) > 0);
+    assert.ok(answer.ms < limitMs, `took ${String(answer.ms)} ms`);
+  }
+
+  for (const fault of ["refuse", "silent"] as const) {
+    test(`redis ${fault}: reading goes on, sessions answer 503 quickly, and come back by themselves`, async () => {
+      await redis.set(fault);
+      await becomes("degraded");
+      const { status, body } = await health();
+      assert.deepEqual([status, body.redis, body.database], [200, false, true]);
+      for (const path of ["/", "/api/events"]) {
+        const read = await client.call("GET", path);
+        assert.equal(read.status, 200, path);
+        assert.ok(read.ms < SLACK_MS, `${path} took ${String(read.ms)} ms`);
+      }
+      const ask = client.call("GET", "/api/session");
+      const signOut = client.call("POST", "/api/logout");
+      for (const answer of await Promise.all([ask, client.signIn(), create("never"), signOut])) {
+        assertFastRefusal(answer, "sessions_unavailable", SLACK_MS);
+      }
+      await redis.set("pass");
+      await becomes("healthy");
+      assert.deepEqual((await client.call("GET", "/api/session")).body, { user: "admin" }, "the session outlived the outage");
+    });
+  }
+
+  test("redis falls silent between two requests: the first to meet it is answered within the time limit", async () => {
+    await redis.set("silent");
+    assertFastRefusal(await client.call("GET", "/api/session"), "sessions_unavailable", 400 + SLACK_MS);
+    await redis.set("pass");
+    await becomes("healthy");
+  });
+
+  test("database refuses: 503 within the bounds, then at once, and back by itself", async () => {
+    await database.set("refuse");
+    await becomes("unhealthy");
+    const { status, body, ms } = await health();
+    assert.deepEqual([status, body.database], [503, false]);
+    assert.ok(ms < HEALTH_TIMEOUT_MS + SLACK_MS);
+    assertFastRefusal(await client.call("GET", "/api/events"), "database_unavailable", RETRY_MS + SLACK_MS);
+    await sleep(RETRY_MS);
+    assertFastRefusal(await client.call("GET", "/api/events"), "database_unavailable", SLACK_MS);
+    assert.equal((await client.call("GET", "/")).status, 200, "the page itself needs no database");
+    await database.set("pass");
+    await becomes("healthy");
+    assert.equal((await client.call("GET", "/api/events")).status, 200);
+  });
+
+  test("database silent: the health check answers 503 within its own time limit, also while requests hang", async () => {
+    await database.set("silent");
+    const hanging = Array.from({ length: 30 }, () => client.call("GET", "/api/events"));
+    for (let checks = 0; checks < 3; checks += 1) {
+      const { status, ms } = await health();
+      assert.equal(status, 503);
+      assert.ok(ms < HEALTH_TIMEOUT_MS + SLACK_MS, `took ${String(ms)} ms`);
+    }
+    for (const answer of await Promise.all(hanging)) {
+      assert.equal(answer.status, 503);
+      assert.ok(answer.ms < RETRY_MS + 500 + 800 + SLACK_MS, `took ${String(answer.ms)} ms`);
+    }
+    await database.set("pass");
+    await becomes("healthy");
+  });
+
+  test("a short outage is bridged: a request that meets it waits, and is answered", async () => {
+    await database.set("refuse");
+    const waiting = [client.call("GET", "/api/events"), create("bridged")];
+    await sleep(600);
+    await database.set("pass");
+    assert.deepEqual((await Promise.all(waiting)).map(({ status }) => status), [200, 201]);
+    assert.equal(await stored("bridged"), 1);
+    await becomes("healthy");
+  });
+
+  test("an event whose answer was lost on the way is stored once, and the caller is told so", async () => {
+    // Warm, so that the answer that is lost is the statement's and not the log-in's.
+    assert.equal((await client.call("GET", "/api/events")).status, 200);
+    const lost = database.muteOnce();
+    const [created] = await Promise.all([create("lost answer"), lost]);
+    assert.equal(created.status, 201);
+    assert.equal(await stored("lost answer"), 1);
+  });
+
+  const direct = (): string => databaseUrl(services[0]?.port ?? 0);
+  async function readOnly(on: boolean): Promise<void> {
+    // What a promoted standby is until the monitor lets it write: out of recovery, and read-only.
+    const state = on ? "on" : "off";
+    await sql(direct(), `ALTER SYSTEM SET default_transaction_read_only = ${state}`);
+    await sql(direct(), "SELECT pg_reload_conf()");
+    await until("the setting is in force", async () => {
+      const { rows } = await sql(direct(), "SELECT current_setting('default_transaction_read_only') AS state");
+      return rows[0]?.state === state;
+    });
+  }
+
+  test("a read-only database: reading works, changing waits, then fails at once, the server stays in rotation", async () => {
+    await readOnly(true);
+    await becomes("degraded");
+    const { status, body } = await health();
+    assert.deepEqual([status, body.database, body.writable], [200, true, false]);
+    assert.equal((await client.call("GET", "/api/events")).status, 200);
+    const refused = await create("read-only");
+    assertFastRefusal(refused, "database_unavailable", RETRY_MS + SLACK_MS);
+    assert.ok(refused.ms >= RETRY_MS / 2, "it was tried again");
+    assertFastRefusal(await create("read-only"), "database_unavailable", SLACK_MS);
+    await readOnly(false);
+    await becomes("healthy");
+    assert.equal((await create("writable")).status, 201);
+    assert.deepEqual([await stored("read-only"), await stored("writable")], [0, 1]);
+  });
+
+  test("a write that meets a standby just before its promotion waits for it", async () => {
+    await readOnly(true);
+    const waiting = create("promoted");
+    await sleep(300);
+    await readOnly(false);
+    assert.equal((await waiting).status, 201);
+    assert.equal(await stored("promoted"), 1);
+  });
+});

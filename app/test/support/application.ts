@@ -1,0 +1,70 @@
+/** The application inside the test's own process, and a client that keeps its cookie as a browser does. */
+import { fileURLToPath } from "node:url";
+import { loadConfig } from "../../src/config.js";
+import { Log } from "../../src/log.js";
+import { type Running, start } from "../../src/server.js";
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+export const PASSWORD = "correct horse battery";
+
+export function settings(more: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    NODE_ENV: "test", SERVER_ID: "app1", PORT: "0", ADMIN_PASSWORD: PASSWORD, DRAIN_SECONDS: "0", DRAIN_LIMIT_SECONDS: "2",
+    LOG_LEVEL: "error", ...more,
+  };
+}
+
+export async function startApplication(more: Readonly<Record<string, string>>): Promise<Running> {
+  const config = loadConfig(settings(more));
+  const running = await start(config, new Log(config.logLevel), ROOT, "1.2.3");
+  await running.ready;
+  return running;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Record<string, unknown>;
+  readonly ms: number;
+}
+
+export class Client {
+  readonly #base: string;
+  cookie: string | undefined;
+
+  constructor(base: string, cookie?: string) {
+    this.#base = base;
+    this.cookie = cookie;
+  }
+
+  async call(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    const start = performance.now();
+    const response = await fetch(`${this.#base}${path}`, {
+      method,
+      headers: {
+        ...(body !== undefined && { "Content-Type": "application/json" }),
+        ...(this.cookie !== undefined && { Cookie: this.cookie }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const set = response.headers.get("Set-Cookie");
+    if (set !== null) this.cookie = set.split(";", 1)[0];
+    const json = response.headers.get("Content-Type")?.startsWith("application/json") === true;
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: json ? JSON.parse(text) as Record<string, unknown> : { text },
+      ms: performance.now() - start,
+    };
+  }
+
+  signIn(password: string = PASSWORD): Promise<Answer> {
+    return this.call("POST", "/api/login", { username: "admin", password });
+  }
+}
+
+export const CONCERT = {
+  title: "Concert", startsAt: "2090-05-17T19:30:00Z", place: "Town hall", description: "Two hours\nwith a pause",
+};

@@ -1,0 +1,100 @@
+/** A TCP relay that can fail as hosts and networks do. */
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+
+/**
+ * - `pass`: relays;
+ * - `refuse`: the port is closed and connections are reset, as when a process has died;
+ * - `silent`: everything is taken and nothing comes back, as when a host has lost its power or hangs;
+ * - `mute`: requests still get through, their answers do not: the connection breaks instead.
+ */
+export type Fault = "pass" | "refuse" | "silent" | "mute";
+
+export class FaultProxy {
+  readonly #target: number;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  #fault: Fault = "pass";
+  #port = 0;
+  #muted: (() => void) | undefined;
+
+  constructor(targetPort: number) {
+    this.#target = targetPort;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  async start(): Promise<this> {
+    await this.#listen();
+    return this;
+  }
+
+  async set(fault: Fault): Promise<void> {
+    const before = this.#fault;
+    this.#fault = fault;
+    if (fault === "refuse") await this.#close();
+    else if (before === "refuse") await this.#listen();
+    // What was silent stays so: a host that comes back knows nothing of its old connections.
+    if (before === "silent" && fault === "pass") this.#reset();
+  }
+
+  /** Swallows the next answer, resets the connection and passes again. Settles when that has happened. */
+  async muteOnce(): Promise<void> {
+    await this.set("mute");
+    await new Promise<void>((resolve) => { this.#muted = resolve; });
+  }
+
+  async stop(): Promise<void> {
+    await this.#close();
+  }
+
+  #listen(): Promise<void> {
+    const server = createServer((client) => { this.#relay(client); });
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#port, "127.0.0.1", () => {
+        this.#port = (server.address() as AddressInfo).port;
+        resolve();
+      });
+    });
+  }
+
+  async #close(): Promise<void> {
+    const server = this.#server;
+    if (!server) return;
+    this.#server = undefined;
+    await new Promise<void>((resolve) => {
+      server.close(() => { resolve(); });
+      this.#reset();
+    });
+  }
+
+  #reset(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  #relay(client: Socket): void {
+    const target = connect(this.#target, "127.0.0.1");
+    for (const [socket, peer] of [[client, target], [target, client]] as const) {
+      this.#sockets.add(socket);
+      socket.on("error", () => undefined);
+      socket.on("close", () => {
+        this.#sockets.delete(socket);
+        if (this.#fault !== "silent") peer.destroy();
+      });
+    }
+    client.on("data", (chunk) => {
+      if (this.#fault !== "silent") target.write(chunk);
+    });
+    target.on("data", (chunk) => {
+      if (this.#fault === "pass") client.write(chunk);
+      if (this.#fault === "mute") {
+        this.#fault = "pass";
+        client.resetAndDestroy();
+        this.#muted?.();
+      }
+    });
+  }
+}

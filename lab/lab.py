@@ -106,7 +106,7 @@ class Lab:
             raise preflight.refused("a lab is running already", where=where, fix="`ha lab down` ends it")
         preflight.check_addresses(options.vpc_ranges)
         preflight.check_kernel()
-        preflight.check_disk(options.image_kind)
+        preflight.check_disk(options.image_kind, self.paths.state)
         sockets = preflight.bind_ports(options.ports)
         try:
             self.paths.state.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from components.errors import EXIT_USAGE, HaError
 from lab import process
 from lab.image.build import NEEDED_GIB, check_room, image_path
 from lab.image.contents import ImageKind, contents
-from lab.paths import cache_directory, state_directory
+from lab.paths import cache_directory
 
 STATE_GIB = 4.0
 """What seven hosts write while they set themselves up, with some room."""
@@ -87,10 +87,10 @@ def check_kernel() -> None:
         )
 
 
-def check_disk(kind: ImageKind) -> None:
+def check_disk(kind: ImageKind, state: Path) -> None:
     """Room for the image (unless it is built) and the hosts' disks."""
     needed_gib = 0.0 if image_path(contents(kind)).is_dir() else NEEDED_GIB[kind]
-    cache, state = cache_directory(), state_directory()
+    cache = cache_directory()
     if _disk_of(cache) == _disk_of(state):
         check_room(state, needed_gib + STATE_GIB, "the lab")
     else:

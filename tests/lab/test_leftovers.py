@@ -1,0 +1,117 @@
+"""The machine is as it was: after `down`, after the supervisor was killed, and after a start that was refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from components.errors import HaError
+from lab import leftovers, process
+from lab.hosts import loop
+from lab.hosts.cgroups import CgroupTree
+from lab.lab import Lab
+from lab.waiting import eventually
+from tests.lab.conftest import make_world, options
+
+pytestmark = pytest.mark.lab
+
+# Parameters that change by themselves.
+_LIVELY = ("random", "nr_", "file-nr", "inode", "dentry", "ns_last_pid", "netfilter.nf_conntrack_count", "pty.nr")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a lab could leave on a machine."""
+
+    mounts: frozenset[str]
+    links: str
+    addresses: str
+    routes: str
+    rules: str
+    tables: str
+    parameters: frozenset[str]
+    loop_devices: frozenset[int]
+    run: frozenset[str]
+
+
+def snapshot() -> Snapshot:
+    """The machine as it is now."""
+    parameters = process.run(["sysctl", "--all"], check=False).stdout.splitlines()
+    run = {str(path) for path in Path("/run").rglob("*") if "user" not in path.parts}
+    return Snapshot(
+        mounts=frozenset(Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()),
+        links=process.run(["ip", "-brief", "link"]).stdout,
+        addresses=process.run(["ip", "-brief", "address"]).stdout,
+        routes=process.run(["ip", "route", "show", "table", "all"]).stdout,
+        rules=process.run(["ip", "rule"]).stdout,
+        tables=process.run(["nft", "list", "ruleset"]).stdout,
+        parameters=frozenset(line for line in parameters if not any(word in line for word in _LIVELY)),
+        loop_devices=frozenset(loop.numbers()),
+        run=frozenset(run),
+    )
+
+
+def traces(lab: Lab) -> list[str]:
+    """Processes and loop devices that belong to the lab."""
+    state = os.fsencode(lab.paths.state)
+    found = [f"loop device {number}" for number in leftovers.attached(lab.paths.state)]
+    found += [f"process {pid} in its group" for pid in CgroupTree(lab.paths.state).processes()]
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if state in (entry / "cmdline").read_bytes():
+                found.append(f"process {entry.name}")
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """A lab that is not started."""
+    return Lab(tmp_path / "state")
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "first process"])
+def test_killing_the_supervisor_leaves_nothing_and_the_next_lab_works(lab: Lab, victim: str) -> None:
+    before = snapshot()
+    try:
+        lab.start(options())
+        make_world(lab).wait_for("app1", "ready")
+        assert leftovers.attached(lab.paths.state)
+        pid = lab.supervisor_pid()
+        os.kill(pid if victim == "supervisor" else _parent(pid), signal.SIGKILL)
+        eventually("nothing of it is left", lambda: not traces(lab), deadline_s=20)
+        assert snapshot() == before
+        assert not lab.running()
+        lab.start(options())
+        make_world(lab).wait_for("app1", "ready")
+    finally:
+        lab.stop()
+    assert traces(lab) == []
+    assert snapshot() == before
+    assert not lab.paths.state.exists()
+    assert not [root for root in CgroupTree(lab.paths.state).roots if root.exists()]
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
+def test_two_labs_in_one_place_are_refused(lab: Lab) -> None:
+    try:
+        lab.start(options())
+        with pytest.raises(HaError, match="running already") as refused:
+            lab.start(options())
+        assert refused.value.exit_code == 2
+        assert lab.running()
+    finally:
+        lab.stop()
+
+
+def test_ending_a_lab_that_does_not_run_is_no_error(lab: Lab) -> None:
+    lab.stop()
+    assert not lab.paths.state.exists()

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -98,9 +97,7 @@ class Browser:
         self._booted = booted
         self._jar = jar
 
-    def ask(
-        self, method: str, path: str, *, body: dict[str, Any] | None = None, of: str | None = None
-    ) -> Answer:
+    def ask(self, method: str, path: str, *, body: dict[str, Any] | None = None, of: str | None = None) -> Answer:
         """One request; `of` names an application host to ask directly, from the load balancer's host."""
         argv: list[str] = [*_CURL, "--include", "--request", method]
         if body is not None:
@@ -129,5 +126,3 @@ def _parsed(text: str) -> Answer:
     lines = head.splitlines()
     headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}
     return Answer(int(lines[0].split()[1]), headers, body)
-
-

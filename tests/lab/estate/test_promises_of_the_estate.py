@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +11,7 @@ from components import ports
 from components.flows import FLOWS, WORLD
 from components.tiers import Tier
 from lab.waiting import eventually
-from tests.lab.estate.booted import HTTPS_PORT, Booted, Browser
+from tests.lab.estate.booted import Booted, Browser
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -69,8 +69,8 @@ def _https(booted: Booted, path: str) -> list[str]:
     return ["curl", "--silent", "--insecure", "--max-time", "10", f"https://{address}{path}"]
 
 
-def _instances(booted: Booted) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = booted.in_network(
+def _instances(booted: Booted) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = booted.in_network(
         lambda: [i for r in booted.client("ec2").describe_instances()["Reservations"] for i in r["Instances"]]
     )
     return found
@@ -107,7 +107,11 @@ def test_hosts_reach_each_other_exactly_where_the_flows_say(booted: Booted) -> N
         found = {(names[address], port) for address, port in answered}
         tier = Tier(source[:-1])
         expected = {
-            (name, f.port) for f in FLOWS if f.source == tier for name in HOSTS if f.target == name[:-1] and name != source
+            (name, f.port)
+            for f in FLOWS
+            if f.source == tier
+            for name in HOSTS
+            if f.target == name[:-1] and name != source
         }
         assert found == expected, source
 
@@ -147,9 +151,7 @@ READ = "import boto3, sys; print(boto3.client('ssm', region_name='{}').get_param
         ("db1", "db/ca", True),
     ],
 )
-def test_a_role_reads_its_own_secrets_and_no_other_tiers(
-    booted: Booted, host: str, parameter: str, may: bool
-) -> None:
+def test_a_role_reads_its_own_secrets_and_no_other_tiers(booted: Booted, host: str, parameter: str, may: bool) -> None:
     program = READ.format(booted.settings.region, f"/ha/dev/{parameter}")
     done = booted.on_host(host, "python3", "-c", program, check=False)
     if may:
@@ -175,6 +177,7 @@ def test_commands_by_ssm_run_on_the_host(booted: Booted) -> None:
         sent = ssm.send_command(
             InstanceIds=[instance], DocumentName="AWS-RunShellScript", Parameters={"commands": ["hostname"]}
         )
+
         def ended() -> str:
             seen = ssm.get_command_invocation(CommandId=sent["Command"]["CommandId"], InstanceId=instance)
             return str(seen["StandardOutputContent"]) if seen["Status"] == "Success" else ""
@@ -185,9 +188,7 @@ def test_commands_by_ssm_run_on_the_host(booted: Booted) -> None:
 
 
 def test_an_instance_that_is_stopped_goes_and_comes_back(booted: Booted) -> None:
-    instance = next(
-        i["InstanceId"] for i in _instances(booted) if {"Key": "ha:host", "Value": "app2"} in i["Tags"]  # type: ignore[comparison-overlap]
-    )
+    instance = next(i["InstanceId"] for i in _instances(booted) if {"Key": "ha:host", "Value": "app2"} in i["Tags"])
     booted.in_network(lambda: booted.client("ec2").stop_instances(InstanceIds=[instance]))
 
     def state_of(name: str) -> str:
@@ -199,8 +200,3 @@ def test_an_instance_that_is_stopped_goes_and_comes_back(booted: Booted) -> None
     assert seen["load_balancer"]["servers"]["app2"] != "UP"
     booted.in_network(lambda: booted.client("ec2").start_instances(InstanceIds=[instance]))
     eventually("the estate is whole again", lambda: booted.status()["healthy"], deadline_s=120, every_s=1)
-
-
-def test_certificates_of_the_front_are_for_this_machines_port_as_well(booted: Booted, tmp_path: Path) -> None:
-    done = booted.ha("lab", "status", "--json")
-    assert json.loads(done.stdout)["ports"]["443"] == HTTPS_PORT

@@ -1,7 +1,7 @@
 """Runs a Pulumi program under Pulumi's mocks and records what it registers: no account, no engine, no network.
 
-As a module it runs a program in this process. As a script (`python -I cost/program.py DIR STACK`) it runs that of another
-revision, whose `components` must not meet this one's, and prints what it recorded as JSON.
+As a module it runs a program in this process. As a script (`python -I cost/program.py DIR STACK`) it runs that of
+another revision, whose `components` must not meet this one's, and prints what it recorded as JSON.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class _RecordingMonitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps each request: mocks alone see no parent and no options."""
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__(_Aws())  # type: ignore[no-untyped-call]
+        super().__init__(_Aws())
         self._recording = recording
 
     def RegisterResource(self, request: Any) -> Any:

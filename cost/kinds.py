@@ -1,0 +1,374 @@
+"""From a resource to what is paid for it: pure functions of its inputs, which know no price.
+
+A type is in `PAID`, or in `FREE` with the reason; one in neither is an error that names it. docs/costs.md tells how to
+add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any
+
+from cost.declared import Declared
+from cost.prices import HOURS_PER_MONTH, Unit
+from cost.usage import Usage
+
+INSTANCE = "aws:ec2/instance:Instance"
+VOLUME = "aws:ebs/volume:Volume"
+NAT_GATEWAY = "aws:ec2/natGateway:NatGateway"
+
+# An engine preview's stand-in for a value that is known only after the update.
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+_GP3_IOPS_INCLUDED = Decimal(3000)
+_GP3_MIBPS_INCLUDED = Decimal(125)
+
+
+class Group(StrEnum):
+    """What the money goes to."""
+
+    HOSTS = "hosts"
+    DISKS = "disks"
+    NAT = "NAT gateways"
+    ADDRESSES = "public IPv4 addresses"
+    TRANSFER = "data transfer"
+    ALERTS = "alarms and alerts"
+    OBJECTS = "objects in S3"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a resource's cost needs to know of the others."""
+
+    instances: int
+    nat_gateways: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charge:
+    """One thing that is paid for a resource.
+
+    :ivar slot: which thing of the resource it is, whatever its type: what a diff goes by.
+    :ivar assumed: the reason for a quantity that is assumed, not declared.
+    """
+
+    item: str
+    slot: str
+    quantity: Decimal
+    unit: Unit
+    key: str
+    group: Group
+    assumed: str = ""
+
+
+class Unpriceable(Exception):
+    """What is paid for a resource cannot be told from its inputs; the message says why."""
+
+
+Kind = Callable[[Declared, Facts, Usage], list[Charge]]
+
+
+def _number(inputs: Mapping[str, Any], name: str, default: int | None = None) -> Decimal:
+    value = inputs.get(name, default)
+    if isinstance(value, str) and UNKNOWN in value:
+        raise Unpriceable(f"{name} is unknown until the update")
+    if value is None:
+        raise Unpriceable(f"{name} is not set, so the quantity is unknown")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if isinstance(value, bool) or not number.is_finite() or number < 0:
+        raise Unpriceable(f"{name} is {value!r}, so the quantity is unknown")
+    return number.to_integral_value() if number == number.to_integral_value() else number
+
+
+def _text(inputs: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = inputs.get(name, default)
+    if not isinstance(value, str) or not value:
+        raise Unpriceable(f"{name} is not set")
+    if UNKNOWN in value:
+        raise Unpriceable(f"{name} is unknown until the update")
+    return value
+
+
+def _disk(inputs: Mapping[str, Any], *, type_name: str, size_name: str, what: str) -> list[Charge]:
+    """An EBS volume; gp3 includes 3000 IOPS and 125 MiB/s."""
+    kind = _text(inputs, type_name)
+    size = _number(inputs, size_name)
+    charges = [
+        Charge(
+            item=f"{what} {kind}", slot=what, quantity=size, unit=Unit.GB_MONTH, key=f"ebs.{kind}.gb", group=Group.DISKS
+        )
+    ]
+    extra = {
+        "iops": (_GP3_IOPS_INCLUDED, Unit.IOPS_MONTH),
+        "throughput": (_GP3_MIBPS_INCLUDED, Unit.MIBPS_MONTH),
+    }
+    for name, (included, unit) in extra.items():
+        if inputs.get(name) is None:
+            continue
+        if kind != "gp3":
+            raise Unpriceable(f"{name} of a {kind} volume is not in the table")
+        if (over := _number(inputs, name) - included) > 0:
+            charges.append(
+                Charge(
+                    item=f"{what} {name} over {included}",
+                    slot=f"{what} {name}",
+                    quantity=over,
+                    unit=unit,
+                    key=f"ebs.gp3.{name}",
+                    group=Group.DISKS,
+                )
+            )
+    return charges
+
+
+def _instance(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    inputs = resource.inputs
+    name = _text(inputs, "instanceType")
+    family = name.split(".")[0]
+    if (
+        family in ("t2", "t3", "t3a", "t4g")
+        and (inputs.get("creditSpecification") or {}).get("cpuCredits") != "standard"
+    ):
+        raise Unpriceable("its CPU credits are not `standard`: surplus credits are billed, and how many is unknown")
+    charges = [
+        Charge(
+            item=f"instance {name}",
+            slot="instance",
+            quantity=HOURS_PER_MONTH,
+            unit=Unit.HOUR,
+            key=f"ec2.{name}.hour",
+            group=Group.HOSTS,
+        )
+    ]
+    root = inputs.get("rootBlockDevice")
+    if not isinstance(root, Mapping):
+        raise Unpriceable("it has no rootBlockDevice, so the size of its disk is unknown")
+    charges += _disk(root, type_name="volumeType", size_name="volumeSize", what="root volume")
+    for number, device in enumerate(inputs.get("ebsBlockDevices") or [], 1):
+        charges += _disk(device, type_name="volumeType", size_name="volumeSize", what=f"volume {number}")
+    if inputs.get("associatePublicIpAddress") is True:
+        charges.append(_address("public IPv4 address"))
+    return charges
+
+
+def _address(item: str) -> Charge:
+    return Charge(
+        item=item,
+        slot="address",
+        quantity=HOURS_PER_MONTH,
+        unit=Unit.HOUR,
+        key="public-ipv4.hour",
+        group=Group.ADDRESSES,
+    )
+
+
+def _subnet(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    if resource.inputs.get("mapPublicIpOnLaunch"):
+        raise Unpriceable("it gives every instance a public address: say so on the instances, where each is counted")
+    return []
+
+
+def _volume(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    return _disk(resource.inputs, type_name="type", size_name="size", what="data volume")
+
+
+def _nat_gateway(_resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    return [
+        Charge(
+            item="NAT gateway",
+            slot="gateway",
+            quantity=HOURS_PER_MONTH,
+            unit=Unit.HOUR,
+            key="nat-gateway.hour",
+            group=Group.NAT,
+        )
+    ]
+
+
+def _eip(_resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    return [_address("public IPv4 address (Elastic IP)")]
+
+
+def _vpc(_resource: Declared, facts: Facts, usage: Usage) -> list[Charge]:
+    """A VPC costs nothing; what flows through it does."""
+    charges = [
+        Charge(
+            item="data out to the internet",
+            slot="internet",
+            quantity=usage.internet_out_gb.quantity,
+            unit=Unit.GB,
+            key="transfer.internet.gb",
+            group=Group.TRANSFER,
+            assumed=usage.internet_out_gb.reason,
+        ),
+        Charge(
+            item="data between zones, both sides",
+            slot="cross-zone",
+            quantity=2 * usage.cross_zone_gb.quantity,
+            unit=Unit.GB,
+            key="transfer.cross-zone.gb",
+            group=Group.TRANSFER,
+            assumed=usage.cross_zone_gb.reason,
+        ),
+    ]
+    if facts.nat_gateways:
+        charges.append(
+            Charge(
+                item="data through NAT gateways",
+                slot="nat",
+                quantity=facts.instances * usage.nat_gb_per_host.quantity,
+                unit=Unit.GB,
+                key="nat-gateway.gb",
+                group=Group.NAT,
+                assumed=usage.nat_gb_per_host.reason,
+            )
+        )
+    return charges
+
+
+def _vpc_endpoint(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    kind = resource.inputs.get("vpcEndpointType", "Gateway")
+    if kind == "Gateway":
+        return []
+    raise Unpriceable(f"an endpoint of type {kind} is billed by zone, hour and GB, and is not in the table yet")
+
+
+def _alarm(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    if resource.inputs.get("metricQueries"):
+        raise Unpriceable("an alarm on several metrics is billed for each of them, and is not in the table yet")
+    if _number(resource.inputs, "period") < 60:
+        raise Unpriceable("a high-resolution alarm (period under 60 s) is not in the table yet")
+    return [
+        Charge(
+            item="alarm, standard resolution",
+            slot="alarm",
+            quantity=Decimal(1),
+            unit=Unit.ALARM_MONTH,
+            key="cloudwatch.alarm",
+            group=Group.ALERTS,
+        )
+    ]
+
+
+def _topic(_resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
+    return [
+        Charge(
+            item="messages published",
+            slot="messages",
+            quantity=usage.notifications.quantity / 1_000_000,
+            unit=Unit.REQUESTS_1M,
+            key="sns.requests",
+            group=Group.ALERTS,
+            assumed=usage.notifications.reason,
+        )
+    ]
+
+
+def _subscription(resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
+    protocol = _text(resource.inputs, "protocol")
+    if protocol != "email":
+        raise Unpriceable(f"notifications by {protocol} are not in the table yet")
+    return [
+        Charge(
+            item="e-mails",
+            slot="e-mails",
+            quantity=usage.emails.quantity / 100_000,
+            unit=Unit.NOTIFICATIONS_100K,
+            key="sns.email",
+            group=Group.ALERTS,
+            assumed=usage.emails.reason,
+        )
+    ]
+
+
+def _bucket(resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
+    bucket = usage.buckets.get(resource.name)
+    if bucket is None:
+        raise Unpriceable(f"its quantities are unknown: add buckets.{resource.name} to cost/usage.yaml")
+
+    def requests(item: str, quantity: Decimal, key: str, reason: str) -> Charge:
+        return Charge(
+            item=item,
+            slot=key,
+            quantity=quantity / 1000,
+            unit=Unit.REQUESTS_1K,
+            key=key,
+            group=Group.OBJECTS,
+            assumed=reason,
+        )
+
+    return [
+        Charge(
+            item="storage, standard",
+            slot="storage",
+            quantity=bucket.storage_gb.quantity,
+            unit=Unit.GB_MONTH,
+            key="s3.standard.gb",
+            group=Group.OBJECTS,
+            assumed=bucket.storage_gb.reason,
+        ),
+        requests("PUT and LIST requests", bucket.put_requests.quantity, "s3.put", bucket.put_requests.reason),
+        requests("GET requests", bucket.get_requests.quantity, "s3.get", bucket.get_requests.reason),
+    ]
+
+
+def _budget(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    if resource.inputs.get("autoAdjustData") is not None:
+        raise Unpriceable("an auto-adjusting budget is not in the table yet")
+    return []
+
+
+# A kind may find that nothing is paid for a resource as it is declared; its reason stands in FREE as well.
+PAID: Mapping[str, Kind] = {
+    INSTANCE: _instance,
+    VOLUME: _volume,
+    NAT_GATEWAY: _nat_gateway,
+    "aws:ec2/eip:Eip": _eip,
+    "aws:ec2/subnet:Subnet": _subnet,
+    "aws:ec2/vpc:Vpc": _vpc,
+    "aws:ec2/vpcEndpoint:VpcEndpoint": _vpc_endpoint,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm,
+    "aws:sns/topic:Topic": _topic,
+    "aws:sns/topicSubscription:TopicSubscription": _subscription,
+    "aws:s3/bucket:Bucket": _bucket,
+    "aws:budgets/budget:Budget": _budget,
+}
+
+_ROUTING = "routing inside a VPC is free"
+_FILTERING = "security groups are free"
+_IDENTITY = "IAM is free"
+_BUCKET_SETTING = "a setting of the bucket, which is priced itself"
+FREE: Mapping[str, str] = {
+    "aws:budgets/budget:Budget": "budgets without actions are free",
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _FILTERING,
+    "aws:ec2/eipAssociation:EipAssociation": "the address is priced itself, in use or not",
+    "aws:ec2/internetGateway:InternetGateway": "the gateway is free; what leaves through it is priced at the VPC",
+    "aws:ec2/route:Route": _ROUTING,
+    "aws:ec2/routeTable:RouteTable": _ROUTING,
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": _ROUTING,
+    "aws:ec2/securityGroup:SecurityGroup": _FILTERING,
+    "aws:ec2/subnet:Subnet": "a subnet is free, and this one gives out no public address",
+    "aws:ec2/volumeAttachment:VolumeAttachment": "the volume is priced itself, attached or not",
+    "aws:ec2/vpcEndpoint:VpcEndpoint": "gateway endpoints (S3) are free, and so is what goes through them",
+    "aws:iam/instanceProfile:InstanceProfile": _IDENTITY,
+    "aws:iam/role:Role": _IDENTITY,
+    "aws:iam/rolePolicy:RolePolicy": _IDENTITY,
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _BUCKET_SETTING,
+    "aws:s3/bucketObjectv2:BucketObjectv2": "its bytes are in the storage of the bucket",
+    "aws:s3/bucketPolicy:BucketPolicy": _BUCKET_SETTING,
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _BUCKET_SETTING,
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        "AES256 with Amazon's own keys is free"
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": _BUCKET_SETTING,
+    "aws:sns/topicPolicy:TopicPolicy": "a setting of the topic, which is priced itself",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _FILTERING,
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _FILTERING,
+}

@@ -1,0 +1,36 @@
+"""Amounts as people read them. Sums are exact; rounding happens here alone."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+_CENT = Decimal("0.01")
+
+
+def cents(amount: Decimal) -> Decimal:
+    return amount.quantize(_CENT, ROUND_HALF_UP)
+
+
+def usd(amount: Decimal) -> str:
+    """`$1,234.50`, `-$0.05`; what is under half a cent but not nothing is `<$0.01`."""
+    if amount and not cents(amount):
+        return "<$0.01" if amount > 0 else ">-$0.01"
+    return f"{'-' if amount < 0 else ''}${abs(cents(amount)):,}"
+
+
+def change(amount: Decimal) -> str:
+    """A difference with its sign: `+$3.65`, `-$1.00`, `$0.00`."""
+    return f"+{usd(amount)}" if cents(amount) > 0 else usd(amount)
+
+
+def percent(before: Decimal, after: Decimal) -> str:
+    """`+17%`; empty when there was nothing before or nothing changed."""
+    if not before or before == after:
+        return ""
+    return f"{(after - before) / before * 100:+.0f}%"
+
+
+def quantity(amount: Decimal) -> str:
+    """`730`, `0.001`, `1,460`."""
+    normal = amount.normalize()
+    return f"{normal:,f}"

@@ -1,0 +1,149 @@
+"""From a stack's name to its report: reads settings, runs the program, prices it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
+from components.settings import Settings
+from components.stack_file import REGION_KEY, SETTINGS_KEY, parse_settings, read_stack_config, stack_file
+from cost import prices, report, usage
+from cost.declared import Declared, provider_resources
+from cost.estimate import estimate
+from cost.money import usd
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+def config_of(stack: str, changes: Sequence[str] = (), project_dir: Path = PROJECT_DIR) -> dict[str, Any]:
+    """A stack's configuration, with changes such as `application.count=3` put into it (`region=…` is AWS's).
+
+    :raises HaError: (exit 2) when there is no such stack or a change cannot be read.
+    """
+    import yaml
+
+    config = read_stack_config(project_dir, stack)
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals or not path:
+            raise _bad_change(change, "it is not of the form name=value")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise _bad_change(change, f"{text!r} is no value") from None
+        if path == "region":
+            config[REGION_KEY] = value
+            continue
+        group = config[SETTINGS_KEY]
+        *above, name = path.split(".")
+        for part in above:
+            group = group.setdefault(part, {}) if isinstance(group, dict) else None
+        if not isinstance(group, dict):
+            raise _bad_change(change, f"{path} is no setting")
+        group[name] = value
+    return config
+
+
+def settings_of(stack: str, config: Mapping[str, Any]) -> Settings:
+    """:raises SettingsError: (exit 2) with all that is wrong."""
+    return parse_settings(config.get(SETTINGS_KEY), config.get(REGION_KEY), source=stack_file(PROJECT_DIR, stack).name)
+
+
+def declared_by(stack: str, config: Mapping[str, Any], settings: Settings) -> list[Declared]:
+    """What the program of this checkout declares. :raises HaError: what the program refuses (exit 2)."""
+    import pulumi
+
+    from cost.program import record, with_release
+
+    with with_release(PROJECT_DIR, settings.application.release) as folder:
+        try:
+            recording = record(folder, stack, config)
+        except pulumi.RunError as refused:
+            raise HaError(
+                f"the program refuses the stack: {refused}", where=f"stack {stack}", exit_code=EXIT_USAGE
+            ) from None
+    return provider_resources(recording.registrations)
+
+
+def book_of(region: str, folder: Path = prices.PRICES_DIR) -> prices.PriceBook:
+    """The prices of a region. :raises HaError: exit 3 when the region has none; exit 2 when a row is refused."""
+    try:
+        return prices.load(region, folder)
+    except FileNotFoundError:
+        raise HaError(
+            f"there are no prices for region {region}",
+            where=f"cost/prices/{region}.json",
+            fix=f"make them with `ha prices refresh --region {region}`; there are: {', '.join(prices.regions(folder))}",
+            exit_code=EXIT_PROMISE_BROKEN,
+        ) from None
+
+
+def report_of(
+    stack: str,
+    declared: Sequence[Declared],
+    settings: Settings,
+    *,
+    assumptions: usage.Usage | None = None,
+    prices_dir: Path = prices.PRICES_DIR,
+) -> report.Report:
+    """The report of what was declared, at the prices and the usage of this checkout."""
+    book = book_of(settings.region, prices_dir)
+    used = assumptions or usage.load()
+    return report.make(
+        report.Inputs(
+            stack=stack,
+            budget_usd=settings.budget_monthly_usd,
+            estimate=estimate(declared, book, used),
+            book=book,
+            usage=used,
+        )
+    )
+
+
+def refuse_if_broken(reports: Sequence[report.Report]) -> None:
+    """The gate. :raises HaError: exit 3 when something is unpriced or a stack is over its budget."""
+    unpriced = [(r.stack, u) for r in reports for u in r.unpriced]
+    if unpriced:
+        found = "\n".join(f"  - {s}: {u.component}/{u.resource} ({u.type}): {u.reason}" for s, u in unpriced)
+        count = "1 resource" if len(unpriced) == 1 else f"{len(unpriced)} resources"
+        raise HaError(
+            f"{count} could not be priced, so the estimate is not complete\n{found}",
+            where="cost/kinds.py, cost/prices/",
+            fix="say what each costs, or why it is free: docs/costs.md tells how",
+            exit_code=EXIT_PROMISE_BROKEN,
+        )
+    over = [r for r in reports if not r.within_budget]
+    if over:
+        found = "; ".join(
+            f"stack {r.stack} costs {usd(r.monthly_usd)} a month, {usd(-r.left_usd)} over its budget of {usd(r.budget_usd)}"
+            for r in over
+        )
+        raise HaError(
+            found,
+            where=", ".join(f"Pulumi.{r.stack}.yaml, budget_monthly_usd" for r in over),
+            fix="make the estate smaller, or raise the budget in the same change, where it can be reviewed",
+            exit_code=EXIT_PROMISE_BROKEN,
+        )
+
+
+def read_json(path: Path, what: str) -> Any:
+    """A JSON file that a user names. :raises HaError: (exit 2) when it cannot be read as one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+    except ValueError as error:
+        reason = f"it is not whole JSON ({error})"
+    raise HaError(f"{what} cannot be used: {reason}", where=str(path), fix="make it anew", exit_code=EXIT_USAGE)
+
+
+def _bad_change(change: str, why: str) -> HaError:
+    return HaError(
+        f"--set {change}: {why}",
+        where="command line",
+        fix="for example: --set application.count=3",
+        exit_code=EXIT_USAGE,
+    )

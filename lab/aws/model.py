@@ -95,6 +95,8 @@ class Subnet:
     cidr: IPv4Network
     zone: str
     map_public_ip: bool
+    zone_id: str = ""
+    """The zone's id, which is the same in every account, e.g. `use1-az6`."""
 
 
 @dataclass(frozen=True, slots=True)

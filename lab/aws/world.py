@@ -89,6 +89,7 @@ def read_world(clients: Clients) -> World:
                 cidr=IPv4Network(one["CidrBlock"]),
                 zone=one["AvailabilityZone"],
                 map_public_ip=one["MapPublicIpOnLaunch"],
+                zone_id=one.get("AvailabilityZoneId", ""),
             )
             for one in ec2.describe_subnets()["Subnets"]
         ),
@@ -111,6 +112,7 @@ def read_world(clients: Clients) -> World:
                 route_table_ids=tuple(one.get("RouteTableIds", ())),
             )
             for one in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+            if one["State"].lower() == "available"
         ),
         prefix_lists={one["PrefixListId"]: one["PrefixListName"] for one in ec2.describe_prefix_lists()["PrefixLists"]},
         instances=read_instances(clients),

@@ -1,0 +1,212 @@
+"""Decides what hosts may ask of AWS, by the policies of their role.
+
+A request signed with a key that an instance got from its metadata is taken apart into actions on resources
+(`actions.py`) and decided by an IAM simulator, with the role's inline and attached policies, its boundary, and the
+policy of the bucket. Its signature is checked, its key must not have expired, and its instance must still be there.
+Requests of the operator, who reaches the API by loopback and never by the hosts' front, pass.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from lab.aws.actions import Needed, Place, needed
+from lab.aws.answers import AwsError, denied
+from lab.aws.credentials import KEY_PREFIX, Credentials, HostKey
+from lab.aws.request import AwsRequest, Protocol
+from lab.aws.signature import signature_fault
+from lab.aws.simulator import IamSimulator, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed.wsgi import StartResponse
+
+
+_SETTLED_S = 2.0
+
+
+class Gate:
+    """The layer of the API that decides. `client` gives boto3 clients of the operator, to read policies with."""
+
+    def __init__(
+        self,
+        *,
+        credentials: Credentials,
+        simulator: IamSimulator,
+        place: Place,
+        client: Callable[[str], Any],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._credentials = credentials
+        self._simulator = simulator
+        self._place = place
+        self._client = client
+        self._clock = clock
+        self._policies = RolePolicies(client)
+
+    def handle(self, request: AwsRequest, start_response: StartResponse) -> Iterable[bytes] | None:
+        """Let a request pass (None) or refuse it. :raises AwsError: with the code of the service's protocol."""
+        credential = request.credential
+        if credential is None:
+            raise _unauthenticated(request, "the request is not signed")
+        key = self._credentials.find(credential.access_key)
+        if key is None:
+            if request.from_host or credential.access_key.startswith(KEY_PREFIX):
+                raise _unauthenticated(request, "the security token included in the request is invalid")
+            if request.service == "iam" and not request.read_only:
+                self._policies.forget()
+            return None
+        self._authenticate(request, key)
+        everything = needed(request, self._place)
+        principal = self._principal_arn(key)
+        if everything is None:
+            raise denied(
+                request,
+                f"User: {principal} may not call {request.service}:{request.operation or request.method}: "
+                "the lab's table of actions (lab/aws/actions.py) lacks it",
+            )
+        for one in everything:
+            self._authorize(request, key, principal, one)
+        return None
+
+    def _principal_arn(self, key: HostKey) -> str:
+        return f"arn:aws:sts::{self._place.account_id}:assumed-role/{key.role_name}/{key.instance_id}"
+
+    def _authenticate(self, request: AwsRequest, key: HostKey) -> None:
+        if self._credentials.expired(key):
+            code = "ExpiredTokenException" if request.protocol is Protocol.JSON else "ExpiredToken"
+            raise AwsError(code, "The security token included in the request is expired", 400)
+        if request.header("X-Amz-Security-Token") != key.token:
+            raise _unauthenticated(request, "the security token included in the request is invalid")
+        fault = signature_fault(request, key.secret_key, self._clock())
+        if fault is not None:
+            json_code = "InvalidSignatureException"
+            code = json_code if request.protocol is Protocol.JSON else "SignatureDoesNotMatch"
+            raise AwsError(code, fault, 403)
+
+    def _authorize(self, request: AwsRequest, key: HostKey, principal: str, one: Needed) -> None:
+        policies, boundary = self._policies.of(key.role_name)
+        question = Question(
+            principal_arn=principal,
+            action=one.action,
+            resource_arn=one.resource,
+            account_id=self._place.account_id,
+            identity_policies=policies,
+            boundary=boundary,
+            resource_policy=self._bucket_policy(request),
+            context={**self._context(request, key), **self._tags(one.resource), **one.context},
+        )
+        decision = self._simulator.decide(question)
+        if decision.allowed:
+            return
+        why = (
+            "with an explicit deny"
+            if decision.explicit
+            else f"because no identity-based policy allows the {one.action} action"
+        )
+        raise denied(
+            request,
+            f"User: {principal} is not authorized to perform: {one.action} on resource: {one.resource} {why}",
+        )
+
+    def _context(self, request: AwsRequest, key: HostKey) -> dict[str, str]:
+        role = f"arn:aws:iam::{self._place.account_id}:role/{key.role_name}"
+        context = {
+            "aws:PrincipalArn": role,
+            "aws:PrincipalAccount": self._place.account_id,
+            "aws:RequestedRegion": self._place.region,
+            # The front that hosts reach the API by speaks TLS only.
+            "aws:SecureTransport": "true" if request.from_host else "false",
+            "ec2:SourceInstanceARN": self._place.arn("ec2", f"instance/{key.instance_id}"),
+        }
+        if request.source_address:
+            context["aws:SourceIp"] = request.source_address
+        return context
+
+    def _tags(self, arn: str) -> dict[str, str]:
+        """The tags of an EC2 resource, for conditions on them."""
+        service, resource_id = arn.split(":")[2:3], arn.rpartition("/")[2]
+        if service != ["ec2"]:
+            return {}
+        tags = self._client("ec2").describe_tags(Filters=[{"Name": "resource-id", "Values": [resource_id]}])
+        return {f"{prefix}:ResourceTag/{tag['Key']}": tag["Value"] for tag in tags["Tags"] for prefix in ("aws", "ec2")}
+
+    def _bucket_policy(self, request: AwsRequest) -> Mapping[str, Any] | None:
+        if request.service != "s3" or not request.bucket:
+            return None
+        s3 = self._client("s3")
+        try:
+            document: Mapping[str, Any] = json.loads(s3.get_bucket_policy(Bucket=request.bucket)["Policy"])
+        except s3.exceptions.ClientError:
+            return None
+        return document
+
+
+class RolePolicies:
+    """The policies of roles, read by the API and remembered until something of IAM changes."""
+
+    def __init__(self, client: Callable[[str], Any]) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[dict[str, Any], Any]] = {}
+        self._changed = 0.0
+
+    def forget(self) -> None:
+        """Something of IAM is about to change."""
+        with self._lock:
+            self._known.clear()
+            self._changed = time.monotonic()
+
+    def of(self, role: str) -> tuple[dict[str, Any], Any]:
+        """The role's policy documents by name, and its permissions boundary (or None). None at all for no role."""
+        with self._lock:
+            known = self._known.get(role)
+        if known is None:
+            known = self._read(role)
+            with self._lock:
+                # What was read while a change was under way may be from before it: not to be remembered.
+                if time.monotonic() - self._changed > _SETTLED_S:
+                    self._known[role] = known
+        return known
+
+    def _read(self, role: str) -> tuple[dict[str, Any], Any]:
+        iam = self._client("iam")
+        try:
+            boundary_arn = iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {})
+        except iam.exceptions.NoSuchEntityException:
+            return {}, None
+        policies = {
+            name: _document(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        }
+        for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            policies[attached["PolicyName"]] = self._managed(iam, attached["PolicyArn"])
+        arn = boundary_arn.get("PermissionsBoundaryArn")
+        return policies, self._managed(iam, arn) if arn else None
+
+    @staticmethod
+    def _managed(iam: Any, arn: str) -> Any:
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        return _document(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
+
+
+def _document(value: Any) -> Any:
+    return json.loads(unquote(value)) if isinstance(value, str) else value
+
+
+def _unauthenticated(request: AwsRequest, message: str) -> AwsError:
+    match request.protocol:
+        case Protocol.JSON | Protocol.CBOR:
+            return AwsError("UnrecognizedClientException", message, 400)
+        case Protocol.EC2:
+            return AwsError("AuthFailure", message, 401)
+        case Protocol.S3:
+            return AwsError("InvalidAccessKeyId", message, 403)
+        case _:
+            return AwsError("InvalidClientTokenId", message, 403)

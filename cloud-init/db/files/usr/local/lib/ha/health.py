@@ -12,10 +12,12 @@ QUERY = """select json_build_object(
                when current_setting('default_transaction_read_only')::bool then 'read-only' else 'primary' end,
   'replication', coalesce(
     (select case when bool_or(sync_state in ('sync', 'quorum')) then 'sync' else 'async' end
-     from pg_stat_replication where application_name like 'pgautofailover%' and state = 'streaming' having count(*) > 0),
+     from pg_stat_replication where application_name like 'pgautofailover%' and state = 'streaming'
+     having count(*) > 0),
     (select 'streaming' from pg_stat_wal_receiver where status = 'streaming'), 'none'),
   'lag_bytes', coalesce(
-    (select max(pg_wal_lsn_diff(sent_lsn, replay_lsn)) from pg_stat_replication where state = 'streaming' and not pg_is_in_recovery()),
+    (select max(pg_wal_lsn_diff(sent_lsn, replay_lsn)) from pg_stat_replication
+     where state = 'streaming' and not pg_is_in_recovery()),
     case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) end, 0))"""
 
 

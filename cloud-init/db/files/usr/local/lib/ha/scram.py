@@ -1,4 +1,4 @@
-"""Password on stdin, SCRAM-SHA-256 verifier (RFC 5803) on stdout: SQL then carries no password that a log could keep."""
+"""Password on stdin, SCRAM-SHA-256 verifier (RFC 5803) on stdout: then no SQL that a log could keep has the password."""
 
 import base64
 import hashlib

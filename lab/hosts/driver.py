@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from components.errors import HaError
@@ -91,6 +91,8 @@ class Surroundings:
     link_is_gone: Callable[[str], None]
     powered_off: Callable[[str], None]
     """Told an instance id when the host shut itself down: EC2 then calls it stopped."""
+    look_again: Callable[[], None]
+    """Asks for what the API says now."""
     changed: Callable[[], None]
     """Told when a host's power changed, or when a claim was released."""
 
@@ -237,6 +239,10 @@ class Driver:
                 self._boot_due = self._wanted.running
         elif code == 0 and self._wanted.running:
             self._around.powered_off(self.instance_id)
+            # The API may already call it running again, by a start that came before the stop was seen here.
+            with self._changed:
+                self._wanted = replace(self._wanted, running=False)
+            self._around.look_again()
         elif code != 0:
             log.warning("host %s ended by itself (exit code %d)", self.machine.blueprint.name, code)
 

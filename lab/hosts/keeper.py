@@ -59,6 +59,7 @@ class Keeper:
             link_is_up=self._link_is_up,
             link_is_gone=self._link_is_gone,
             powered_off=settings.powered_off,
+            look_again=self._wake.set,
             changed=self._nudge,
         )
         self._thread = threading.Thread(target=self._follow, name="keeper", daemon=True)

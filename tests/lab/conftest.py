@@ -64,8 +64,12 @@ class World:
         return _inside(self.lab).call(lambda: getattr(self.ec2, operation)(**arguments))
 
     def on_host(self, name: str, *command: Argument, timeout_s: float = 20) -> Finished:
-        """Runs a command on a host; failures are returned."""
-        return process.run(self.lab.on_host(name, command), check=False, timeout_s=timeout_s)
+        """Runs a command on a host; failures are returned, also that the host is off."""
+        try:
+            argv = self.lab.on_host(name, command)
+        except HaError as error:
+            return Finished(tuple(map(str, command)), -1, "", str(error))
+        return process.run(argv, check=False, timeout_s=timeout_s)
 
     def as_client(self, *command: Argument) -> Finished:
         """Runs a command as a computer outside AWS."""

@@ -74,15 +74,26 @@ class Bench:
         self.events: list[str] = []
         self.powered_off: list[str] = []
         self.drivers: list[Driver] = []
+        self.starts_again_at_once = False
         self._directory = directory
         self._around = Surroundings(
             claims=Claims(),
             store=cast(VolumeStore, type("Store", (), {"device": lambda *_: None})()),
             link_is_up=lambda _: None,
             link_is_gone=lambda _: None,
-            powered_off=self.powered_off.append,
+            powered_off=self._power_off_in_api,
+            look_again=self._look_again,
             changed=self._nudge,
         )
+
+    def _power_off_in_api(self, instance_id: str) -> None:
+        self.powered_off.append(instance_id)
+        if self.starts_again_at_once:
+            self.drivers[0].want(UP)
+
+    def _look_again(self) -> None:
+        if self.starts_again_at_once:
+            self.drivers[0].want(UP)
 
     def _nudge(self) -> None:
         for driver in list(self.drivers):
@@ -152,6 +163,14 @@ def test_a_host_that_shuts_itself_down_is_told_to_the_api(bench: Bench) -> None:
     machine.finish(0)
     eventually("the API is told", lambda: bench.powered_off == ["i-a"], deadline_s=WAIT_S, every_s=0.005)
     assert driver.power is Power.OFF
+
+
+def test_a_host_that_shut_itself_down_and_is_started_before_that_was_seen_boots_again(bench: Bench) -> None:
+    bench.starts_again_at_once = True
+    driver, machine = bench.driver("a")
+    reaches(driver, Power.ON)
+    machine.finish(0)
+    eventually("it boots again", lambda: bench.events.count("boot a") == 2, deadline_s=WAIT_S, every_s=0.005)
 
 
 def test_a_host_that_crashes_stays_so_until_it_is_stopped_and_started(bench: Bench) -> None:

@@ -100,7 +100,7 @@ def _promised(promise: _Promise, estimate: Estimate, book: PriceBook) -> GuideRo
         return GuideRow(promise.component, promise.usd, None, total(ours), str(missing))
     one = hourly * HOURS_PER_MONTH
     listed = one * promise.count
-    buys = f"{promise.usd} buys {promise.usd / one:.2f} {promise.instance_type} at {hourly.normalize():f} an hour"
+    buys = f"${promise.usd} buys {promise.usd / one:.2f} {promise.instance_type} at ${hourly.normalize():f} an hour"
     ratio = f"the guide's figure is {promise.usd / listed:.2f} times the list price"
     if promise.type_is_ours:
         ratio = f"the guide names no type, ours is a {promise.instance_type}; {ratio}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +85,19 @@ def book_of(region: str, folder: Path = prices.PRICES_DIR) -> prices.PriceBook:
 def report_of(
     stack: str,
     declared: Sequence[Declared],
-    settings: Settings,
     *,
+    region: str,
+    budget_usd: Decimal,
     assumptions: usage.Usage | None = None,
     prices_dir: Path = prices.PRICES_DIR,
 ) -> report.Report:
-    """The report of what was declared, at the prices and the usage of this checkout."""
-    book = book_of(settings.region, prices_dir)
+    """The report of what was declared, at the usage of this checkout unless another is given."""
+    book = book_of(region, prices_dir)
     used = assumptions or usage.load()
     return report.make(
         report.Inputs(
             stack=stack,
-            budget_usd=settings.budget_monthly_usd,
+            budget_usd=budget_usd,
             estimate=estimate(declared, book, used),
             book=book,
             usage=used,
@@ -118,7 +120,8 @@ def refuse_if_broken(reports: Sequence[report.Report]) -> None:
     over = [r for r in reports if not r.within_budget]
     if over:
         found = "; ".join(
-            f"stack {r.stack} costs {usd(r.monthly_usd)} a month, {usd(-r.left_usd)} over its budget of {usd(r.budget_usd)}"
+            f"stack {r.stack} costs {usd(r.monthly_usd)} a month, "
+            f"{usd(-r.left_usd)} over its budget of {usd(r.budget_usd)}"
             for r in over
         )
         raise HaError(

@@ -10,7 +10,7 @@ import typer
 
 from components.errors import EXIT_FAILED, HaError
 from components.stack_file import load_settings
-from ops import console, lab_commands
+from ops import console, cost_commands, lab_commands
 from ops.connect import connect
 from ops.options import PROJECT_DIR, Json, Stack
 from ops.status import status as status_of
@@ -19,6 +19,8 @@ app = typer.Typer(
     help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
 )
 app.add_typer(lab_commands.app, name="lab")
+app.add_typer(cost_commands.cost, name="cost")
+app.add_typer(cost_commands.prices, name="prices")
 
 
 @dataclass(frozen=True)

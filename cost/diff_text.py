@@ -1,0 +1,89 @@
+"""A diff as text, in the form that Infracost's users know: `+`, `-` and `~`, line by line."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import groupby
+
+from cost.diff import Diff, DiffLine, StackDiff
+from cost.money import change, percent, quantity, usd
+
+_MARKS = {"added": "+", "removed": "-", "changed": "~"}
+KEY = "Key: ~ changed, + added, - removed"
+
+
+def diff(found: Diff) -> str:
+    return "\n\n".join([f"Monthly cost change, {found.base} → {found.head}", *map(stack, found.stacks), KEY])
+
+
+def sentence(found: StackDiff) -> str:
+    """What happens to the bill, and whether the budget holds."""
+    if found.before_usd is None:
+        what = f"{found.stack} is new: {usd(found.after_usd)} a month"
+    elif not found.lines:
+        what = f"{found.stack} stays at {usd(found.after_usd)} a month"
+    else:
+        way = "rises" if found.difference_usd > 0 else "falls" if found.difference_usd < 0 else "moves"
+        part = percent(found.before_usd, found.after_usd)
+        what = (
+            f"{found.stack} {way} by {usd(abs(found.difference_usd))} a month{f' ({part})' if part else ''}, "
+            f"from {usd(found.before_usd)} to {usd(found.after_usd)}"
+        )
+    return f"{what}; {gate(found)}"
+
+
+def gate(found: StackDiff) -> str:
+    """The gate's word on the stack as it will be."""
+    if found.unpriced:
+        count = "1 resource is" if len(found.unpriced) == 1 else f"{len(found.unpriced)} resources are"
+        return f"{count} not priced, so the estimate is not complete"
+    left = found.budget_usd - found.after_usd
+    if found.within_budget:
+        return f"{usd(left)} left of the budget of {usd(found.budget_usd)}"
+    return f"{usd(-left)} over the budget of {usd(found.budget_usd)}"
+
+
+def stack(found: StackDiff) -> str:
+    parts = [sentence(found)]
+    if found.region_before not in (None, found.region):
+        parts.append(f"region {found.region_before} → {found.region}")
+    if lines := changes(found):
+        parts += ["", lines]
+    parts += [f"not priced before: {u.component}/{u.resource}: {u.reason}" for u in found.before_unpriced]
+    parts += [f"NOT PRICED {u.component}/{u.resource} ({u.type}): {u.reason}" for u in found.unpriced]
+    return "\n".join(parts)
+
+
+def changes(found: StackDiff) -> str:
+    """The lines that changed, under their component, with its difference."""
+    rows = []
+    for component, group in groupby(found.lines, key=lambda li: li.component):
+        lines = list(group)
+        kinds = {li.change for li in lines}
+        mark = _MARKS[kinds.pop()] if len(kinds) == 1 else "~"
+        rows.append((f"{mark} {component or '(top)'}", change(sum((li.difference_usd for li in lines), Decimal(0)))))
+        for line in lines:
+            rows.append((f"    {_MARKS[line.change]} {what(line)}", detail(line)))
+    width = max((len(row[0]) for row in rows), default=0)
+    return "\n".join(f"{name:<{width}}  {cost}".rstrip() for name, cost in rows)
+
+
+def what(line: DiffLine) -> str:
+    """The line's item, its quantity where that is what changed, and its resource where the component is another."""
+    before, after = line.before, line.after
+    side = after or before
+    assert side is not None
+    name = side.item
+    if before and after and before.item != after.item:
+        name = f"{before.item} → {after.item}"
+    if before and after and before.quantity != after.quantity:
+        name += f", {quantity(before.quantity)} → {quantity(after.quantity)} {after.unit}"
+    own = line.component.rpartition("/")[2] == line.resource
+    return name if own else f"{name} ({line.resource})"
+
+
+def detail(line: DiffLine) -> str:
+    text = change(line.difference_usd)
+    if line.before and line.after:
+        text += f" ({usd(line.before.monthly_usd)} → {usd(line.after.monthly_usd)})"
+    return text

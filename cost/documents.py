@@ -1,0 +1,51 @@
+"""Files that one run hands to another: a diff in JSON, an engine's output. They may come from a stranger's code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from components.errors import EXIT_USAGE, HaError
+from cost.diff import Diff
+from cost.stack import read_json
+
+_LARGEST_BYTES = 5_000_000
+
+
+def read_diff(path: Path) -> Diff:
+    """A diff that `ha cost diff --json` printed. :raises HaError: (exit 2) when it is anything else."""
+    _bounded(path)
+    document = read_json(path, "the diff")
+    try:
+        return Diff.model_validate(document)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False)[0]
+        raise HaError(
+            f"the diff cannot be used: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            where=str(path),
+            fix="make it with `ha cost diff --json`",
+            exit_code=EXIT_USAGE,
+        ) from None
+
+
+def read_preview(given: str) -> tuple[str, str]:
+    """A stack and its preview's output, from `STACK=FILE`. :raises HaError: (exit 2) when there is no such file."""
+    stack, equals, name = given.partition("=")
+    path = Path(name)
+    if not equals or not path.is_file():
+        raise HaError(
+            f"--preview {given}: no such file", where="command line", fix="give STACK=FILE", exit_code=EXIT_USAGE
+        )
+    _bounded(path)
+    return stack, path.read_text(encoding="utf-8", errors="replace")
+
+
+def _bounded(path: Path) -> None:
+    if path.is_file() and path.stat().st_size > _LARGEST_BYTES:
+        raise HaError(
+            f"{path.name} is larger than {_LARGEST_BYTES} bytes",
+            where=str(path),
+            fix="see what wrote it",
+            exit_code=EXIT_USAGE,
+        )

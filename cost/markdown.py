@@ -1,0 +1,121 @@
+"""The report and the diff as Markdown. A diff may come from a stranger's fork: nothing of its text is markup here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from cost import diff_text, text
+from cost.diff import Diff, StackDiff
+from cost.money import change, usd
+from cost.report import Report
+
+MARKER = "<!-- ha: pull request -->"
+_LIMIT = 12_000  # characters a block: GitHub takes 65,536 a comment, and there are two blocks a stack
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/+()$%'=<→…✅❌_-]|<(?!\$)")  # `<$0.01` is an amount, no tag
+
+
+def report(found: Report) -> str:
+    """`ha cost --markdown`."""
+    parts = [
+        f"## Cost of {_cell(found.stack)}",
+        f"{_verdict(not found.unpriced and found.within_budget)} {_cell(text.budget(found))}",
+        _fold("Every line", _code(text.lines_table(found))),
+        "### The guide's table beside ours",
+        _guide(found),
+        "### The managed way, and what would save",
+        _code(text.managed_table(found)),
+        _code(text.savings_table(found)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _guide(found: Report) -> str:
+    rows = [("Component", "guide", "at list price", "ours", "why they differ")]
+    for row in found.guide:
+        rows.append(
+            (
+                row.component,
+                "-" if row.guide_usd is None else usd(row.guide_usd),
+                "-" if row.list_usd is None else usd(row.list_usd),
+                usd(row.ours_usd),
+                row.why,
+            )
+        )
+    listed = sum((r.list_usd for r in found.guide if r.list_usd is not None), Decimal(0))
+    rows.append(("Total", usd(found.guide_total_usd), usd(listed), usd(found.monthly_usd), ""))
+    return _table(rows, "lrrrl")
+
+
+def comment(cost: Diff | None, previews: Sequence[tuple[str, str]], *, fork: bool = False) -> str:
+    """The one comment of a pull request: what the change costs, the gate, and what Pulumi would do.
+
+    :param cost: None when the run that should have estimated it did not come to its end.
+    :param previews: stack and the engine's output.
+    :param fork: whether a stranger's code made the estimate.
+    """
+    parts = [MARKER, "## What this change costs"]
+    if cost is None:
+        parts.append(f"{_verdict(False)} There is no estimate: the run that makes it failed. Its log says why.")
+    else:
+        parts += [_summary(cost), f"Compared: {_cell(cost.base)} → {_cell(cost.head)}.", *map(_stack, cost.stacks)]
+    if fork:
+        parts.append("This comes from a fork: its own code made the estimate, so read the changes under `cost/` first.")
+    for stack, output in previews:
+        parts += [f"## Preview of {_cell(stack)}", _fold("What Pulumi would do", _code(_short(output)))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(cost: Diff) -> str:
+    rows = [("Stack", "before", "after", "change", "budget", "gate")]
+    for s in cost.stacks:
+        rows.append(
+            (
+                s.stack,
+                "-" if s.before_usd is None else usd(s.before_usd),
+                usd(s.after_usd),
+                change(s.difference_usd),
+                usd(s.budget_usd),
+                f"{_verdict(s.within_budget)} {diff_text.gate(s)}",
+            )
+        )
+    return _table(rows, "lrrrrl")
+
+
+def _stack(found: StackDiff) -> str:
+    return _fold(diff_text.sentence(found), _code(_short(diff_text.stack(found)) + f"\n\n{diff_text.KEY}"))
+
+
+def _verdict(kept: bool) -> str:
+    return "✅" if kept else "❌"
+
+
+def _cell(value: str) -> str:
+    """Words alone: no mention, link, tag or table can be made with what is left."""
+    return _NOT_PLAIN.sub(" ", value)
+
+
+def _table(rows: Sequence[Sequence[str]], align: str) -> str:
+    rules = {"l": ":--", "r": "--:"}
+    lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+    lines.insert(1, "| " + " | ".join(rules[a] for a in align) + " |")
+    return "\n".join(lines)
+
+
+def _fold(summary: str, body: str) -> str:
+    return f"<details><summary>{_cell(summary)}</summary>\n\n{body}\n\n</details>"
+
+
+def _code(body: str) -> str:
+    """A block that its content cannot end: longer fences than any within."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", body)), default=0))
+    return f"{fence}text\n{body}\n{fence}"
+
+
+def _short(output: str) -> str:
+    """The end of a long text, where a preview has its summary."""
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output).strip()
+    if len(plain) <= _LIMIT:
+        return plain
+    return "… (the beginning is left out)\n" + plain[-_LIMIT:]

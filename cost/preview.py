@@ -1,0 +1,82 @@
+"""What a program declares, read from an engine's preview (`pulumi preview --json --show-sames`).
+
+For programs that look things up in the account, which mocks cannot answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.errors import EXIT_USAGE, HaError
+from cost.declared import Declared, Registration, provider_resources
+from cost.stack import PROJECT_DIR, read_json
+
+PROJECT = "ha"
+# Steps that take a resource away: what it was is not what will be paid.
+_GOING = ("delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace")
+
+
+def declared_in(path: Path, stack: str) -> list[Declared]:
+    """Every resource that will be there after the update.
+
+    :raises HaError: (exit 2) when the file is not a whole preview of this project and stack, with unchanged resources.
+    """
+    document = read_json(path, "the preview")
+    steps = document.get("steps") if isinstance(document, dict) else None
+    if not isinstance(steps, list):
+        raise _refused(path, "it has no steps: it is not a preview in JSON")
+    found: dict[str, Registration] = {}
+    for step in steps:
+        registration = _registration(step, path)
+        if registration is not None:
+            found[registration.urn] = registration
+    _check(found, steps, document, path, stack)
+    return provider_resources(list(found.values()))
+
+
+def _registration(step: Any, path: Path) -> Registration | None:
+    if not isinstance(step, dict) or "op" not in step:
+        raise _refused(path, "a step in it has no operation")
+    if step["op"] in _GOING:
+        return None
+    state = step.get("newState")
+    if not isinstance(state, dict) or not {"urn", "type"} <= set(state):
+        raise _refused(path, f"the step {step['op']} of {step.get('urn', 'a resource')} has no new state")
+    inputs = state.get("inputs", {})
+    return Registration(
+        type=state["type"],
+        name=state["urn"].rpartition("::")[2],
+        inputs=inputs if isinstance(inputs, Mapping) else {},
+        parent=state.get("parent", ""),
+        protect=False,
+        delete_before_replace=False,
+        depends_on=(),
+        urn=state["urn"],
+    )
+
+
+def _check(
+    found: Mapping[str, Registration], steps: list[Any], document: Mapping[str, Any], path: Path, stack: str
+) -> None:
+    if not found:
+        raise _refused(path, "there is no resource in it")
+    for urn in found:
+        parts = urn.split("::")
+        if len(parts) < 4 or parts[0] != f"urn:pulumi:{stack}" or parts[1] != PROJECT:
+            raise _refused(path, f"{urn} is not of project {PROJECT}, stack {stack}")
+    unchanged = (document.get("changeSummary") or {}).get("same", 0)
+    shown = sum(1 for step in steps if step["op"] == "same")
+    if unchanged > shown:
+        raise _refused(path, f"it leaves out {unchanged - shown} unchanged resources, which cost as much as the others")
+
+
+def _refused(path: Path, why: str) -> HaError:
+    where = path.relative_to(PROJECT_DIR) if path.is_relative_to(PROJECT_DIR) else path
+    return HaError(
+        f"the preview cannot be used: {why}",
+        where=str(where),
+        fix="make it with `pulumi preview --stack STACK --json --show-sames > FILE`",
+        exit_code=EXIT_USAGE,
+    )

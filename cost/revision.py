@@ -1,0 +1,97 @@
+"""Another revision of this repository: its files in a folder of their own, and what its program declares."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.errors import EXIT_USAGE, HaError
+from cost.declared import Declared, Registration, provider_resources
+
+_RUNNER = Path(__file__).resolve().parent / "program.py"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit and a folder with its files."""
+
+    name: str
+    commit: str
+    folder: Path
+
+    def has_stack(self, stack: str) -> bool:
+        return (self.folder / f"Pulumi.{stack}.yaml").is_file()
+
+
+@contextmanager
+def checked_out(repository: Path, name: str) -> Iterator[Revision]:
+    """The files of a revision, for as long as the block lasts. The repository is not touched.
+
+    :raises HaError: (exit 2) when git does not know the revision.
+    """
+    commit = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if commit is None:
+        raise HaError(
+            f"git knows no revision {name!r}",
+            where="--base",
+            fix="name a commit, branch or tag of this clone; fetch it first when the clone is shallow",
+            exit_code=EXIT_USAGE,
+        )
+    archive = _git(repository, "archive", "--format=tar", commit.decode().strip())
+    if archive is None:
+        raise HaError(f"git cannot read revision {name!r}", where="--base", fix="run `git fsck`")
+    with tempfile.TemporaryDirectory(prefix="ha-revision-") as temporary:
+        folder = Path(temporary)
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        yield Revision(name, commit.decode().strip(), folder)
+
+
+class Run:
+    """The program of another revision, running beside this process."""
+
+    def __init__(self, revision: Revision, stack: str) -> None:
+        self._what = f"the program of {revision.name} (stack {stack})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", str(_RUNNER), str(revision.folder), stack],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.defpath, "HOME": str(revision.folder)},
+            cwd=revision.folder,
+        )
+
+    def declared(self) -> list[Declared]:
+        """Waits for it. :raises HaError: (exit 2) when the program does not run, with its last words."""
+        output, errors = self._process.communicate()
+        if self._process.returncode != 0:
+            last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+            raise HaError(
+                f"{self._what} does not run: {last}",
+                where="--base",
+                fix="compare with a revision whose program runs",
+                exit_code=EXIT_USAGE,
+            )
+        return provider_resources([Registration(**{**r, "depends_on": ()}) for r in json.loads(output)])
+
+    def stop(self) -> None:
+        """Ends it when nobody waits for it any more."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def _git(repository: Path, *arguments: str) -> bytes | None:
+    done = subprocess.run(
+        ["git", "-C", str(repository), *arguments], capture_output=True, check=False, stdin=subprocess.DEVNULL
+    )
+    return done.stdout if done.returncode == 0 else None

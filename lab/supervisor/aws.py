@@ -1,24 +1,83 @@
-"""Connects the API with the rest: hosts' metadata, commands that run on hosts, calls that change the world."""
+"""Connects the API with the rest: hosts' metadata and keys, commands that run on hosts, calls that change the world."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
 
 from components.tiers import Tier
+from lab.aws import imds
+from lab.aws.actions import Place
+from lab.aws.credentials import Credentials
+from lab.aws.gate import Gate
+from lab.aws.imds import MetadataService, metadata_of
 from lab.aws.model import World
-from lab.aws.service import AwsService
+from lab.aws.run_command import ManagedInstance, Outcome, RunCommand
+from lab.aws.service import ACCOUNT_ID, AwsService
+from lab.aws.simulator import IamSimulator
+from lab.aws.world import read_user_data
+from lab.hosts.driver import Power
 from lab.hosts.keeper import Keeper
 from lab.network.fabric import Fabric
+
+_TIMED_OUT = 124  # timeout(1)'s exit code
 
 
 @contextlib.contextmanager
 def connected(api: AwsService, keeper: Keeper, fabric: Fabric) -> Iterator[None]:
-    """Makes the API know the hosts, for as long as the block."""
-    api.on_change = keeper.on_change
-    yield
-    api.on_change = None
+    """Makes the API know the hosts, and the hosts the API, for as long as the block."""
+    credentials = Credentials()
+    clients = api.world_clients()
+
+    def lookup(address: IPv4Address) -> imds.HostMetadata | None:
+        return metadata_of(
+            keeper.world,
+            address,
+            region=api.region,
+            account_id=ACCOUNT_ID,
+            user_data=lambda instance_id: read_user_data(clients, instance_id),
+        )
+
+    def on_change(service: str, operation: str) -> None:
+        keeper.on_change(service, operation)
+        if operation == "TerminateInstances":
+            credentials.keep_only(driver.instance_id for driver in keeper.drivers())
+
+    def run_on_host(instance_id: str, lines: Sequence[str], timeout_s: float) -> Outcome:
+        driver = keeper.driver(instance_id)
+        if driver is None:
+            raise LookupError(f"there is no host for {instance_id}")
+        limit = ["timeout", "--kill-after=2", f"{timeout_s:.0f}"]
+        done = driver.machine.run([*limit, "bash", "-c", "\n".join(lines)], timeout_s=timeout_s + 10)
+        if done.exit_code == _TIMED_OUT:
+            raise TimeoutError(f"longer than {timeout_s:.0f} s")
+        return Outcome(done.exit_code, done.stdout, done.stderr)
+
+    def managed() -> list[ManagedInstance]:
+        """Every host: the lab itself stands in for the agent."""
+        return [
+            ManagedInstance(
+                instance_id=driver.instance_id,
+                name=driver.machine.blueprint.name,
+                address=str(driver.machine.blueprint.address),
+                online=driver.power is Power.ON,
+            )
+            for driver in keeper.drivers()
+        ]
+
+    listener = fabric.vpc.listen(str(imds.ADDRESS), imds.PORT)
+    with IamSimulator() as simulator, MetadataService(lookup, credentials).serve(listener):
+        gate = Gate(
+            credentials=credentials,
+            simulator=simulator,
+            place=Place(account_id=ACCOUNT_ID, region=api.region),
+            client=api.client,
+        )
+        api.layers = [gate, RunCommand(run_on_host, managed)]
+        api.on_change = on_change
+        yield
+        api.on_change = None
 
 
 def entry(world: World) -> IPv4Address | None:

@@ -43,7 +43,9 @@ def report(found: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(usd=money.usd, quantity=money.quantity, label=text.label, sum_usd=_sum)
+    environment.filters.update(
+        usd=money.usd, quantity=money.quantity, price=money.price, label=text.label, sum_usd=_sum
+    )
     return environment.get_template("report.html.j2").render(
         report=found,
         verdict=text.budget(found),

@@ -34,3 +34,9 @@ def quantity(amount: Decimal) -> str:
     """`730`, `0.001`, `1,460`."""
     normal = amount.normalize()
     return f"{normal:,f}"
+
+
+def price(amount: Decimal) -> str:
+    """A price of one unit, with all its digits and at least two: `$0.0416`, `$0.10`."""
+    normal = amount.normalize()
+    return f"${normal:f}" if normal.as_tuple().exponent <= -2 else f"${amount:.2f}"  # type: ignore[operator]

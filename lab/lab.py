@@ -101,6 +101,7 @@ class Lab:
         :raises HaError: with exit code 2, before anything is made, when the machine cannot run it or one runs already.
         """
         preflight.check_system()
+        preflight.check_setup()
         if self.running():
             where = str(self.paths.state)
             raise preflight.refused("a lab is running already", where=where, fix="`ha lab down` ends it")

@@ -15,7 +15,7 @@ from components.errors import EXIT_USAGE, HaError
 from lab import process
 from lab.image.build import NEEDED_GIB, check_room, image_path
 from lab.image.contents import ImageKind, contents
-from lab.paths import cache_directory
+from lab.paths import REPOSITORY, cache_directory
 
 STATE_GIB = 4.0
 """What seven hosts write while they set themselves up, with some room."""
@@ -31,6 +31,7 @@ PROGRAMS: Mapping[str, str] = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "mount": "mount",
+    "node": "nodejs",
 }
 """The programs that the lab runs, and the Debian package of each."""
 
@@ -54,6 +55,15 @@ def check_system() -> None:
         raise refused(
             f"the lab needs programs that are not installed: packages {', '.join(missing)}",
             fix=f"apt-get install {' '.join(missing)}",
+        )
+
+
+def check_setup() -> None:
+    """What `make setup` installs for the lab: Node's packages of the IAM simulator."""
+    folder = REPOSITORY / "lab" / "aws" / "iam-simulator"
+    if not (folder / "node_modules").is_dir():
+        raise refused(
+            "the packages of the lab's IAM simulator are not installed", where=str(folder), fix="run `make setup`"
         )
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -189,11 +190,21 @@ class Machine:
             *command,
         ]
 
-    def run(self, command: Sequence[Argument], *, timeout_s: float, stdin: str | None = None) -> Finished:
-        """Runs a program on the host to its end; a failure is returned, not raised."""
+    def run_script(self, script: str, *, timeout_s: float) -> Finished:
+        """Runs a shell script on the host as root to its end; a failure is returned, not raised.
+
+        :raises TimeoutError: when it ran longer than `timeout_s`; its processes are ended then.
+        :raises HaError: when the host is off.
+        """
         if not self.leader:
             raise HaError(f"{self.blueprint.name} is not running", where=self.blueprint.instance_id)
-        return process.run(self.argv(command), check=False, timeout_s=timeout_s, stdin=stdin)
+        # Ended on the host itself: to end what is outside would leave the script running there.
+        limit = ["timeout", "--kill-after=2", f"{timeout_s:g}"]
+        started = time.monotonic()
+        done = process.run(self.argv([*limit, "sh", "-c", script]), check=False)
+        if done.exit_code in (124, 137) and time.monotonic() - started >= timeout_s:
+            raise TimeoutError(f"it did not end within {timeout_s:g} s")
+        return done
 
     def remove(self) -> None:
         """Takes its disk away. What it logged outside the journal is kept with its logs."""

@@ -21,8 +21,6 @@ from lab.hosts.driver import Power
 from lab.hosts.keeper import Keeper
 from lab.network.fabric import Fabric
 
-_TIMED_OUT = 124  # timeout(1)'s exit code
-
 
 @contextlib.contextmanager
 def connected(api: AwsService, keeper: Keeper, fabric: Fabric) -> Iterator[None]:
@@ -48,10 +46,7 @@ def connected(api: AwsService, keeper: Keeper, fabric: Fabric) -> Iterator[None]
         driver = keeper.driver(instance_id)
         if driver is None:
             raise LookupError(f"there is no host for {instance_id}")
-        limit = ["timeout", "--kill-after=2", f"{timeout_s:.0f}"]
-        done = driver.machine.run([*limit, "bash", "-c", "\n".join(lines)], timeout_s=timeout_s + 10)
-        if done.exit_code == _TIMED_OUT:
-            raise TimeoutError(f"longer than {timeout_s:.0f} s")
+        done = driver.machine.run_script("\n".join(lines), timeout_s=timeout_s)
         return Outcome(done.exit_code, done.stdout, done.stderr)
 
     def managed() -> list[ManagedInstance]:

@@ -11,7 +11,6 @@ import pytest
 
 from components.errors import HaError
 from lab import leftovers, process
-from lab.hosts import loop
 from lab.hosts.cgroups import CgroupTree
 from lab.lab import Lab
 from lab.waiting import eventually
@@ -34,7 +33,6 @@ class Snapshot:
     rules: str
     tables: str
     parameters: frozenset[str]
-    loop_devices: frozenset[int]
     run: frozenset[str]
 
 
@@ -50,7 +48,6 @@ def snapshot() -> Snapshot:
         rules=process.run(["ip", "rule"]).stdout,
         tables=process.run(["nft", "list", "ruleset"]).stdout,
         parameters=frozenset(line for line in parameters if not any(word in line for word in _LIVELY)),
-        loop_devices=frozenset(loop.numbers()),
         run=frozenset(run),
     )
 

@@ -7,7 +7,7 @@ mapfile -t lacking < <(printf '%s\n' "${wanted[@]}" | grep -vxF -f <(printf '%s\
 
 if ((${#lacking[@]})); then
   echo "installing ${lacking[*]}"
-  policy=/usr/sbin/policy-rc.d mark='# by ha-setup'
+  log=/run/ha/packages.log policy=/usr/sbin/policy-rc.d mark='# by ha-setup'
   if [ ! -e $policy ] || grep -qxF "$mark" $policy; then
     trap 'rm -f $policy' EXIT
     printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >$policy
@@ -16,17 +16,20 @@ if ((${#lacking[@]})); then
   export DEBIAN_FRONTEND=noninteractive
   apt() {
     apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o APT::Update::Error-Mode=any \
-      -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" 2>&1
+      -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" >>$log 2>&1
   }
   # The network, or the way out of it, may come after this host.
   until dpkg --configure -a && apt update && apt install -y --no-install-recommends "${lacking[@]}" </dev/null; do
+    tail -n 2 $log
     ((SECONDS < 600)) || { echo "packages are not to be had" >&2; exit 1; }
-    echo 'trying again in 5 s'
+    : >$log
     sleep 5
   done
 fi
 
 # The steps start services, once their volume and configuration are there; a boot by itself must not.
-if [ -s /usr/local/lib/ha/services ]; then
-  xargs systemctl disable --quiet </usr/local/lib/ha/services
-fi
+enabled=()
+for unit in $(dpkg-query -L "${wanted[@]}" | sed -n 's|^\(/usr\)\?/lib/systemd/system/\([^/]*\.service\)$|\2|p'); do
+  if compgen -G "/etc/systemd/system/*.wants/$unit" >/dev/null; then enabled+=("$unit"); fi
+done
+if ((${#enabled[@]})); then systemctl disable --quiet "${enabled[@]}" 2>&1; fi

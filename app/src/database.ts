@@ -78,6 +78,7 @@ export class Database {
     kind: Kind,
   ): Promise<pg.QueryResult<Row>> {
     for (;;) {
+      const start = performance.now();
       try {
         const result = await this.#pool.query<Row>(text, [...values]);
         this.#works(kind !== "read");
@@ -87,7 +88,7 @@ export class Database {
         if (!isTransient(error)) throw error;
         this.#failures.run((hidden) => { this.#log.warn("database statement failed", { error, hidden }); });
         const again = kind !== "write" || neverRan(error);
-        if (!again || this.#outageMs(kind) >= this.#config.retryMs) throw new Unavailable("database", error);
+        if (!again || this.#outageMs(kind, start) >= this.#config.retryMs) throw new Unavailable("database", error);
         await sleep(RETRY_PAUSE_MS);
       }
     }
@@ -150,13 +151,12 @@ export class Database {
     if (writable) delete this.#outageSince.write;
   }
 
-  /** How long statements of this kind have been failing; the first failure begins the count. */
-  #outageMs(kind: Kind): number {
-    const now = performance.now();
+  /** How long statements of this kind have been failing, counted from the start of the first that failed. */
+  #outageMs(kind: Kind, start: number): number {
     const slot = kind === "read" ? "read" : "write";
-    const since = this.#outageSince[slot] ?? now;
+    const since = this.#outageSince[slot] ?? start;
     this.#outageSince[slot] = since;
-    return now - since;
+    return performance.now() - since;
   }
 
   #probeFailed(error: unknown): void {

@@ -22,7 +22,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
       DATABASE_URL: databaseUrl(bouncer.port), SESSION_STORE: "redis", REDIS_PASSWORD: "redis secret",
       REDIS_URL: `redis://127.0.0.1:${String(redis.port)}`, TRUST_PROXY: "1",
     };
-    servers.push(...await Promise.all(["app1", "app2"].map((SERVER_ID) => startApplication({ ...environment, SERVER_ID }))));
+    for (const SERVER_ID of ["app1", "app2"]) servers.push(await startApplication({ ...environment, SERVER_ID }));
     await until("sessions are ready", async () => {
       const answers = await Promise.all(servers.map((server) => new Client(server.url).call("GET", "/api/health")));
       return answers.every((answer) => answer.body.redis === true);

@@ -84,7 +84,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     }
   });
 
-  test("a migration that fails leaves nothing behind, one that was changed is refused, an unknown one is left alone", async (t) => {
+  test("a migration that fails leaves nothing behind, a changed one is refused, an unknown one left alone", async (t) => {
     await emptied();
     const folder = mkdtempSync(join(tmpdir(), "event-manager-migrations-"));
     const database = new Database(loadConfig(settings({ DATABASE_URL: url })).database, new Log("error"), "test");

@@ -62,13 +62,15 @@ describe("TLS", { skip: missing("postgres", "redis") || opensslMissing }, () => 
   });
 
   test("a certificate that is none is refused at start, by name, with status 2", async () => {
-    const server = new ApplicationProcess({ DATABASE_URL: databaseUrl(1), TLS_CERT_FILE: "/dev/null", TLS_KEY_FILE: "/dev/null" });
+    const files = { TLS_CERT_FILE: "/dev/null", TLS_KEY_FILE: "/dev/null" };
+    const server = new ApplicationProcess({ DATABASE_URL: databaseUrl(1), ...files });
     assert.equal(await server.end(), 2);
     assert.match(server.errors, /^event-manager: TLS_CERT_FILE and TLS_KEY_FILE cannot be used: .*\n$/);
   });
 
   test("Redis must show a certificate of the right authority and for the name that was asked for", async () => {
     assert.ok(authority);
+    const url = databaseUrl(services[0]?.port ?? 0);
     const other = new Authority();
     try {
       const shown = authority.issue("localhost", "DNS:localhost");
@@ -82,20 +84,21 @@ describe("TLS", { skip: missing("postgres", "redis") || opensslMissing }, () => 
       ];
       for (const [host, REDIS_CA_FILE, ready] of tries) {
         const server = await startApplication({
-          DATABASE_URL: databaseUrl(services[0]?.port ?? 0),
+          DATABASE_URL: url,
           SESSION_STORE: "redis",
           REDIS_PASSWORD: "pw",
           REDIS_CA_FILE,
           REDIS_URL: `rediss://${host}:${String(redis.port)}`,
         });
         const client = new Client(server.url);
+        const connected = async (): Promise<boolean> => (await client.call("GET", "/api/health")).body.redis === true;
         try {
           if (ready) {
-            await until("redis is ready", async () => (await client.call("GET", "/api/health")).body.redis === true, 3000);
+            await until("redis is ready", connected, 3000);
             assert.equal((await client.signIn()).status, 200);
           } else {
-            await assert.rejects(until("redis is ready", async () =>
-              (await client.call("GET", "/api/health")).body.redis === true, 1000), /not within/);
+            const accepted = until("redis is ready", connected, 1000);
+            await assert.rejects(accepted, /not within/);
             assert.equal((await client.signIn()).status, 503);
           }
         } finally {

@@ -49,7 +49,9 @@ function showProblems(form: HTMLFormElement, error: unknown): void {
     if (!(input instanceof HTMLElement)) continue;
     input.setAttribute("aria-invalid", "true");
     const place = form.querySelector<HTMLElement>(`.field-problem[data-for="${name}"]`);
-    if (place) say(place, problem);
+    // The server's words about a date are for programs; a person has not chosen one yet.
+    const empty = input instanceof HTMLInputElement && input.type === "datetime-local" && input.value === "";
+    if (place) say(place, empty ? "Choose a date and time." : problem);
   }
   form.querySelector<HTMLElement>("[aria-invalid]")?.focus();
 }

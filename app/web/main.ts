@@ -35,26 +35,32 @@ function showUser(name: string | null): void {
   create.hidden = name === null;
 }
 
-async function loadUser(): Promise<void> {
+/** @returns what to tell the visitor, "" when all is well; as does loadEvents. */
+async function loadUser(): Promise<string> {
   try {
     showUser(await api.user());
+    return "";
   } catch (error) {
     // Not knowing is not being signed out: forms with text in them stay, unless this is the first look.
     if (signIn.hidden && create.hidden) showUser(null);
-    say(notice, messageOf(error));
+    return messageOf(error);
   }
 }
 
-async function loadEvents(): Promise<void> {
+async function loadEvents(): Promise<string> {
   const asked = when;
   try {
     const page = await api.list(asked, limit);
-    if (asked !== when) return;
-    view.show(page, asked, user !== null);
-    say(notice, "");
+    // Another tab was chosen meanwhile, whose own list is on its way.
+    if (asked === when) view.show(page, asked, user !== null);
+    return "";
   } catch (error) {
-    say(notice, messageOf(error));
+    return messageOf(error);
   }
+}
+
+async function showEvents(): Promise<void> {
+  say(notice, await loadEvents());
 }
 
 async function loadHealth(): Promise<void> {
@@ -66,8 +72,10 @@ async function loadHealth(): Promise<void> {
 }
 
 async function refresh(): Promise<void> {
-  await Promise.all([loadEvents(), loadHealth()]);
-  await loadUser();
+  // Who asks first, as the list has buttons for those who are signed in.
+  const userProblem = await loadUser();
+  const [eventsProblem] = await Promise.all([loadEvents(), loadHealth()]);
+  say(notice, eventsProblem || userProblem);
 }
 
 /** The next look begins when the last one has ended, and none while nobody looks. */
@@ -88,14 +96,14 @@ async function remove(event: EventItem, button: HTMLButtonElement): Promise<void
     say(notice, messageOf(error));
     return;
   }
-  await loadEvents();
+  await showEvents();
 }
 
 function choose(next: When): void {
   when = next;
   limit = PAGE_SIZE;
   for (const tab of tabs) tab.setAttribute("aria-pressed", String(tab.dataset.when === next));
-  void loadEvents();
+  void showEvents();
 }
 
 signIn.addEventListener("submit", (event) => {
@@ -104,7 +112,7 @@ signIn.addEventListener("submit", (event) => {
     const name = await api.signIn(field(signIn, "username").value, field(signIn, "password").value);
     signIn.reset();
     showUser(name);
-    await loadEvents();
+    await showEvents();
     field(create, "title").focus();
   });
 });
@@ -125,12 +133,12 @@ create.addEventListener("input", () => { key = newKey(); });
 signOut.addEventListener("click", () => {
   void api.signOut().then(() => {
     showUser(null);
-    return loadEvents();
+    return showEvents();
   }).catch((error: unknown) => { say(notice, messageOf(error)); });
 });
 element("#more", HTMLButtonElement).addEventListener("click", () => {
   limit = Math.min(limit + PAGE_SIZE, MAX_SHOWN);
-  void loadEvents();
+  void showEvents();
 });
 for (const tab of tabs) {
   tab.addEventListener("click", () => { choose(tab.dataset.when === "past" ? "past" : "upcoming"); });
@@ -139,4 +147,4 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) void refresh();
 });
 
-void loadUser().then(() => Promise.all([loadEvents(), loadHealth()])).finally(keepFresh);
+void refresh().finally(keepFresh);

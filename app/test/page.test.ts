@@ -1,0 +1,126 @@
+/** The page in a real browser, as a person uses it. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { type Browser, chromium, type Page } from "playwright-core";
+import type { Running } from "../src/server.js";
+import { PASSWORD, startApplication } from "./support/application.js";
+import { FaultProxy } from "./support/fault-proxy.js";
+import { databaseUrl, missing, type Service, startPostgres } from "./support/services.js";
+
+const CHROMIUM = "/usr/bin/chromium";
+const chromiumMissing = !existsSync(CHROMIUM) && "not installed: chromium (apt-get install chromium)";
+/** Keep the browser from calling home, which only fails where there is no way out. */
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+
+describe("the page", { skip: missing("postgres") || chromiumMissing }, () => {
+  let postgres: Service;
+  let database: FaultProxy;
+  let server: Running;
+  let browser: Browser;
+  let page: Page;
+  /** Whatever the browser complained about: a blocked script or style, a part that is missing, an error in the page. */
+  const complaints: string[] = [];
+
+  before(async () => {
+    postgres = await startPostgres();
+    database = await new FaultProxy(postgres.port).start();
+    server = await startApplication({ DATABASE_URL: databaseUrl(database.port), DATABASE_RETRY_MS: "0" });
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    page = await browser.newPage({ timezoneId: "Europe/Berlin", locale: "en-GB", viewport: { width: 1180, height: 900 } });
+    page.setDefaultTimeout(15_000);
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(error.message));
+    await page.goto(server.url);
+  });
+
+  after(async () => {
+    await browser.close();
+    await server.stop();
+    await database.stop();
+    await postgres.stop();
+  });
+
+  const events = (): Promise<string[]> => page.locator("#list h3").allTextContents();
+
+  test("a visitor sees the list, which server answered and how it is, and may sign in", async () => {
+    await page.getByText("No upcoming events.").waitFor();
+    assert.equal(await page.locator("#server").textContent(), "app1");
+    assert.equal(await page.locator("#state-status").textContent(), "healthy");
+    assert.equal(await page.locator("#state-database").textContent(), "ready");
+    assert.equal(await page.locator("#create").isVisible(), false);
+    assert.deepEqual(complaints, []);
+  });
+
+  test("signing in: a wrong password is told, the right one opens the form", async () => {
+    await page.getByLabel("User name").fill("admin");
+    await page.getByLabel("Password").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("The user name or the password is wrong.").waitFor();
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("Signed in as admin").waitFor();
+    assert.equal(await page.locator("#sign-in").isVisible(), false);
+  });
+
+  test("an event is added, shown in the visitor's own time, never as markup, and stays after a reload", async () => {
+    await page.getByRole("button", { name: "Add event" }).click();
+    await page.getByText("Give the event a title.").waitFor();
+    const title = "Summer <b>party</b> & friends";
+    await page.getByLabel("Title").fill(title);
+    await page.getByLabel("Date and time").fill("2090-07-14T19:30");
+    await page.getByLabel("Place").fill("Garden");
+    await page.getByLabel("Description").fill("Bring a chair.\nRain or shine.");
+    await page.getByRole("button", { name: "Add event" }).click();
+    await page.getByRole("heading", { name: title }).waitFor();
+    await page.getByText("19:30 · Garden · added by admin").waitFor();
+    assert.equal(await page.locator("#list time").getAttribute("datetime"), "2090-07-14T17:30:00.000Z");
+    assert.equal(await page.getByLabel("Title").inputValue(), "");
+    await page.reload();
+    await page.getByText("Signed in as admin").waitFor();
+    await page.getByRole("heading", { name: title }).waitFor();
+    assert.deepEqual(await events(), [title]);
+  });
+
+  test("a past event is found under Past", async () => {
+    await page.getByLabel("Title").fill("Long ago");
+    await page.getByLabel("Date and time").fill("2001-01-01T10:00");
+    await page.getByRole("button", { name: "Add event" }).click();
+    await page.getByRole("heading", { name: "Long ago" }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Past" }).getAttribute("aria-pressed"), "true");
+    await page.getByRole("button", { name: "Upcoming" }).click();
+    await page.getByRole("heading", { name: "Summer" }).waitFor();
+    assert.equal((await events()).length, 1);
+  });
+
+  test("while the database is away the page says so and keeps what was typed, and recovers by itself", async () => {
+    await page.getByLabel("Title").fill("Typed before");
+    await database.set("refuse");
+    await page.getByText("The database cannot be reached").waitFor();
+    await page.getByText("unhealthy").waitFor();
+    assert.equal((await events()).length, 1, "the list that was shown stays");
+    await database.set("pass");
+    await page.locator("#state-status", { hasText: "healthy" }).waitFor();
+    await page.locator("#notice").waitFor({ state: "hidden" });
+    assert.equal(await page.getByLabel("Title").inputValue(), "Typed before");
+  });
+
+  test("it fits a telephone", async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    const width = await page.evaluate("document.documentElement.scrollWidth");
+    assert.ok(Number(width) <= 360, `the page is ${String(width)} px wide`);
+    await page.setViewportSize({ width: 1180, height: 900 });
+  });
+
+  test("an event is deleted after a question, and signing out closes the form", async () => {
+    page.once("dialog", (dialog) => { void dialog.accept(); });
+    await page.getByRole("button", { name: /^Delete Summer/ }).click();
+    await page.getByText("No upcoming events.").waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("User name").waitFor();
+    assert.equal(await page.locator("#create").isVisible(), false);
+  });
+});

@@ -73,9 +73,7 @@ def test_a_host_that_reboots_is_back_with_its_network(small_world: World) -> Non
 
     eventually("lb1 is another boot", back, deadline_s=30)
     small_world.wait_for("lb1", "ready")
-    asked = small_world.on_host(
-        "lb1", "curl", "--silent", "--fail", "--max-time", "5", "https://ssm.us-east-1.amazonaws.com/"
-    )
+    asked = small_world.on_host("lb1", "curl", "--silent", "--max-time", "5", "https://ssm.us-east-1.amazonaws.com/")
     assert asked.exit_code == 0
 
 

@@ -40,4 +40,5 @@ else
   mkdir -p $place
   mount -o noatime "$disk" $place
 fi
-resize2fs "$disk" 2>&1 # the volume may have grown
+# The volume may have grown.
+resize2fs "$disk" >/run/ha/resize2fs 2>&1 || { cat /run/ha/resize2fs >&2; exit 1; }

@@ -37,7 +37,7 @@ def client(service: str) -> Any:
     return make(service, region_name=environment()["HA_REGION"], config=config, verify=trust)
 
 
-def patiently(what: str, deadline: float, absent: str, call: Callable[..., Any], **given: Any) -> Any:
+def patiently(what: str, deadline: float, absent: str, service: str, operation: str, **given: Any) -> Any:
     """The answer of an AWS call; Absent on that error code, other errors are passed on only at the deadline.
 
     A role's policy spreads slowly, and the metadata service and the network may be late.
@@ -47,7 +47,8 @@ def patiently(what: str, deadline: float, absent: str, call: Callable[..., Any],
     pause_s, told = 0.5, ""
     while True:
         try:
-            return call(**given)
+            # A client that was made before there were credentials never gets any: a new one for each try.
+            return getattr(client(service), operation)(**given)
         except (BotoCoreError, ClientError) as error:
             if getattr(error, "response", {}).get("Error", {}).get("Code") == absent:
                 raise Absent(what) from None
@@ -69,10 +70,11 @@ def parameter(name: str, create: Callable[[], str] | None, kind: str = "SecureSt
     cached = CACHE / path.strip("/")
     if cached.is_file():
         return cached.read_text(encoding="utf-8").rstrip()
-    ssm, deadline, told = client("ssm"), time.monotonic() + wait_s, False
+    deadline, told = time.monotonic() + wait_s, False
     while True:
         try:
-            found = patiently(path, deadline, "ParameterNotFound", ssm.get_parameter, Name=path, WithDecryption=True)
+            ask = {"Name": path, "WithDecryption": True}
+            found = patiently(path, deadline, "ParameterNotFound", "ssm", "get_parameter", **ask)
             break
         except Absent:
             if time.monotonic() > deadline:
@@ -80,7 +82,7 @@ def parameter(name: str, create: Callable[[], str] | None, kind: str = "SecureSt
         if create:
             new = {"Name": path, "Value": create(), "Type": kind, "Overwrite": False}
             try:
-                patiently(path, deadline, "ParameterAlreadyExists", ssm.put_parameter, **new)
+                patiently(path, deadline, "ParameterAlreadyExists", "ssm", "put_parameter", **new)
                 say(f"{path}: created")
             except Absent:
                 pass  # another host was first

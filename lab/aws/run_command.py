@@ -5,6 +5,7 @@ Only `AWS-RunShellScript` on instances by id. Everything else of SSM passes to m
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 import uuid
@@ -246,7 +247,7 @@ def _script(parameters: dict[str, list[str]]) -> tuple[list[str], int]:
     lines = [str(one) for one in parameters["commands"]]
     directory = (parameters.get("workingDirectory") or [""])[0]
     if directory:
-        lines.insert(0, f"cd '{directory}' || exit 1")
+        lines.insert(0, f"cd {shlex.quote(directory)} || exit 1")
     return lines, int((parameters.get("executionTimeout") or [str(_DEFAULT_EXECUTION_S)])[0])
 
 

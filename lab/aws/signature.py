@@ -51,9 +51,6 @@ def _as_signed(request: AwsRequest, date: str, header_names: tuple[str, ...]) ->
     signed = AWSRequest(method=request.method, url=f"{url}?{query}" if query else url, data=body)
     for name in header_names:
         signed.headers[name] = request.header(name) or ""
-    if request.header("X-Amz-Content-Sha256"):
-        # Part of what is signed even when the client left the header itself out of the list.
-        signed.headers["X-Amz-Content-SHA256"] = str(request.header("X-Amz-Content-Sha256"))
     signed.context["timestamp"] = date
     return signed
 

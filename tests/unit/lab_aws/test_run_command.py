@@ -1,0 +1,171 @@
+"""Run Command by boto3, with hosts that a test plays."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lab.aws.run_command import ManagedInstance, Outcome, RunCommand
+from lab.aws.service import AwsService
+
+DB1, DB2, STOPPED = "i-0aaaaaaaaaaaaaaaa", "i-0bbbbbbbbbbbbbbbb", "i-0cccccccccccccccc"
+MANAGED = [
+    ManagedInstance(DB1, "db1", "10.20.0.21", online=True),
+    ManagedInstance(DB2, "db2", "10.20.0.22", online=True),
+    ManagedInstance(STOPPED, "app1", "10.20.0.31", online=False),
+]
+
+
+class Hosts:
+    """Plays the hosts: what they were asked, and what they do."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, tuple[str, ...], float]] = []
+        self.act: Callable[[str], Outcome] = lambda instance_id: Outcome(0, f"hello from {instance_id}\n", "")
+
+    def __call__(self, instance_id: str, commands: Sequence[str], timeout_s: float) -> Outcome:
+        self.asked.append((instance_id, tuple(commands), timeout_s))
+        return self.act(instance_id)
+
+
+@pytest.fixture
+def hosts(api: AwsService) -> Iterator[Hosts]:
+    played = Hosts()
+    api.layers = [RunCommand(played, lambda: MANAGED)]
+    yield played
+    api.layers = []
+
+
+@pytest.fixture
+def ssm(api: AwsService, hosts: Hosts) -> Any:
+    return api.client("ssm")
+
+
+def send(ssm: Any, *instance_ids: str, **more: Any) -> str:
+    answer = ssm.send_command(
+        DocumentName="AWS-RunShellScript",
+        InstanceIds=list(instance_ids),
+        Parameters={"commands": ["hostname", "true"], **more.pop("parameters", {})},
+        **more,
+    )
+    return str(answer["Command"]["CommandId"])
+
+
+def ended(ssm: Any, command_id: str, instance_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
+        if found["Status"] not in ("Pending", "InProgress"):
+            return found
+        time.sleep(0.01)
+    raise AssertionError("the command did not end")
+
+
+def test_a_command_runs_on_each_host_and_its_output_comes_back(ssm: Any, hosts: Hosts) -> None:
+    command_id = send(ssm, DB1, DB2, parameters={"executionTimeout": ["17"]})
+    for host in (DB1, DB2):
+        found = ended(ssm, command_id, host)
+        assert (found["Status"], found["ResponseCode"]) == ("Success", 0)
+        assert found["StandardOutputContent"] == f"hello from {host}\n"
+    assert sorted(hosts.asked) == [(host, ("hostname", "true"), 17) for host in (DB1, DB2)]
+
+
+def test_a_failing_script_fails_with_its_code_and_words(ssm: Any, hosts: Hosts) -> None:
+    hosts.act = lambda _: Outcome(3, "partly", "went wrong")
+    found = ended(ssm, send(ssm, DB1), DB1)
+    assert (found["Status"], found["ResponseCode"]) == ("Failed", 3)
+    assert (found["StandardOutputContent"], found["StandardErrorContent"]) == ("partly", "went wrong")
+
+
+def test_a_script_that_takes_too_long_has_timed_out(ssm: Any, hosts: Hosts) -> None:
+    def too_long(_: str) -> Outcome:
+        raise TimeoutError("it ran for 1 s")
+
+    hosts.act = too_long
+    found = ended(ssm, send(ssm, DB1), DB1)
+    assert (found["Status"], found["StatusDetails"]) == ("TimedOut", "Execution Timed Out")
+
+
+def test_a_host_that_dies_under_a_command_has_failed_it(ssm: Any, hosts: Hosts) -> None:
+    def dies(_: str) -> Outcome:
+        raise OSError("no such process")
+
+    hosts.act = dies
+    assert ended(ssm, send(ssm, DB1), DB1)["Status"] == "Failed"
+
+
+def test_while_a_script_runs_it_is_in_progress(ssm: Any, hosts: Hosts) -> None:
+    running, finish = threading.Event(), threading.Event()
+
+    def act(_: str) -> Outcome:
+        running.set()
+        assert finish.wait(10)
+        return Outcome(0, "", "")
+
+    hosts.act = act
+    command_id = send(ssm, DB1)
+    assert running.wait(10)
+    assert ssm.get_command_invocation(CommandId=command_id, InstanceId=DB1)["Status"] == "InProgress"
+    assert ssm.list_commands(CommandId=command_id)["Commands"][0]["Status"] == "InProgress"
+    finish.set()
+    assert ended(ssm, command_id, DB1)["Status"] == "Success"
+    assert ssm.list_commands(CommandId=command_id)["Commands"][0]["Status"] == "Success"
+
+
+def test_output_is_cut_as_ssm_cuts_it(ssm: Any, hosts: Hosts) -> None:
+    hosts.act = lambda _: Outcome(0, "o" * 30_000, "e" * 30_000)
+    command_id = send(ssm, DB1)
+    found = ended(ssm, command_id, DB1)
+    assert (len(found["StandardOutputContent"]), len(found["StandardErrorContent"])) == (24_000, 8_000)
+    listed = ssm.list_command_invocations(CommandId=command_id, Details=True)["CommandInvocations"]
+    assert len(listed[0]["CommandPlugins"][0]["Output"]) == 2_500
+
+
+@pytest.mark.parametrize("instance_id", [STOPPED, "i-0dddddddddddddddd"])
+def test_an_instance_without_a_running_agent_is_refused_and_nothing_runs(
+    ssm: Any, hosts: Hosts, instance_id: str
+) -> None:
+    with pytest.raises(ClientError) as refused:
+        send(ssm, DB1, instance_id)
+    assert refused.value.response["Error"]["Code"] == "InvalidInstanceId"
+    assert hosts.asked == []
+
+
+def test_other_documents_and_parameters_are_refused(ssm: Any, hosts: Hosts) -> None:
+    with pytest.raises(ClientError, match="InvalidDocument"):
+        ssm.send_command(DocumentName="AWS-RunPowerShellScript", InstanceIds=[DB1], Parameters={"commands": ["x"]})
+    with pytest.raises(ClientError, match="InvalidParameters"):
+        send(ssm, DB1, parameters={"colour": ["red"]})
+    assert hosts.asked == []
+
+
+def test_an_unknown_invocation_is_an_error_of_its_own(ssm: Any) -> None:
+    command_id = send(ssm, DB1)
+    with pytest.raises(ClientError, match="InvocationDoesNotExist"):
+        ssm.get_command_invocation(CommandId=command_id, InstanceId=DB2)
+
+
+def test_a_working_directory_is_gone_to_first(ssm: Any, hosts: Hosts) -> None:
+    ended(ssm, send(ssm, DB1, parameters={"workingDirectory": ["/srv/a b"]}), DB1)
+    assert hosts.asked[0][1][0] == "cd '/srv/a b' || exit 1"
+
+
+def test_managed_instances_are_listed_with_whether_they_answer(ssm: Any) -> None:
+    listed = ssm.describe_instance_information()["InstanceInformationList"]
+    assert {one["InstanceId"]: one["PingStatus"] for one in listed} == {
+        DB1: "Online",
+        DB2: "Online",
+        STOPPED: "ConnectionLost",
+    }
+    filtered = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [DB2]}])
+    assert [one["ComputerName"] for one in filtered["InstanceInformationList"]] == ["db2"]
+
+
+def test_the_rest_of_ssm_passes(ssm: Any) -> None:
+    ssm.put_parameter(Name="/run-command/passes", Value="x", Type="String")
+    assert ssm.get_parameter(Name="/run-command/passes")["Parameter"]["Value"] == "x"

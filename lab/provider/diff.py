@@ -71,7 +71,9 @@ def _steps(path: str, old: Any, new: Any) -> Iterator[tuple[str, str]]:
         deeper = [
             step
             for key in sorted({*old, *new})
-            if old.get(key) != new.get(key) and (key in new or key == "tags" or _is_map(path))
+            if old.get(key) != new.get(key)
+            and not (_empty(old.get(key)) and _empty(new.get(key)))
+            and (key in new or key == "tags" or _is_map(path))
             for step in _steps(_join(path, key), old.get(key), new.get(key))
         ]
         yield from deeper or [(path, "update")]

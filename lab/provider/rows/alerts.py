@@ -213,7 +213,6 @@ METRIC_ALARM = Row(
     required=names("comparisonOperator evaluationPeriods"),
     outputs=names("arn"),
     replaces=names("name"),
-    computed=names("evaluateLowSampleCountPercentiles"),
     defaults={"actionsEnabled": True, "treatMissingData": "missing"},
     sets=names("alarmActions okActions insufficientDataActions"),
     naming=Naming(prefix_property=None, max_length=255),

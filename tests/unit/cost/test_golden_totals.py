@@ -1,0 +1,110 @@
+"""The totals of both stacks, worked out by hand.
+
+Each row is what stands in AWS's price list (us-east-1, list price of the date in cost/prices/us-east-1.json) times how
+many of it the stack has in a month of 730 hours. When the program or a price changes, work the row out anew.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tests.unit.cost.conftest import Make
+
+# What, price key, how many, quantity of each, USD of one unit, USD a month (= how many x quantity x USD of one).
+Row = tuple[str, str, str, str, str, str]
+
+SAME_IN_BOTH: list[Row] = [
+    ("application hosts app1, app2", "ec2.t3.medium.hour", "2", "730", "0.0416", "60.736"),
+    ("database and monitor hosts db1, db2, monitor1", "ec2.t3.small.hour", "3", "730", "0.0208", "45.552"),
+    ("load balancer and cache hosts lb1, cache1", "ec2.t3.micro.hour", "2", "730", "0.0104", "15.184"),
+    ("NAT gateway", "nat-gateway.hour", "1", "730", "0.045", "32.85"),
+    ("2 GB of updates for each of 7 hosts", "nat-gateway.gb", "7", "2", "0.045", "0.63"),
+    ("Elastic IPs of the NAT gateway and of lb1", "public-ipv4.hour", "2", "730", "0.005", "7.30"),
+    ("what visitors get", "transfer.internet.gb", "1", "50", "0.09", "4.50"),
+    ("60 GB between zones, billed on both sides", "transfer.cross-zone.gb", "2", "60", "0.01", "1.20"),
+    ("status and CPU credit alarms of 7 hosts", "cloudwatch.alarm", "14", "1", "0.10", "1.40"),
+    ("a thousand messages", "sns.requests", "1", "0.001", "0.50", "0.0005"),
+    ("releases", "s3.standard.gb", "1", "1", "0.023", "0.023"),
+    ("uploads and lists", "s3.put", "1", "1", "0.005", "0.005"),
+    ("fetches", "s3.get", "1", "1", "0.0004", "0.0004"),
+]
+
+# 7 root volumes of 8 GB are 56 GB. Data: dev 20 + 20 + 10 + 8 = 58, prod 40 + 40 + 20 + 10 = 110.
+DISKS: dict[str, Row] = {
+    "dev": ("56 + 58 GB", "ebs.gp3.gb", "1", "114", "0.08", "9.12"),
+    "prod": ("56 + 110 GB", "ebs.gp3.gb", "1", "166", "0.08", "13.28"),
+}
+
+# Hosts 60.736 + 45.552 + 15.184 = 121.472, NAT 32.85 + 0.63 = 33.48, addresses 7.30, transfer 4.50 + 1.20 = 5.70,
+# alerts 1.40 + 0.0005 = 1.4005, objects 0.023 + 0.005 + 0.0004 = 0.0284: together 169.3809.
+# With disks of 9.12 that is 178.5009, with disks of 13.28 it is 182.6609.
+TOTALS = {"dev": "178.5009", "prod": "182.6609"}
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_every_line_and_the_total_are_those_worked_out_by_hand(stack: str, report_of: Make) -> None:
+    found = report_of(stack)
+    rows = [*SAME_IN_BOTH, DISKS[stack]]
+    for what, key, count, quantity, price, usd in rows:
+        assert Decimal(count) * Decimal(quantity) * Decimal(price) == Decimal(usd), what
+        lines = [line for line in found.lines if line.price_key == key]
+        assert sum(line.quantity for line in lines) == Decimal(count) * Decimal(quantity), what
+        assert sum(line.monthly_usd for line in lines) == Decimal(usd), what
+    assert {line.price_key for line in found.lines} == {row[1] for row in rows}
+    assert found.monthly_usd == sum(Decimal(row[5]) for row in rows) == Decimal(TOTALS[stack])
+    assert found.unpriced == []
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_it_is_within_the_guides_budget(stack: str, report_of: Make) -> None:
+    found = report_of(stack)
+    assert found.budget_usd == 215
+    assert found.within_budget
+    assert found.left_usd == 215 - found.monthly_usd > 0
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_the_guides_table_ours_and_the_groups_have_the_same_total(stack: str, report_of: Make) -> None:
+    found = report_of(stack)
+    assert sum(row.ours_usd for row in found.guide) == found.monthly_usd
+    assert sum(group.monthly_usd for group in found.groups) == found.monthly_usd
+    assert sum(line.monthly_usd for line in found.lines) == found.monthly_usd
+    assert sum(row.guide_usd for row in found.guide if row.guide_usd is not None) == found.guide_total_usd == 215
+
+
+def test_the_guides_table_at_list_price(report_of: Make) -> None:
+    """20 + 120 + 60 + 15: what the guide's words cost, and how many its money buys."""
+    rows = {row.component: row for row in report_of("dev").guide}
+    listed = {
+        "Load Balancer": "7.592",  # 730 x 0.0104
+        "2x App Servers (t3.medium)": "60.736",  # 2 x 730 x 0.0416
+        "2x DB Servers (t3.small)": "30.368",  # 2 x 730 x 0.0208
+        "Redis (t3.micro)": "7.592",  # 730 x 0.0104
+    }
+    assert {c: r.list_usd for c, r in rows.items() if r.guide_usd is not None} == {
+        c: Decimal(usd) for c, usd in listed.items()
+    }
+    assert "$20 buys 2.63 t3.micro" in rows["Load Balancer"].why  # 20 / 7.592
+    for component in ("2x App Servers (t3.medium)", "2x DB Servers (t3.small)", "Redis (t3.micro)"):
+        assert "1.98 times the list price" in rows[component].why  # 120/60.736, 60/30.368, 15/7.592
+    assert all(row.why for row in rows.values())
+
+
+def test_the_managed_way_and_the_savings_of_dev(report_of: Make) -> None:
+    found = report_of("dev")
+    # Kept: 2 t3.medium 60.736, their root disks 1.28 and 4 alarms 0.40, NAT 33.48 and its address 3.65, transfer 5.70,
+    # messages 0.0005, releases 0.0284 = 105.2749
+    assert found.managed.kept_usd == Decimal("105.2749")
+    # ALB 730 x 0.0225 = 16.425 and 73 LCU x 0.008 = 0.584, two addresses 7.30, RDS 730 x 0.072 = 52.56 and
+    # 20 x 0.23 = 4.60, ElastiCache 730 x 0.017 = 12.41: 93.879
+    assert sum(part.monthly_usd for part in found.managed.parts) == Decimal("93.879")
+    assert found.managed.monthly_usd == Decimal("199.1539")
+    saves = {saving.name: saving.saves_usd for saving in found.savings}
+    # 730 x (2 x (0.0416 - 0.0336) + 3 x (0.0208 - 0.0168) + 2 x (0.0104 - 0.0084)) = 730 x 0.032
+    assert saves["Graviton instances"] == Decimal("23.36")
+    # 730 x (2 x (0.0416 - 0.0261) + 3 x (0.0208 - 0.0131) + 2 x (0.0104 - 0.0065)) = 730 x 0.0619
+    assert saves["one-year commitment"] == Decimal("45.187")
+    # 33.48 and the gateway's address 3.65, less an address for each of 6 private hosts: 37.13 - 21.90
+    assert saves["no NAT gateway"] == Decimal("15.23")

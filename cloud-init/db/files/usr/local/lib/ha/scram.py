@@ -1,4 +1,4 @@
-"""Password on stdin, SCRAM-SHA-256 verifier (RFC 5803) on stdout: then no SQL that a log could keep has the password."""
+"""Password on stdin, SCRAM-SHA-256 verifier (RFC 5803) on stdout: SQL, which logs may keep, then has no password."""
 
 import base64
 import hashlib

@@ -1,0 +1,89 @@
+"""The workflows of GitHub: valid, pinned, and with no more power than they need."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((PROJECT_DIR / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.fixture(params=WORKFLOWS, ids=[w.stem for w in WORKFLOWS])
+def workflow(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    document: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {("on" if key is True else str(key)): value for key, value in document.items()}  # YAML reads `on` as true
+
+
+def test_actionlint_finds_nothing() -> None:
+    found = subprocess.run(
+        [PROJECT_DIR / "tools" / "actionlint-cli", "--find"], capture_output=True, text=True, check=False
+    )
+    if found.returncode != 0:
+        assert os.environ.get("CI") != "true", found.stderr
+        pytest.skip("actionlint is not built: make setup-tests")
+    linted = subprocess.run(
+        [found.stdout.strip(), *WORKFLOWS], capture_output=True, text=True, check=False, cwd=PROJECT_DIR
+    )
+    assert linted.returncode == 0, linted.stdout
+
+
+def test_every_action_is_pinned_to_a_commit_that_says_its_version(workflow: Path) -> None:
+    uses = re.findall(r"^\s*-?\s*uses: (.*)$", workflow.read_text(encoding="utf-8"), re.MULTILINE)
+    assert uses
+    for action in uses:
+        assert action.startswith("./") or re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+def test_nothing_is_permitted_but_what_a_job_asks_for(workflow: Path) -> None:
+    document = parsed(workflow)
+    assert document["permissions"] == {}
+    writes = {}
+    for name, job in document["jobs"].items():
+        assert "permissions" in job, name
+        assert "uses" in job or "timeout-minutes" in job, name
+        writes[name] = {scope for scope, level in job["permissions"].items() if level == "write"}
+    allowed = {"pull-request-comment": {"pull-requests"}}.get(workflow.stem, {"id-token"})
+    assert all(scopes <= allowed for scopes in writes.values()), writes
+
+
+def test_a_strangers_code_never_meets_a_token_that_writes(workflow: Path) -> None:
+    document = parsed(workflow)
+    assert "pull_request_target" not in document["on"]
+    for job in document["jobs"].values():
+        for step in job.get("steps", []):
+            if str(step.get("uses", "")).startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+                assert "ref" not in step["with"]  # the comment's workflow checks out the default branch alone
+
+
+def test_credentials_go_to_the_estimate_of_no_one() -> None:
+    cost = parsed(PROJECT_DIR / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]
+    assert cost["permissions"] == {"contents": "read"}
+    assert "if" not in cost  # it also runs for forks
+    assert "secrets." not in str(cost)
+    assert "vars." not in str(cost)
+
+
+def test_the_engine_is_that_of_the_lock(workflow: Path) -> None:
+    lock = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^pulumi==([\d.]+)", lock, re.MULTILINE)
+    for named in re.findall(r"pulumi-version: (.*)", workflow.read_text(encoding="utf-8")):
+        assert named == version
+
+
+def test_text_from_outside_is_never_put_into_a_script(workflow: Path) -> None:
+    for job in parsed(workflow)["jobs"].values():
+        for step in job.get("steps", []):
+            assert "${{" not in step.get("run", ""), step

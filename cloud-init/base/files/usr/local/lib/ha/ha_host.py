@@ -47,7 +47,6 @@ def patiently(what: str, deadline: float, absent: str, service: str, operation: 
     pause_s, told = 0.5, ""
     while True:
         try:
-            # A client that was made before there were credentials never gets any: a new one for each try.
             return getattr(client(service), operation)(**given)
         except (BotoCoreError, ClientError) as error:
             if getattr(error, "response", {}).get("Error", {}).get("Code") == absent:
@@ -57,6 +56,7 @@ def patiently(what: str, deadline: float, absent: str, service: str, operation: 
             if str(error) != told:
                 told = str(error)
                 say(f"{what}: trying on after: {told}")
+        client.cache_clear()  # one that was made before there were credentials never gets any
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 10)
 

@@ -5,12 +5,15 @@ import io
 import socket
 
 
+SOCKET = "/run/haproxy/admin.sock"
+
+
 def servers(backend: str) -> dict[str, str]:
     """State of each server of a backend, such as UP or DOWN; empty when HAProxy does not answer."""
     try:
         with socket.socket(socket.AF_UNIX) as admin:
             admin.settimeout(3)
-            admin.connect("/run/haproxy/admin.sock")
+            admin.connect(SOCKET)
             admin.sendall(b"show stat\n")
             answer = b"".join(iter(lambda: admin.recv(65536), b"")).decode()
     except OSError:

@@ -1,0 +1,53 @@
+"""Hosts' files and programs for the tests of this folder, without a release on disk and without AWS."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from functools import cache
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from components.release import Release
+from components.scope import Scope
+from components.settings import Settings
+from components.user_data import CLOUD_INIT_DIR, Context, contexts, host_files
+
+RELEASE = Release(Path("app/build/event-manager-1.0.0.tar.gz"), "ab" * 32)
+BASE_LIBRARY = CLOUD_INIT_DIR / "base/files/usr/local/lib/ha"
+
+
+def estate(**settings: Any) -> dict[str, Context]:
+    """Contexts of all hosts, by name; `settings` are added to the smallest stack file."""
+    zones = {"zones": ["us-east-1a", "us-east-1b"]}
+    full = Settings.model_validate({"region": "us-east-1", "network": zones, **settings})
+    scope = Scope.of(full, partition="aws", account="123456789012", project="ha", stack="dev")
+    return contexts(scope, full, RELEASE)
+
+
+def files_of(host: str, **settings: Any) -> dict[str, str]:
+    """Content of each file of a host, by path on the host."""
+    return {f.path: f.content for f in host_files(estate(**settings)[host])}
+
+
+@cache
+def program(path: str) -> ModuleType:
+    """A Python program or module of cloud-init, by its path there, with its import path as on a host."""
+    source = CLOUD_INIT_DIR / path
+    if str(BASE_LIBRARY) not in sys.path:
+        sys.path.insert(0, str(BASE_LIBRARY))
+    name = re.sub(r"\W", "_", path)
+    loader = SourceFileLoader(name, str(source))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    written = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = written
+    return module

@@ -1,0 +1,90 @@
+"""The runner of the steps: order, second tries, and the state that others read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cloud_init.rendering import program
+
+
+class Host:
+    """A host's steps, state and log in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.steps, self.state = folder, folder / "steps", folder / "run" / "setup.json"
+        self.steps.mkdir()
+
+    def step(self, name: str, script: str) -> None:
+        (self.steps / name).write_text(f"set -eu\ncd {self.folder}\n{script}\n")
+
+    def run(self, tries: int = 1) -> bool:
+        setup = program("base/files/usr/local/sbin/ha-setup").Setup(self.steps, self.state, self.folder / "log")
+        passed: bool = setup.run((0.0,) * (tries - 1))
+        return passed
+
+    def said(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.state.read_text())
+        return found
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_steps_run_in_order_and_the_host_is_ready(host: Host) -> None:
+    host.step("20-second", "echo second >>order")
+    host.step("10-first", "echo first >>order")
+    assert host.run()
+    assert (host.folder / "order").read_text() == "first\nsecond\n"
+    said = host.said()
+    assert (said["state"], said["error"]) == ("ready", "")
+    assert [(s["name"], s["ok"]) for s in said["steps"]] == [("10-first", True), ("20-second", True)]
+
+
+def test_a_failed_step_is_named_with_its_last_lines_and_nothing_follows(host: Host) -> None:
+    host.step("10-noisy", "for i in $(seq 100); do echo line $i; done; echo no disk >&2; exit 7")
+    host.step("20-never", "touch never")
+    assert not host.run()
+    said = host.said()
+    assert (said["state"], said["step"]) == ("failed", "10-noisy")
+    assert said["error"].splitlines()[-2:] == ["no disk", "exit status 7"]
+    assert "line 1\n" not in said["error"]
+    assert not (host.folder / "never").exists()
+
+
+def test_a_step_that_passes_at_the_second_try_leaves_no_error(host: Host) -> None:
+    host.step("10-late", "[ -e tried ] || { touch tried; echo too early; exit 1; }")
+    assert host.run(tries=3)
+    said = host.said()
+    assert (said["state"], said["error"]) == ("ready", "")
+    assert said["steps"][0]["ok"]
+
+
+def test_tries_are_counted(host: Host) -> None:
+    host.step("10-never", "echo x >>tries; exit 1")
+    assert not host.run(tries=3)
+    assert (host.folder / "tries").read_text() == "x\n" * 3
+
+
+def test_the_state_says_running_while_a_step_runs(host: Host) -> None:
+    host.step("10-look", f"cp {host.state} seen.json")
+    assert host.run()
+    seen = json.loads((host.folder / "seen.json").read_text())
+    assert (seen["state"], seen["step"]) == ("running", "10-look")
+
+
+def test_output_that_is_not_text_does_not_end_the_set_up(host: Host) -> None:
+    host.step("10-bytes", r"printf '\xff\xfe\n'")
+    assert host.run()
+
+
+def test_every_line_is_in_the_log_with_its_step(host: Host) -> None:
+    host.step("10-talks", "echo hello; echo there >&2")
+    assert host.run()
+    lines = (host.folder / "log").read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in lines[:2]] == ["10-talks: hello", "10-talks: there"]

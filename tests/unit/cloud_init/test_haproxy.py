@@ -1,0 +1,200 @@
+"""HAProxy's two configurations: visitors' requests on the load balancer, the database route on application hosts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cloud_init.rendering import estate, files_of
+
+CONFIG = "/etc/haproxy/haproxy.cfg"
+
+
+def sections(config: str) -> dict[str, list[str]]:
+    """The lines of each section of an HAProxy configuration, without comments."""
+    found: dict[str, list[str]] = {}
+    current = ""
+    for line in config.splitlines():
+        if not line.strip() or line.strip().startswith("#"):
+            continue
+        if line[0].isspace():
+            found[current].append(line.strip())
+        else:
+            current = line
+            found[current] = []
+    return found
+
+
+def load_balancer(**settings: Any) -> dict[str, list[str]]:
+    return sections(files_of("lb1", **settings)[CONFIG])
+
+
+def servers(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("server ")]
+
+
+def test_active_active_uses_all_servers_alike() -> None:
+    backend = load_balancer()["backend application"]
+    assert [s.split()[1] for s in servers(backend)] == ["app1", "app2"]
+    assert not any("backup" in line for line in backend)
+
+
+def test_active_backup_is_the_guides_primary_and_backups() -> None:
+    settings = {"load_balancer": {"mode": "active-backup"}, "application": {"count": 3}}
+    backend = load_balancer(**settings)["backend application"]
+    assert [s.endswith(" backup") for s in servers(backend)] == [False, True, True]
+    assert "option allbackups" in backend
+
+
+def test_health_is_what_the_guide_asks() -> None:
+    backend = load_balancer()["backend application"]
+    assert any(re.match(r"http-check send meth GET uri /api/health\b", line) for line in backend)
+    assert "http-check expect status 200" in backend
+
+
+def test_only_safe_methods_are_sent_twice() -> None:
+    backend = load_balancer()["backend application"]
+    assert "http-request disable-l7-retry unless { method GET HEAD OPTIONS }" in backend
+    assert any(line.startswith("retry-on conn-failure empty-response response-timeout") for line in backend)
+    assert "option redispatch 1" in backend
+
+
+def test_application_hosts_are_verified_by_name() -> None:
+    for line in servers(load_balancer()["backend application"]):
+        name = line.split()[1]
+        assert "verify required" in line
+        assert f"verifyhost {name}" in line
+        assert f"check-sni {name}" in line
+
+
+def test_an_application_without_tls_is_spoken_to_plainly() -> None:
+    lines = servers(load_balancer(application={"tls": False})["backend application"])
+    assert not any("ssl" in line or "verify" in line for line in lines)
+    assert "ca-certificate" not in files_of("lb1", application={"tls": False})["/usr/local/lib/ha/steps/40-haproxy"]
+
+
+def test_timeouts_are_the_settings() -> None:
+    given = {"connect_timeout_ms": 111, "server_timeout_ms": 2222, "queue_timeout_ms": 3333, "check_interval_ms": 444}
+    backend = load_balancer(load_balancer=given)["backend application"]
+    for line in ("timeout connect 111ms", "timeout server 2222ms", "timeout queue 3333ms"):
+        assert line in backend
+    assert any(" inter 444ms " in line for line in backend)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_visitors_are_sent_to_https_only_when_asked(wanted: bool) -> None:
+    web = load_balancer(load_balancer={"redirect_to_https": wanted})["frontend web"]
+    assert any("redirect scheme https" in line for line in web) is wanted
+
+
+def test_statistics_are_for_the_monitor_alone() -> None:
+    hosts = {c.host.name: str(c.host.address) for c in estate().values()}
+    config = load_balancer()
+    lines = config["frontend statistics"]
+    assert f"bind {hosts['lb1']}:8404" in lines
+    reject = next(line for line in lines if line.startswith("tcp-request connection reject unless { src"))
+    allowed = set(re.findall(r"\d+\.\d+\.\d+\.\d+", reject))
+    assert allowed == {hosts["monitor1"], hosts["lb1"]}
+    public = [line for name, body in config.items() for line in body if name != "frontend statistics"]
+    assert not any("stats uri" in line or "stats enable" in line or "prometheus" in line for line in public)
+
+
+def test_metrics_of_the_application_are_not_for_the_world() -> None:
+    web = load_balancer()["frontend web"]
+    patterns = [line for line in web if line.startswith("acl metrics ")]
+    assert [line.split()[-2:] for line in patterns] == [["str", "/metrics"], ["beg", "/metrics/"]]
+    assert "http-request return status 404 if metrics" in web
+    bare = load_balancer(application={"metrics_path": None})["frontend web"]
+    assert not any("metrics" in line for line in bare)
+
+
+def test_visitors_cannot_say_who_they_are() -> None:
+    web = load_balancer()["frontend web"]
+    assert "http-request set-header X-Forwarded-For %[src]" in web
+    assert any(line.startswith("http-request set-header X-Forwarded-Proto ") for line in web)
+
+
+def test_connections_fit_the_memory() -> None:
+    small = load_balancer(load_balancer={"instance_type": "t3.micro", "max_connections": 100_000})["global"]
+    assert "maxconn 5120" in small  # 1024 MiB: at 100 KB each, half of it
+
+
+def decode(hexadecimal: str) -> list[tuple[str, bytes]]:
+    """Messages of PostgreSQL's protocol: type (empty for the startup message, whose first byte is 0) and body."""
+    data, found = bytes.fromhex(hexadecimal), []
+    while data:
+        kind, data = ("", data) if data[0] == 0 else (chr(data[0]), data[1:])
+        (length,) = struct.unpack(">I", data[:4])
+        found.append((kind, data[4:length]))
+        data = data[length:]
+    return found
+
+
+def test_the_database_check_asks_whether_the_node_may_be_written_to() -> None:
+    lines = sections(files_of("app1")[CONFIG])["listen database"]
+    sent = [decode(line.split()[-1]) for line in lines if line.startswith("tcp-check send-binary")]
+    assert sent == [
+        [("", b"\x00\x03\x00\x00user\x00haproxy_check\x00database\x00ha_check\x00\x00")],
+        [
+            ("Q", b"select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool\x00"),
+            ("X", b""),
+        ],
+    ]
+    expected = [decode(line.split()[-1]) for line in lines if line.startswith("tcp-check expect binary")]
+    assert expected == [[("Z", b"I")], [("D", b"\x00\x01\x00\x00\x00\x01f")]]
+
+
+def test_the_database_check_is_made_over_verified_tls() -> None:
+    """An explicit `tcp-check connect` would drop check-ssl without a word."""
+    lines = sections(files_of("app1")[CONFIG])["listen database"]
+    assert not any(line.startswith("tcp-check connect") for line in lines)
+    default = next(line for line in lines if "check-ssl" in line)
+    assert "check-alpn postgresql" in default
+    assert "verify required" in default
+    for line in servers(lines):
+        assert f"verifyhost {line.split()[1]}" in line
+
+
+def test_two_writable_nodes_get_no_new_connection() -> None:
+    lines = sections(files_of("app1")[CONFIG])["listen database"]
+    assert "tcp-request connection reject if { nbsrv(database) gt 1 }" in lines
+    assert any("on-marked-down shutdown-sessions" in line for line in lines)
+
+
+def test_the_database_route_is_on_loopback() -> None:
+    config = sections(files_of("app1")[CONFIG])
+    binds = [line for body in config.values() for line in body if line.startswith("bind ")]
+    assert binds == ["bind 127.0.0.1:5433"]
+
+
+VARIANTS = [
+    ("lb1", {}),
+    ("lb1", {"load_balancer": {"mode": "active-backup", "redirect_to_https": True}}),
+    ("lb1", {"application": {"tls": False, "metrics_path": None}}),
+    ("app1", {}),
+]
+
+
+@pytest.mark.parametrize(("host", "settings"), VARIANTS)
+def test_haproxy_accepts_the_configuration(host: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    """By whatever HAProxy is here; the hosts' own checks it again before it takes it."""
+    haproxy = shutil.which("haproxy") or shutil.which("/usr/sbin/haproxy")
+    if not haproxy:
+        pytest.skip("haproxy is not installed")
+    pair = tmp_path / "pair.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    subject = ["-subj", "/CN=test", "-days", "2", "-keyout", f"{tmp_path}/key", "-out", f"{tmp_path}/crt"]
+    subprocess.run([*request, *subject], check=True, capture_output=True)
+    pair.write_text((tmp_path / "crt").read_text() + (tmp_path / "key").read_text())
+    config = tmp_path / "haproxy.cfg"
+    text = re.sub(r"/etc/(?:haproxy|ha)/tls/[a-z-]+\.(?:pem|crt)", str(pair), files_of(host, **settings)[CONFIG])
+    config.write_text(re.sub(r"^ +(user|group|chroot) .*\n", "", text, flags=re.MULTILINE))
+    done = subprocess.run([haproxy, "-c", "-f", str(config)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "[WARNING]" not in done.stderr, done.stderr

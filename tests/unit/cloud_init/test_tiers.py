@@ -1,0 +1,125 @@
+"""What the files of the application and cache tiers promise."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+
+from components.timers import Timers
+from tests.unit.cloud_init.rendering import RELEASE, estate, files_of
+
+
+def unit(text: str) -> dict[str, str]:
+    """The last value of each directive of a unit's [Service] section."""
+    lines = text.partition("[Service]\n")[2].partition("\n[")[0].splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def pgbouncer(**settings: object) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(comment_prefixes=(";",))
+    parser.read_string(files_of("app1", **settings)["/etc/pgbouncer/pgbouncer.ini"])
+    return parser
+
+
+def test_the_pool_is_on_loopback_and_verifies_the_database() -> None:
+    config = pgbouncer()
+    assert config["pgbouncer"]["listen_addr"] == "127.0.0.1"
+    assert config["databases"]["app"] == "host=127.0.0.1 port=5433 dbname=app"
+    assert config["pgbouncer"]["server_tls_sslmode"] == "verify-ca"
+    assert config["pgbouncer"]["auth_type"] == "scram-sha-256"
+    assert config["pgbouncer"]["pool_mode"] == "transaction"
+
+
+def test_the_pools_size_is_the_setting() -> None:
+    assert pgbouncer(database={"pool_size_per_host": 7})["pgbouncer"]["default_pool_size"] == "7"
+
+
+def test_the_service_gets_time_to_drain() -> None:
+    timers = Timers(application_drain_s=40)
+    files = files_of("app1", timers=timers.model_dump())
+    service = unit(files["/etc/systemd/system/event-manager.service"])
+    assert int(service["TimeoutStopSec"]) > 40 + 10
+    assert "DRAIN_SECONDS=40\n" in files["/etc/ha/application.env"]
+
+
+def test_the_service_is_confined_and_comes_back() -> None:
+    service = unit(files_of("app1")["/etc/systemd/system/event-manager.service"])
+    wanted = {"User": "event-manager", "Restart": "always", "ProtectSystem": "strict", "NoNewPrivileges": "yes"}
+    assert wanted.items() <= service.items()
+    assert "MemoryDenyWriteExecute" not in service  # V8 compiles to memory that it runs
+
+
+def test_the_command_is_the_settings_with_systemds_own_signs_doubled() -> None:
+    files = files_of("app1", application={"command": "node --title=100% dist/$main.js"})
+    service = unit(files["/etc/systemd/system/event-manager.service"])
+    assert service["ExecStart"] == "/usr/bin/node --title=100%% dist/$$main.js"
+
+
+def test_each_application_host_has_its_own_name() -> None:
+    for name in ("app1", "app2"):
+        assert f"SERVER_ID={name}\n" in files_of(name)["/etc/ha/application.env"]
+
+
+def test_what_the_stack_adds_to_the_environment_comes_last_and_quoted() -> None:
+    environment = {"GREETING": 'say "hi" \\ $HOME'}
+    lines = files_of("app1", application={"environment": environment})["/etc/ha/application.env"].splitlines()
+    assert lines[-1] == 'GREETING="say \\"hi\\" \\\\ $HOME"'
+
+
+def test_an_application_without_tls_gets_no_certificate() -> None:
+    assert "TLS_CERT_FILE" in files_of("app1")["/etc/ha/application.env"]
+    plain = files_of("app1", application={"tls": False})
+    assert "TLS_" not in plain["/etc/ha/application.env"]
+    assert 'URL = "http://127.0.0.1:5000/api/health"' in plain["/usr/local/lib/ha/health.py"]
+
+
+def test_the_host_fetches_the_release_of_the_stack() -> None:
+    step = files_of("app1")["/usr/local/lib/ha/steps/50-application"]
+    assert f"ha-release {RELEASE.key} {RELEASE.sha256} event-manager-1.0.0\n" in step
+
+
+def test_passwords_are_never_a_programs_argument() -> None:
+    """What `$(ha-secret ...)` gives goes to a variable, or to `echo` and `printf`, which are the shell's own."""
+    allowed = re.compile(r"\s*(?:\w+=\$\(ha-secret [^)]*\)$|echo |printf )")
+    for host in estate():
+        for path, text in files_of(host).items():
+            lines = [line for line in text.splitlines() if "/steps/" in path and "$(ha-secret" in line]
+            assert all(allowed.match(line) for line in lines), f"{path}: {lines}"
+
+
+def redis(**settings: object) -> dict[str, str]:
+    lines = files_of("cache1", **settings)["/etc/redis/redis.conf"].splitlines()
+    return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_redis_speaks_tls_alone_and_keeps_what_it_is_told() -> None:
+    config = redis()
+    assert (config["port"], config["tls-port"]) == ("0", "6379")
+    assert (config["appendonly"], config["appendfsync"], config["save"]) == ("yes", "everysec", '""')
+    assert config["dir"] == "/srv/data/redis"
+    address = estate()["cache1"].host.address
+    assert config["bind"] == f"{address} 127.0.0.1"
+
+
+def test_redis_memory_is_a_share_of_the_hosts() -> None:
+    cache = {"instance_type": "t3.small", "max_memory_percent": 40}
+    assert redis(cache=cache)["maxmemory"] == "819mb"
+    assert redis()["maxmemory-policy"] == "volatile-ttl"
+
+
+def test_the_redis_digest_is_that_of_the_password() -> None:
+    """Redis wants SHA-256 in hexadecimal; `sha256sum` must not see a newline."""
+    step = files_of("cache1")["/usr/local/lib/ha/steps/40-redis"]
+    line = next(line for line in step.splitlines() if line.startswith("digest="))
+    done = subprocess.run(
+        ["bash", "-c", f"password=secret; {line}; echo $digest"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
+
+
+def test_the_application_cannot_empty_or_reconfigure_redis() -> None:
+    step = files_of("cache1")["/usr/local/lib/ha/steps/40-redis"]
+    user = next(line for line in step.splitlines() if line.startswith("user default "))
+    assert "-@admin" in user.split()
+    assert "-@dangerous" in user.split()

@@ -23,7 +23,7 @@ def report(found: Report) -> str:
         f"{_verdict(not found.unpriced and found.within_budget)} {_cell(text.budget(found))}",
         _fold("Every line", _code(text.lines_table(found))),
         "### The guide's table beside ours",
-        _guide(found),
+        guide_table(found),
         "### The managed way, and what would save",
         _code(text.managed_table(found)),
         _code(text.savings_table(found)),
@@ -31,7 +31,8 @@ def report(found: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _guide(found: Report) -> str:
+def guide_table(found: Report) -> str:
+    """The guide's rows, ours that it lacks, and the reason for each difference."""
     rows = [("Component", "guide", "at list price", "ours", "why they differ")]
     for row in found.guide:
         rows.append(

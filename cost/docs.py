@@ -1,0 +1,112 @@
+"""The generated parts of the documentation that are about cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from cost import change, markdown, usage
+from cost import stack as stacks
+from cost.kinds import FREE, PAID
+from cost.money import quantity, usd
+from cost.report import Report
+from cost.usage import Assumption
+
+STACKS = ("dev", "prod")
+# The change of docs/samples: a third application host and larger database volumes.
+SAMPLE_CHANGE = ("application.count=3", "database.volume_gib=40")
+
+
+def costs_page() -> str:
+    """The generated part of docs/costs.md."""
+    reports = [_report(name) for name in STACKS]
+    return (
+        "\n\n".join(
+            [
+                "## What the money goes to",
+                _groups(reports),
+                *(part for found in reports for part in (f"### {found.stack}", _lines(found))),
+                "## The guide's table beside ours",
+                markdown.guide_table(reports[0]),
+                "## Usage assumptions",
+                _assumptions(usage.load()),
+                "## What is paid for and what is free",
+                f"Priced by its inputs: {', '.join(f'`{t}`' for t in sorted(PAID))}.",
+                _table([("Free type", "why"), *((f"`{t}`", why) for t, why in sorted(FREE.items()))], "ll"),
+            ]
+        )
+        + "\n"
+    )
+
+
+def sample_comment() -> str:
+    """The generated part of docs/samples/pull-request-comment.md."""
+    found, _ = change.of_stacks(STACKS, None, SAMPLE_CHANGE)
+    return markdown.comment(found, [])
+
+
+def _report(name: str) -> Report:
+    config = stacks.config_of(name)
+    settings = stacks.settings_of(name, config)
+    return stacks.report_of(
+        name,
+        stacks.declared_by(name, config, settings),
+        region=settings.region,
+        budget_usd=settings.budget_monthly_usd,
+    )
+
+
+def _groups(reports: Sequence[Report]) -> str:
+    names = [g.group for g in reports[0].groups]
+    sums = [{g.group: g.monthly_usd for g in found.groups} for found in reports]
+    rows: list[Sequence[str]] = [("", *(f"{found.stack} ({found.region})" for found in reports))]
+    rows += [(name, *(usd(s.get(name, Decimal(0))) for s in sums)) for name in names]
+    rows.append(("**Total a month**", *(f"**{usd(found.monthly_usd)}**" for found in reports)))
+    rows.append(("left of the budget", *(usd(found.left_usd) for found in reports)))
+    rows.append(
+        (
+            "the managed way, same size",
+            *("not known" if f.managed.monthly_usd is None else usd(f.managed.monthly_usd) for f in reports),
+        )
+    )
+    for number, saving in enumerate(reports[0].savings):
+        cells = [f.savings[number].monthly_usd for f in reports]
+        rows.append((f"with {saving.name}", *("not known" if c is None else usd(c) for c in cells)))
+    return _table(rows, "l" + "r" * len(reports))
+
+
+def _lines(found: Report) -> str:
+    """Every line, those of the same item and price together."""
+    sums: dict[tuple[str, str, Decimal], list[Decimal]] = {}
+    for line in sorted(found.lines, key=lambda li: (li.group, li.item)):
+        key = (f"{line.item}{' *' if line.basis == 'usage' else ''}", line.unit, line.unit_price_usd)
+        counted = sums.setdefault(key, [Decimal(0), Decimal(0)])
+        counted[0] += line.quantity
+        counted[1] += line.monthly_usd
+    rows: list[Sequence[str]] = [("Line", "Monthly Qty", "Unit", "Price", "Monthly Cost")]
+    for (item, unit, price), (amount, cost) in sorted(sums.items(), key=lambda s: -s[1][1]):
+        rows.append((item, quantity(amount), unit, f"{price.normalize():f}", usd(cost)))
+    return _table(rows, "lrlrr")
+
+
+def _assumptions(assumed: usage.Usage) -> str:
+    rows: list[Sequence[str]] = [("Assumption", "a month", "why")]
+
+    def add(name: str, value: Assumption) -> None:
+        rows.append((f"`{name}`", f"{quantity(value.quantity)} {value.unit}", value.reason))
+
+    for name, value in assumed:
+        if isinstance(value, Assumption):
+            add(name, value)
+    for bucket, quantities in assumed.buckets.items():
+        for name, value in quantities:
+            add(f"buckets.{bucket}.{name}", value)
+    return _table(rows, "lrl")
+
+
+def _table(rows: Sequence[Sequence[str]], align: str) -> str:
+    """As in cost/markdown.py, for text of our own: markup in it is meant."""
+    rules = {"l": ":--", "r": "--:"}
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "| " + " | ".join(rules[a] for a in align) + " |")
+    return "\n".join(lines)

@@ -14,11 +14,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ops.status import Status
-
 if TYPE_CHECKING:
     from lab.engine import Changes
     from lab.lab import HostPhase
+    from ops.status import Status
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -130,7 +130,7 @@ def user_data(context: Context) -> bytes:
 
 
 def _gzip(data: bytes) -> bytes:
-    """RFC 1952 by hand: in another version of Python `gzip` writes another header byte, which would replace every host."""
+    """RFC 1952 by hand: another version of Python's `gzip` writes another header byte, which would replace every host."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     header = b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff"  # deflate, no flags, no time, best compression, system unknown
     return header + deflate.compress(data) + deflate.flush() + struct.pack("<II", zlib.crc32(data), len(data))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -21,8 +22,6 @@ from lab.process import Argument, Finished
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
 STACK = "dev"
-# Not those of `make lab`: a lab that somebody looks at may be up beside the tests'.
-HTTP_PORT, HTTPS_PORT = 18080, 18443
 _CURL = ("curl", "--silent", "--show-error", "--max-time", "10")
 
 
@@ -39,13 +38,14 @@ class Answer:
 
 
 class Booted:
-    """The estate of one lab state folder."""
+    """The estate of one lab state folder. `ports`: this machine's port by the estate's."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, ports: Mapping[int, int]) -> None:
         self.state = state
+        self.ports = ports
         self.lab = Lab(state)
         self.settings: Settings = load_settings(PROJECT_DIR, STACK)
-        self.url = f"http://127.0.0.1:{HTTP_PORT}"
+        self.url = f"http://127.0.0.1:{ports[80]}"
 
     def ha(self, *arguments: str, project_dir: Path = PROJECT_DIR, timeout_s: float = 600) -> Finished:
         """Runs `ha` as a person does; from another checkout with `project_dir`."""
@@ -109,7 +109,7 @@ class Browser:
             done = process.run([*argv, f"{self._booted.url}{path}"])
         else:
             # As the load balancer speaks to it: TLS verified with the tier's authority, and whose request it is.
-            argv += ["--header", "X-Forwarded-Proto: http", "--cacert", "/etc/haproxy/app-ca.pem"]
+            argv += ["--header", "X-Forwarded-Proto: http", "--cacert", "/etc/haproxy/tls/application-ca.crt"]
             done = self._booted.on_host("lb1", *argv, f"https://{of}:5000{path}")
         answer = _parsed(done.stdout)
         self._keep(answer)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.estate.booted import HTTP_PORT, HTTPS_PORT, PROJECT_DIR, STACK, Booted, Browser
+from tests.lab.conftest import free_ports
+from tests.lab.estate.booted import PROJECT_DIR, STACK, Booted, Browser
 
 KEPT_LOGS = PROJECT_DIR / ".logs"
 
@@ -18,9 +19,10 @@ KEPT_LOGS = PROJECT_DIR / ".logs"
 def booted(request: pytest.FixtureRequest) -> Iterator[Booted]:
     """The `dev` stack in a lab of its own. The logs of all hosts are kept in `.logs/` when a test failed."""
     state = Path(os.environ.get("HA_TEST_LAB_STATE", "/var/lib/event-manager-ha/lab-tests"))
-    estate = Booted(state)
+    ports = free_ports()
+    estate = Booted(state, ports)
     up = estate.ha(
-        *("lab", "up", "--stack", STACK, "--http-port", str(HTTP_PORT), "--https-port", str(HTTPS_PORT)), timeout_s=900
+        *("lab", "up", "--stack", STACK, "--http-port", str(ports[80]), "--https-port", str(ports[443])), timeout_s=900
     )
     try:
         assert up.exit_code == 0, f"{up.stdout}\n{up.stderr}"

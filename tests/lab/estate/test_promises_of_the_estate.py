@@ -106,12 +106,12 @@ def test_hosts_reach_each_other_exactly_where_the_flows_say(booted: Booted) -> N
         names = {address: name for name, address in addresses.items()}
         found = {(names[address], port) for address, port in answered}
         tier = Tier(source[:-1])
+        allowed = {(f.target, f.port) for f in FLOWS if f.source == tier}
+        # Who may reach the world at a port that the load balancer opens to the world may reach the load balancer.
+        world = {f.port for f in FLOWS if f.source == tier and f.target == WORLD}
+        allowed |= {(f.target, f.port) for f in FLOWS if f.source == WORLD and f.port in world}
         expected = {
-            (name, f.port)
-            for f in FLOWS
-            if f.source == tier
-            for name in HOSTS
-            if f.target == name[:-1] and name != source
+            (name, port) for target, port in allowed for name in HOSTS if target == name[:-1] and name != source
         }
         assert found == expected, source
 

@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "unsafe timers": (
         _given(timers__network_partition_s=10),
         "timers",
-        "a cut-off primary may accept writes for 11500 ms",
+        "a cut-off primary may accept writes for 16500 ms",
     ),
     "a timer of zero": (_given(timers__primary_demote_ms=0), "timers.primary_demote_ms", "greater than 0"),
     "one application host": (_given(application__count=1), "application.count", "greater than or equal to 2"),

@@ -7,19 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from components.timers import KEEPER_LOOP_MS, STOP_POSTGRES_MS, Timers
+from components.timers import ISOLATED_LOOP_MS, KEEPER_LOOP_MS, STOP_POSTGRES_MS, Timers
 
 milliseconds = st.integers(1, 60_000)
 
 
-@given(partition_s=st.integers(1, 60), unhealthy=milliseconds, demote=milliseconds, period=milliseconds)
-def test_an_accepted_set_fences_before_it_promotes(partition_s: int, unhealthy: int, demote: int, period: int) -> None:
-    fenced_by = partition_s * 1000 + KEEPER_LOOP_MS + STOP_POSTGRES_MS
+@given(
+    partition_s=st.integers(1, 60),
+    sender=milliseconds,
+    unhealthy=milliseconds,
+    demote=milliseconds,
+    period=milliseconds,
+)
+def test_an_accepted_set_fences_before_it_promotes(
+    partition_s: int, sender: int, unhealthy: int, demote: int, period: int
+) -> None:
+    fenced_by = sender + (partition_s + 1) * 1000 + ISOLATED_LOOP_MS + STOP_POSTGRES_MS
     promoted_from = unhealthy + demote
     safe = fenced_by < promoted_from and unhealthy > KEEPER_LOOP_MS + period
     try:
         timers = Timers(
             network_partition_s=partition_s,
+            wal_sender_timeout_ms=sender,
             node_considered_unhealthy_ms=unhealthy,
             primary_demote_ms=demote,
             health_check_period_ms=period,
@@ -33,11 +42,11 @@ def test_an_accepted_set_fences_before_it_promotes(partition_s: int, unhealthy: 
 
 def test_the_defaults_are_safe() -> None:
     timers = Timers()
-    assert (timers.fenced_by_ms, timers.promoted_from_ms) == (3500, 5000)
+    assert (timers.fenced_by_ms, timers.promoted_from_ms) == (8500, 9000)
 
 
 def test_a_refusal_names_the_numbers() -> None:
-    with pytest.raises(ValidationError, match=r"may accept writes for 4500 ms.*but the standby may from 3000 ms"):
+    with pytest.raises(ValidationError, match=r"may accept writes for 9500 ms.*but the standby may from 3000 ms"):
         Timers(network_partition_s=3, node_considered_unhealthy_ms=2000, primary_demote_ms=1000)
 
 

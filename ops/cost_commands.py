@@ -51,10 +51,25 @@ def report(
         raise _exclusive("--json", "--markdown")
     if preview and changes:
         raise _exclusive("--preview", "--set")
+    from cost.collector import collector_off
+
+    with collector_off():
+        _report(stack, json, markdown, html, preview, changes or [], prices_dir)
+
+
+def _report(
+    stack: str,
+    json: bool,
+    markdown: bool,
+    html: Path | None,
+    preview: Path | None,
+    changes: list[str],
+    prices_dir: Path | None,
+) -> None:
     from cost import stack as stacks
     from cost.prices import PRICES_DIR
 
-    config = stacks.config_of(stack, changes or ())
+    config = stacks.config_of(stack, changes)
     settings = stacks.settings_of(stack, config)
     if preview:
         from cost.preview import declared_in

@@ -98,8 +98,9 @@ class NetworkSettings(_Group):
 class LoadBalancerSettings(_Hosts):
     """HAProxy. `active-backup` is the guide's primary and `backup`; `active-active` uses all.
 
-    `server_timeout_ms` bounds the time to the first byte of an answer: raise it when the application has slow
-    endpoints, and know that a hung host then costs its visitors as much.
+    `server_timeout_ms` bounds the time to the first byte of an answer to what only reads, which is then asked again of
+    another host: raise it when the application has slow endpoints, and know that a hung host then costs its visitors as
+    much. `write_timeout_ms` is for what changes something, which is asked once: it outlasts a hand-over of the database.
     """
 
     instance_type: str = "t3.micro"
@@ -111,6 +112,7 @@ class LoadBalancerSettings(_Hosts):
     max_connections: Annotated[int, Field(ge=100, le=100_000)] = 4096
     connect_timeout_ms: PositiveMs = 300
     server_timeout_ms: PositiveMs = 1500
+    write_timeout_ms: PositiveMs = 6000
     client_timeout_ms: PositiveMs = 50_000
     queue_timeout_ms: PositiveMs = 2000
     check_interval_ms: PositiveMs = 500

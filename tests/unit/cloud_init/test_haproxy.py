@@ -60,7 +60,9 @@ def test_health_is_what_the_guide_asks() -> None:
 
 def test_only_safe_methods_are_sent_twice() -> None:
     backend = load_balancer()["backend application"]
-    assert "http-request disable-l7-retry unless { method GET HEAD OPTIONS }" in backend
+    assert "acl reads method GET HEAD OPTIONS" in backend
+    assert "http-request disable-l7-retry unless reads" in backend
+    assert "http-request set-timeout server 6000ms unless reads" in backend
     assert any(line.startswith("retry-on conn-failure empty-response response-timeout") for line in backend)
     assert "option redispatch 1" in backend
 

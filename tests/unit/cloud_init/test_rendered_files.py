@@ -14,7 +14,15 @@ import yaml
 from components.user_data import CLOUD_INIT_DIR, Context, host_files, listed, user_data
 from tests.unit.cloud_init.rendering import estate
 
-HOSTS = sorted(estate())
+OTHER_SETTINGS = {
+    "load_balancer": {
+        "certificate_parameter": "/certificates/site",
+        "mode": "active-backup",
+        "redirect_to_https": True,
+    },
+    "application": {"tls": False, "metrics_path": None},
+}
+HOSTS = {**estate(), **{f"{name}-other": context for name, context in estate(**OTHER_SETTINGS).items()}}
 # Room for what later work adds; the limit itself is refused by user_data().
 ROOM_BYTES = 300
 SECRET_SHAPES = (
@@ -24,9 +32,9 @@ SECRET_SHAPES = (
 )
 
 
-@pytest.fixture(params=HOSTS)
+@pytest.fixture(params=sorted(HOSTS))
 def context(request: pytest.FixtureRequest) -> Context:
-    return estate()[request.param]
+    return HOSTS[request.param]
 
 
 def test_user_data_fits_and_is_the_same_bytes_twice(context: Context) -> None:

@@ -16,7 +16,7 @@ import boto3
 from components.errors import HaError
 from lab import leftovers, preflight, process
 from lab.aws.service import OPERATOR_ACCESS_KEY, OPERATOR_SECRET_KEY
-from lab.hosts.cgroups import CgroupTree
+from lab.hosts.cgroups import SUPERVISOR_CPU_WEIGHT, CgroupTree
 from lab.image.build import ensure_image
 from lab.image.contents import ImageKind
 from lab.network import topology
@@ -151,7 +151,7 @@ class Lab:
                 *(f"{port}={descriptor}" for port, descriptor in sockets.items()),
             ]
             child = process.start(
-                cgroups.argv(cgroups.create("supervisor"), supervisor),
+                cgroups.argv(cgroups.create("supervisor", cpu_weight=SUPERVISOR_CPU_WEIGHT), supervisor),
                 log=paths.supervisor_log,
                 environment={"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
                 pass_fds=(lock, network, *sockets.values()),

@@ -19,18 +19,40 @@ _MOUNT = Path("/sys/fs/cgroup")
 _ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done; shift; exec "$@"'
 
 
+HOST_CPU_WEIGHT = 100
+SUPERVISOR_CPU_WEIGHT = 500
+"""AWS answers at once however busy the hosts are: SDKs wait for metadata no longer than a second."""
+_LAB_CPU_WEIGHT = 1000
+
+
+def _set(path: Path, names: tuple[str, ...], value: int) -> None:
+    """Writes to the one of the files that this hierarchy has, if any."""
+    for name in names:
+        if (path / name).exists():
+            (path / name).write_text(str(value), encoding="ascii")
+
+
+def _set_weight(path: Path, weight: int) -> None:
+    _set(path, ("cpu.weight",), weight)
+    _set(path, ("cpu.shares",), weight * 1024 // 100)
+
+
 class CgroupTree:
     """The part of the machine's control groups that belongs to the lab of one state directory."""
 
     def __init__(self, state: Path) -> None:
         self.name = f"event-manager-ha-{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"
         self.unified = (_MOUNT / "cgroup.controllers").exists()
-        names = [""] if self.unified else ["unified", "systemd", "memory"]
+        names = [""] if self.unified else ["unified", "systemd", "memory", "cpu"]
         mounts = [_MOUNT / name for name in names]
         self.roots = [mount / self.name for mount in mounts if (mount / "cgroup.procs").exists()]
 
-    def create(self, group: str, memory_mib: int | None = None) -> list[Path]:
-        """Makes a group, with a memory limit if one is given; returns its directory in every hierarchy."""
+    def create(self, group: str, *, memory_mib: int | None = None, cpu_weight: int = HOST_CPU_WEIGHT) -> list[Path]:
+        """Makes a group; returns its directory in every hierarchy.
+
+        :param memory_mib: the most memory that it may take; past that the kernel ends one of its processes.
+        :param cpu_weight: its share of the processors when they are busy, against the other groups' weights.
+        """
         paths = [root / group for root in self.roots]
         if self.unified:
             for parent in (_MOUNT, self.roots[0]):
@@ -41,9 +63,10 @@ class CgroupTree:
                         (parent / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
         for path in paths:
             path.mkdir(parents=True, exist_ok=True)
-            for name in ("memory.max", "memory.limit_in_bytes"):
-                if memory_mib and (path / name).exists():
-                    (path / name).write_text(str(memory_mib * 2**20), encoding="ascii")
+            _set_weight(path.parent, _LAB_CPU_WEIGHT)
+            _set_weight(path, cpu_weight)
+            if memory_mib:
+                _set(path, ("memory.max", "memory.limit_in_bytes"), memory_mib * 2**20)
         return paths
 
     def argv(self, groups: Sequence[Path], command: Sequence[Argument]) -> list[Argument]:

@@ -112,7 +112,7 @@ class Machine:
 
     def boot(self) -> None:
         """Starts the container; returns when its init runs and its link is there."""
-        groups = self._cgroups.create(self.blueprint.instance_id, self.blueprint.memory_mib)
+        groups = self._cgroups.create(self.blueprint.instance_id, memory_mib=self.blueprint.memory_mib)
         nspawn: list[Argument] = [
             "systemd-nspawn",
             "--quiet",

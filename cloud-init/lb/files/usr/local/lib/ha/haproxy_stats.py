@@ -4,7 +4,6 @@ import csv
 import io
 import socket
 
-
 SOCKET = "/run/haproxy/admin.sock"
 
 

@@ -72,9 +72,15 @@ class Recording:
 class _RecordingMonitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps each request: mocks alone see no parent and no options."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, stack: str) -> None:
         super().__init__(_Aws())
         self._recording = recording
+        self._stack = stack
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """A URN of this run: the SDK asks a setting that the thread it answers on may have from an earlier run."""
+        rest = super().make_urn(parent, type_, name).split("::", 2)[2]  # type: ignore[no-untyped-call]
+        return f"urn:pulumi:{self._stack}::{PROJECT}::{rest}"
 
     def RegisterResource(self, request: Any) -> Any:
         answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
@@ -105,7 +111,7 @@ def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recordin
     recording = Recording()
     pulumi.runtime.set_all_config({k: v if isinstance(v, str) else json.dumps(v) for k, v in config.items()})
     mocks.set_mocks(
-        _Aws(), project=PROJECT, stack=stack, preview=False, monitor=_RecordingMonitor(recording)
+        _Aws(), project=PROJECT, stack=stack, preview=False, monitor=_RecordingMonitor(recording, stack)
     )  # not a preview: what one resource takes from another would be unknown in it
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]

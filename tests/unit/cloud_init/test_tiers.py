@@ -50,6 +50,11 @@ def test_the_service_is_confined_and_comes_back() -> None:
     assert "MemoryDenyWriteExecute" not in service  # V8 compiles to memory that it runs
 
 
+def test_another_size_of_application_host_is_no_other_user_data() -> None:
+    """So that it is the same host, resized, and not another one."""
+    assert files_of("app1") == files_of("app1", application={"instance_type": "t3.large"})
+
+
 def test_the_command_is_the_settings_with_systemds_own_signs_doubled() -> None:
     files = files_of("app1", application={"command": "node --title=100% dist/$main.js"})
     service = unit(files["/etc/systemd/system/event-manager.service"])

@@ -79,7 +79,7 @@ class _RecordingMonitor(mocks.MockMonitor):
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         """A URN of this run: the SDK asks a setting that the thread it answers on may have from an earlier run."""
-        rest = super().make_urn(parent, type_, name).split("::", 2)[2]  # type: ignore[no-untyped-call]
+        rest = super().make_urn(parent, type_, name).split("::", 2)[2]
         return f"urn:pulumi:{self._stack}::{PROJECT}::{rest}"
 
     def RegisterResource(self, request: Any) -> Any:

@@ -95,12 +95,15 @@ class NetworkSettings(_Group):
         return self
 
 
+_CONNECTIONS_PER_MIB = 5  # a connection may take 100 KB with TLS: half of the memory is for them
+
+
 class LoadBalancerSettings(_Hosts):
     """HAProxy. `active-backup` is the guide's primary and `backup`; `active-active` uses all.
 
     `server_timeout_ms` bounds the time to the first byte of an answer to what only reads, which is then asked again of
-    another host: raise it when the application has slow endpoints, and know that a hung host then costs its visitors as
-    much. `write_timeout_ms` is for what changes something, which is asked once: it outlasts a hand-over of the database.
+    another host: raise it when the application has slow endpoints, and know that a hung host then costs its visitors
+    as much. `write_timeout_ms` is for what changes something, asked once: it outlasts a hand-over of the database.
     """
 
     instance_type: str = "t3.micro"
@@ -123,6 +126,11 @@ class LoadBalancerSettings(_Hosts):
             raise ValueError("kind nlb is planned but not available yet: haproxy")
         if self.count > 1:
             raise ValueError("count 2 needs the Elastic IP to move between hosts, which is not available yet: 1")
+        most = self.machine.memory_mib * _CONNECTIONS_PER_MIB
+        if self.max_connections > most:
+            raise ValueError(
+                f"max_connections {self.max_connections} is more than {self.instance_type} has memory for: {most}"
+            )
         return self
 
 

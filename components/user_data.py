@@ -47,11 +47,6 @@ class Context:
     def by_tier(self) -> dict[str, list[HostPlan]]:
         return {tier.value: [h for h in self.hosts if h.tier is tier] for tier in Tier}
 
-    @property
-    def memory_mib(self) -> int:
-        """Memory of this host's instance type."""
-        return self.settings.hosts_of(self.host.tier).machine.memory_mib
-
     def variables(self) -> dict[str, Any]:
         """The names that templates see."""
         scope = self.scope
@@ -71,7 +66,6 @@ class Context:
             "ports": ports.by_name(),
             "release": self.release,
             "vpc_cidr": self.settings.network.cidr,
-            "memory_mib": self.memory_mib,
             "data_volume": self.settings.data_volume_gib(self.host.tier) is not None,
         }
 
@@ -130,7 +124,7 @@ def user_data(context: Context) -> bytes:
 
 
 def _gzip(data: bytes) -> bytes:
-    """RFC 1952 by hand: another version of Python's `gzip` writes another header byte, which would replace every host."""
+    """RFC 1952 by hand: another version of Python's `gzip` writes another header byte, replacing every host."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     header = b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff"  # deflate, no flags, no time, best compression, system unknown
     return header + deflate.compress(data) + deflate.flush() + struct.pack("<II", zlib.crc32(data), len(data))

@@ -122,11 +122,6 @@ def test_visitors_cannot_say_who_they_are() -> None:
     assert any(line.startswith("http-request set-header X-Forwarded-Proto ") for line in web)
 
 
-def test_connections_fit_the_memory() -> None:
-    small = load_balancer(load_balancer={"instance_type": "t3.micro", "max_connections": 100_000})["global"]
-    assert "maxconn 5120" in small  # 1024 MiB: at 100 KB each, half of it
-
-
 def decode(hexadecimal: str) -> list[tuple[str, bytes]]:
     """Messages of PostgreSQL's protocol: type (empty for the startup message, whose first byte is 0) and body."""
     data, found = bytes.fromhex(hexadecimal), []

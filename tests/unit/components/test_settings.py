@@ -86,6 +86,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a negative budget": (_given(budget_monthly_usd=-1), "budget_monthly_usd", "greater than 0"),
     "a budget that is no number": (_given(budget_monthly_usd=float("nan")), "budget_monthly_usd", "finite"),
     "a kind that is not there yet": (_given(load_balancer__kind="nlb"), "load_balancer", "not available yet"),
+    "more connections than memory": (
+        _given(load_balancer__max_connections=5121),  # a t3.micro's 1024 MiB, at 100 KB each half of it
+        "load_balancer",
+        "max_connections 5121 is more than t3.micro has memory for: 5120",
+    ),
     "an address that is none": (_given(alerts__email="nobody"), "alerts.email", "nobody"),
     "the region in the wrong place": (_given(region="us-east-1"), "region", "aws:region"),
 }

@@ -14,6 +14,7 @@ import yaml
 
 from components import ports
 from components.flows import FLOWS, WORLD
+from components.stack_file import read_stack_config
 from components.tiers import Tier
 from tests.unit.program.recorded import ACCOUNT, PROJECT_DIR, Program, run_program
 
@@ -243,3 +244,22 @@ def test_a_second_nat_gateway_gives_each_zone_its_own(release_file: Path) -> Non
     program = run_program("dev", network=network)
     routes = {r.inputs["natGatewayId"] for r in program.of("aws:ec2/route:Route") if "natGatewayId" in r.inputs}
     assert routes == {"network-nat-us-east-1a-id", "network-nat-us-east-1b-id"}
+
+
+@pytest.mark.parametrize(
+    ("group", "size"),
+    [
+        ("load_balancer", "t3.small"),
+        ("application", "t3.large"),
+        ("database", "t3.medium"),
+        ("monitor", "t3.medium"),
+        ("cache", "t3.small"),
+    ],
+)
+def test_another_size_is_no_other_user_data(program: Program, release_file: Path, group: str, size: str) -> None:
+    stack = program.of(INSTANCE)[0].inputs["tags"]["ha:stack"]
+    own = read_stack_config(PROJECT_DIR, stack)["ha:settings"][group]
+    resized = run_program(stack, **{group: {**own, "instance_type": size}})
+    for instance in program.of(INSTANCE):
+        other = resized.named(INSTANCE, instance.name)
+        assert other.inputs["userDataBase64"] == instance.inputs["userDataBase64"], instance.name

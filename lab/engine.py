@@ -218,7 +218,7 @@ class Engine:
         plugin = self._folder / "plugin" / "pulumi-resource-aws"
         checkout = Path(__file__).resolve().parent.parent
         plugin.write_text(
-            f"#!/bin/sh\nPYTHONPATH='{checkout}' exec '{sys.executable}' -m lab.provider \"$@\"\n", encoding="utf-8"
+            f"#!/bin/sh\nPYTHONPATH='{checkout}' exec '{sys.executable}' -P -m lab.provider \"$@\"\n", encoding="utf-8"
         )
         plugin.chmod(0o755)
         project = yaml.safe_load((self.project_dir / "Pulumi.yaml").read_text(encoding="utf-8"))
@@ -239,7 +239,8 @@ class Engine:
     def _work(self, request: dict[str, Any], region: str, on_event: OnEvent | None) -> dict[str, Any]:
         reader, writer = os.pipe()
         log = self._folder / "engine.log"
-        argv = [*self.prefix, sys.executable, "-m", "lab.engine_worker", str(writer), json.dumps(request)]
+        # -P: not the folder that this happens to be started in, but the path that is given.
+        argv = [*self.prefix, sys.executable, "-P", "-m", "lab.engine_worker", str(writer), json.dumps(request)]
         try:
             child = process.start(argv, log=log, environment=self._child_environment(region), pass_fds=(writer,))
         finally:
@@ -264,7 +265,8 @@ class Engine:
         checkout = Path(__file__).resolve().parent.parent
         return {
             **operator_environment(self.endpoint_url, region),
-            "PYTHONPATH": str(checkout),
+            # The project's own modules before those that the lab itself runs with.
+            "PYTHONPATH": f"{self.project_dir}:{checkout}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(self._folder / "home"),
             "PULUMI_HOME": str(self._folder / "home"),

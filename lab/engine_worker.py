@@ -43,7 +43,6 @@ class Program:
         self.refused: HaError | None = None
 
     def __call__(self) -> None:
-        sys.path.insert(0, str(self._project_dir))
         try:
             runpy.run_path(str(self._project_dir / "__main__.py"), run_name="__main__")
         except HaError as refused:
@@ -87,6 +86,8 @@ class Watcher:
 
     def _change(self, metadata: Any) -> None:
         op = _op(metadata)
+        if metadata.type.startswith("pulumi:providers:"):
+            return
         if op in ("same", "read", "refresh"):
             self.same += op == "same"
             return

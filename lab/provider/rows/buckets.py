@@ -161,7 +161,8 @@ def _get_encryption(cloud: Cloud, bucket: str) -> Properties:
                             "kmsMasterKeyId": rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID"),
                         }
                     ),
-                    "bucketKeyEnabled": rule.get("BucketKeyEnabled"),
+                    # S3 says false of who never asked for it.
+                    "bucketKeyEnabled": rule.get("BucketKeyEnabled") or None,
                 }
             )
             for rule in answer

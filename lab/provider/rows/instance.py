@@ -53,7 +53,6 @@ def _run(cloud: Cloud, inputs: Properties) -> str:
             EbsOptimized=inputs.get("ebsOptimized"),
             DisableApiTermination=inputs.get("disableApiTermination"),
             InstanceInitiatedShutdownBehavior=inputs.get("instanceInitiatedShutdownBehavior"),
-            Monitoring={"Enabled": inputs["monitoring"]} if "monitoring" in inputs else None,
             BlockDeviceMappings=_root_mapping(image["RootDeviceName"], inputs.get("rootBlockDevice")),
             TagSpecifications=specification("instance", inputs) or None,
         )
@@ -157,7 +156,6 @@ def _read(cloud: Cloud, instance_id: str, state: Properties) -> Properties | Non
             "sourceDestCheck": instance.get("SourceDestCheck", True),
             "iamInstanceProfile": profile.rpartition("/")[2],
             "keyName": instance.get("KeyName"),
-            "monitoring": instance["Monitoring"]["State"] == "enabled",
             "ebsOptimized": instance.get("EbsOptimized"),
             "metadataOptions": {
                 "httpEndpoint": options.get("HttpEndpoint"),
@@ -222,9 +220,6 @@ def _update(cloud: Cloud, instance_id: str, old: Properties, new: Properties, ch
         modify(DisableApiTermination={"Value": new.get("disableApiTermination", False)})
     if "instanceInitiatedShutdownBehavior" in changed:
         modify(InstanceInitiatedShutdownBehavior={"Value": new["instanceInitiatedShutdownBehavior"]})
-    if "monitoring" in changed:
-        switch = cloud.ec2.monitor_instances if new.get("monitoring") else cloud.ec2.unmonitor_instances
-        switch(InstanceIds=[instance_id])
     if "metadataOptions" in changed:
         options = _metadata_options(new["metadataOptions"]) or {}
         cloud.ec2.modify_instance_metadata_options(InstanceId=instance_id, **options)
@@ -360,7 +355,7 @@ INSTANCE = Row(
     type="aws:ec2/instance:Instance",
     inputs=names(
         "ami associatePublicIpAddress availabilityZone creditSpecification disableApiTermination ebsOptimized "
-        "iamInstanceProfile instanceInitiatedShutdownBehavior instanceType keyName metadataOptions monitoring "
+        "iamInstanceProfile instanceInitiatedShutdownBehavior instanceType keyName metadataOptions "
         "privateIp rootBlockDevice secondaryPrivateIps sourceDestCheck subnetId userData userDataBase64 "
         "userDataReplaceOnChange vpcSecurityGroupIds"
     ),
@@ -369,7 +364,7 @@ INSTANCE = Row(
     replaces=names("ami associatePublicIpAddress availabilityZone ebsOptimized keyName privateIp subnetId"),
     computed=names(
         "associatePublicIpAddress availabilityZone creditSpecification disableApiTermination ebsOptimized "
-        "iamInstanceProfile instanceInitiatedShutdownBehavior keyName metadataOptions monitoring privateIp "
+        "iamInstanceProfile instanceInitiatedShutdownBehavior keyName metadataOptions privateIp "
         "rootBlockDevice secondaryPrivateIps subnetId userData userDataBase64 vpcSecurityGroupIds"
     ),
     defaults={"sourceDestCheck": True, "userDataReplaceOnChange": False},

@@ -262,7 +262,7 @@ def _update_endpoint(cloud: Cloud, endpoint_id: str, old: Properties, new: Prope
 
 def _read_endpoint(cloud: Cloud, endpoint_id: str, state: Properties) -> Properties | None:
     answer = found(lambda: cloud.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint_id]))
-    if not answer or not answer["VpcEndpoints"] or answer["VpcEndpoints"][0]["State"] == "deleted":
+    if not answer or not answer["VpcEndpoints"] or answer["VpcEndpoints"][0]["State"].lower() == "deleted":
         return None
     endpoint = answer["VpcEndpoints"][0]
     lists = cloud.ec2.describe_prefix_lists(

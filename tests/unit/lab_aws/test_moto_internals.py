@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from lab.aws.moto_internals import PUBLIC_RANGE
 from lab.aws.service import AwsService
+from lab.aws.world import read_user_data, read_world
 from tests.unit.lab_aws.conftest import IMAGE_NAME, IMAGE_OWNER, Network
 
 
@@ -170,3 +171,52 @@ def test_a_conditional_deny_in_a_bucket_policy_does_not_lock_the_operator_out(ap
     )
     s3.put_object(Bucket="tls-only", Key="key", Body=b"body")
     assert s3.get_object(Bucket="tls-only", Key="key")["Body"].read() == b"body"
+
+
+def test_an_endpoints_routes_follow_its_route_tables(network: Network) -> None:
+    tables = [network.ec2.create_route_table(VpcId=network.vpc_id)["RouteTable"]["RouteTableId"] for _ in range(2)]
+    endpoint = network.ec2.create_vpc_endpoint(
+        VpcId=network.vpc_id, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=tables[:1]
+    )["VpcEndpoint"]
+    assert endpoint["VpcEndpointType"] == "Gateway"
+
+    def through() -> list[bool]:
+        found = network.ec2.describe_route_tables(RouteTableIds=tables)["RouteTables"]
+        gateways = {one["RouteTableId"]: {route.get("GatewayId") for route in one["Routes"]} for one in found}
+        return [endpoint["VpcEndpointId"] in gateways[table] for table in tables]
+
+    assert through() == [True, False]
+    network.ec2.modify_vpc_endpoint(
+        VpcEndpointId=endpoint["VpcEndpointId"], AddRouteTableIds=tables[1:], RemoveRouteTableIds=tables[:1]
+    )
+    assert through() == [False, True]
+    network.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
+    assert through() == [False, False]
+
+
+def test_groups_profile_and_user_data_of_an_instance_change_whole(api: AwsService, network: Network) -> None:
+    iam = api.client("iam")
+    for name in ("whole-a", "whole-b"):
+        iam.create_instance_profile(InstanceProfileName=name)
+    groups = [
+        network.ec2.create_security_group(VpcId=network.vpc_id, GroupName=name, Description=name)["GroupId"]
+        for name in ("whole-a", "whole-b")
+    ]
+    host = network.launch("10.20.0.90", interface={"Groups": groups[:1]}, IamInstanceProfile={"Name": "whole-a"})[
+        "InstanceId"
+    ]
+    network.ec2.modify_instance_attribute(InstanceId=host, Groups=groups[1:])
+    network.ec2.modify_instance_attribute(InstanceId=host, UserData={"Value": b"\x1f\x8bbinary"})
+    association = network.ec2.describe_iam_instance_profile_associations(
+        Filters=[{"Name": "instance-id", "Values": [host]}]
+    )["IamInstanceProfileAssociations"][0]["AssociationId"]
+    network.ec2.replace_iam_instance_profile_association(
+        AssociationId=association, IamInstanceProfile={"Name": "whole-b"}
+    )
+    world = read_world(api.world_clients())
+    found = world.instance(host)
+    assert found is not None
+    assert found.security_group_ids == (groups[1],)
+    assert str(found.profile_arn).endswith("/whole-b")
+    assert read_user_data(api.world_clients(), host) == b"\x1f\x8bbinary"
+    network.ec2.terminate_instances(InstanceIds=[host])

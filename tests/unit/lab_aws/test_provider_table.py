@@ -141,7 +141,6 @@ INPUTS = {
             {"vpcSecurityGroupIds": ["sg-1", "sg-3"]},
             {"vpcSecurityGroupIds[1]": PropertyDiffKind.UPDATE},
         ),
-        ({"monitoring": True}, {"monitoring": PropertyDiffKind.ADD}),
     ],
 )
 def test_a_difference_names_exactly_what_changed(change: dict[str, Any], expected: dict[str, PropertyDiffKind]) -> None:

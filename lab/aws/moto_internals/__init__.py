@@ -1,0 +1,93 @@
+"""The one package that reaches into moto (pinned at 5.2.5): what its API does not do as EC2 does.
+
+`prepare()` changes moto for the whole process; it is safe to repeat. Each function says what AWS does and
+what moto does instead. `tests/unit/lab_aws/test_moto_internals.py` shows each of them through the API, so that
+a moto of another version fails there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from lab.aws.moto_internals import addresses, resources
+from lab.aws.moto_internals.common import ACCOUNT_ID, LOCK, PUBLIC_RANGE
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["ACCOUNT_ID", "PUBLIC_RANGE", "prepare", "register_image", "reset", "wsgi_app"]
+
+_prepared = False
+
+
+def wsgi_app() -> WSGIApplication:
+    """Moto's whole API as one WSGI application; the service is told by the credential scope of a request."""
+    prepare()
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    return DomainDispatcherApplication(create_backend_app)
+
+
+def reset() -> None:
+    """Forget everything that the API holds."""
+    prepare()
+    from moto.core.base_backend import BackendDict
+    from moto.core.model_instances import reset_model_data
+
+    with LOCK:
+        BackendDict.reset()
+        reset_model_data()
+
+
+def register_image(*, region: str, name: str, owner: str, architecture: str) -> str:
+    """Make a public machine image known by its exact name and owner, as Debian's are. Returns its id.
+
+    The id follows from the name, so that it is the same in every lab. Registering one twice changes nothing.
+    """
+    prepare()
+    from moto.ec2.models import ec2_backends
+    from moto.ec2.models.amis import Ami
+
+    image_id = "ami-0" + hashlib.sha256(f"{owner}/{name}".encode()).hexdigest()[:16]
+    backend = ec2_backends[ACCOUNT_ID][region]
+    with LOCK:
+        if image_id not in backend.amis:
+            backend.amis[image_id] = Ami(
+                backend,
+                image_id,
+                name=name,
+                description=f"The lab's stand-in for {name}",
+                owner_id=owner,
+                public=True,
+                virtualization_type="hvm",
+                architecture=architecture,
+                image_location=f"{owner}/{name}",
+                hypervisor="xen",
+                root_device_type="ebs",
+                root_device_name="/dev/xvda",
+                region_name=f"{region}a",
+                boot_mode="uefi-preferred",
+            )
+    return image_id
+
+
+def prepare() -> None:
+    """Make moto behave as the lab needs; before the first request."""
+    global _prepared  # noqa: PLW0603 - a process has one moto
+    with LOCK:
+        if _prepared:
+            return
+        os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+        # Read when the EC2 backend is made: a stack's image is registered by name, and no others exist.
+        os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+        from moto import settings
+
+        settings.ENABLE_AMI_VALIDATION = True
+        settings.EC2_ENABLE_INSTANCE_TYPE_VALIDATION = True
+        settings.S3_IGNORE_SUBDOMAIN_BUCKETNAME = True
+        addresses.change()
+        resources.change()
+        _prepared = True

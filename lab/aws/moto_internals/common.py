@@ -1,0 +1,22 @@
+"""What the changes to moto share."""
+
+from __future__ import annotations
+
+import threading
+from ipaddress import IPv4Network
+
+ACCOUNT_ID = "123456789012"
+PUBLIC_RANGE = IPv4Network("203.0.113.0/24")
+LOCK = threading.RLock()
+
+
+def replace(owner: object, name: str, value: object) -> None:
+    """Put `value` in the place of something that moto has; a name that it lacks is an error."""
+    getattr(owner, name)
+    setattr(owner, name, value)
+
+
+def client_error(code: str, message: str) -> Exception:
+    from moto.ec2.exceptions import EC2ClientError
+
+    return EC2ClientError(code, message)

@@ -1,0 +1,156 @@
+"""Instances, security groups, endpoints and buckets, where moto's answers are not AWS's."""
+
+from __future__ import annotations
+
+import base64
+from functools import wraps
+from typing import Any
+
+from lab.aws.moto_internals.common import replace
+
+
+def change() -> None:
+    """Change what moto does with these resources."""
+    _interfaces_end_with_their_instance()
+    _changes_of_instances()
+    _user_data()
+    _security_group_rules()
+    _endpoint_routes()
+    _bucket_policies()
+
+
+def _interfaces_end_with_their_instance() -> None:
+    """What RunInstances makes goes with the instance, and gives its Elastic IPs back.
+
+    In EC2 an interface made at launch has DeleteOnTermination unless the caller says otherwise; moto has it
+    only when asked, and without it a replaced host could never have its planned address again.
+    """
+    from moto.ec2.models.instances import Instance
+
+    prep_nics, terminate = Instance.prep_nics, Instance.terminate
+
+    @wraps(prep_nics)
+    def prepare_interfaces(self: Any, nic_spec: list[dict[str, Any]], *args: Any, **kwargs: Any) -> None:
+        kept = {
+            int(spec["DeviceIndex"])
+            for spec in nic_spec
+            if spec.get("NetworkInterfaceId") or spec.get("DeleteOnTermination") is False
+        }
+        prep_nics(self, nic_spec, *args, **kwargs)
+        for index, interface in self.nics.items():
+            if index not in kept:
+                interface.delete_on_termination = True
+
+    @wraps(terminate)
+    def end(self: Any) -> Any:
+        if self._state.name == "terminated":
+            return self._state
+        ids = {interface.id for interface in self.nics.values()}
+        for address in self.ec2_backend.addresses:
+            if address.eni is not None and address.eni.id in ids:
+                self.ec2_backend.disassociate_address(association_id=address.association_id)
+        previous = terminate(self)
+        # moto frees them once more when the object is collected: they may be another's by then.
+        self._private_ips.clear()
+        return previous
+
+    replace(Instance, "prep_nics", prepare_interfaces)
+    replace(Instance, "terminate", end)
+
+
+def _changes_of_instances() -> None:
+    """A running instance's groups and instance profile change whole; moto adds groups, and keeps the old profile."""
+    from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBackend
+    from moto.ec2.models.instances import InstanceBackend
+
+    modify = InstanceBackend.modify_instance_security_groups
+    replace_profile = IamInstanceProfileAssociationBackend.replace_iam_instance_profile_association
+
+    @wraps(modify)
+    def modify_groups(self: Any, instance_id: str, new_group_id_list: list[str]) -> Any:
+        instance = modify(self, instance_id, new_group_id_list)
+        instance.nics[0]._group_set = list(instance.security_groups)
+        return instance
+
+    @wraps(replace_profile)
+    def replace_association(self: Any, *args: Any, **kwargs: Any) -> Any:
+        association = replace_profile(self, *args, **kwargs)
+        profile = {"Arn": association.iam_instance_profile.arn, "Id": association.association_id}
+        self.modify_instance_attribute(association.instance_id, "iam_instance_profile", profile)
+        return association
+
+    replace(InstanceBackend, "modify_instance_security_groups", modify_groups)
+    replace(IamInstanceProfileAssociationBackend, "replace_iam_instance_profile_association", replace_association)
+
+
+def _endpoint_routes() -> None:
+    """An endpoint is a gateway unless its maker says otherwise, and its routes come and go with its route tables.
+
+    moto makes routes only together with the endpoint, and cannot delete one whose type was not given.
+    """
+    from moto.ec2.models.vpcs import VPCBackend
+
+    create, modify = VPCBackend.create_vpc_endpoint, VPCBackend.modify_vpc_endpoint
+
+    @wraps(create)
+    def create_vpc_endpoint(self: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs["endpoint_type"] = kwargs.get("endpoint_type") or "Gateway"
+        return create(self, *args, **kwargs)
+
+    @wraps(modify)
+    def modify_vpc_endpoint(self: Any, vpc_id: str, *args: Any, **kwargs: Any) -> None:
+        # The parameter that moto calls `vpc_id` holds the endpoint's id.
+        endpoint = self.vpc_end_points[vpc_id]
+        before = set(endpoint.route_table_ids)
+        modify(self, vpc_id, *args, **kwargs)
+        after = set(endpoint.route_table_ids)
+        for table in after - before:
+            self.create_route(
+                table, None, destination_prefix_list_id=endpoint.destination_prefix_list_id, gateway_id=vpc_id
+            )
+        for table in before - after:
+            self.delete_route(table, endpoint.destination_prefix_list_id)
+
+    replace(VPCBackend, "create_vpc_endpoint", create_vpc_endpoint)
+    replace(VPCBackend, "modify_vpc_endpoint", modify_vpc_endpoint)
+
+
+def _user_data() -> None:
+    """ModifyInstanceAttribute takes user data encoded once, as every SDK sends it; moto wants it encoded twice."""
+    from moto.ec2.responses import instances
+
+    parse = vars(instances)["parse_user_data"]
+
+    def parse_user_data(value: Any) -> Any:
+        # Bytes are what moto has decoded already.
+        return parse(base64.b64encode(value).decode() if isinstance(value, bytes) else value)
+
+    replace(instances, "parse_user_data", parse_user_data)
+
+
+def _security_group_rules() -> None:
+    """ModifySecurityGroupRules changes a rule's group or prefix list too; moto leaves both as they were."""
+    from moto.ec2.models.security_groups import SecurityGroupBackend
+
+    modify = SecurityGroupBackend.modify_security_group_rules
+
+    @wraps(modify)
+    def modify_security_group_rules(self: Any, group_id: str, rules: dict[str, dict[str, Any]]) -> None:
+        modify(self, group_id, rules)
+        group = self.get_security_group_by_name_or_id(group_id)
+        for rule_id, wanted in rules.items():
+            rule = group.get_rule(rule_id)
+            if wanted.get("ReferencedGroupId"):
+                rule.source_group = {"GroupId": wanted["ReferencedGroupId"], "OwnerId": self.account_id}
+            if wanted.get("PrefixListId"):
+                rule.prefix_list_id = wanted["PrefixListId"]
+
+    replace(SecurityGroupBackend, "modify_security_group_rules", modify_security_group_rules)
+
+
+def _bucket_policies() -> None:
+    """Bucket policies are the gate's business; moto applies a Deny whatever its condition says, to all and sundry."""
+    from moto.iam.access_control import PermissionResult
+    from moto.s3.models import FakeBucket
+
+    replace(FakeBucket, "get_permission", lambda self, action, resource: PermissionResult.NEUTRAL)

@@ -26,6 +26,7 @@ POWER_OFF = signal.SIGRTMIN + 4
 REBOOT_EXIT_CODE = 133
 """systemd-nspawn's exit code when the system inside rebooted: it asks to be started again."""
 LINK_DEADLINE_S = 30.0
+_MEMINFO = "var/lib/lab-meminfo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,6 @@ class Machine:
             "--link-journal=no",
             "--console=read-only",
             f"--bind={self.logs / 'journal'}:/var/log/journal",
-            f"--bind-ro={self._meminfo()}:/proc/meminfo",
             # systemd 257 refuses a container on a machine with cgroup v1 unless told; on v2 it means nothing.
             "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
         ]
@@ -140,18 +140,21 @@ class Machine:
         self.leader = eventually(
             f"{self.blueprint.name} starts", self._find_leader, deadline_s=LINK_DEADLINE_S, every_s=0.02
         )
+        self._show_own_memory()
 
-    def _meminfo(self) -> Path:
-        """A file to stand for /proc/meminfo, which would show the machine's: programs size themselves by it."""
+    def _show_own_memory(self) -> None:
+        """Puts a file in the place of /proc/meminfo, which would show the machine's: programs size themselves by it."""
         total_kib = self.blueprint.memory_mib * 1024
         # What the kernel of such an instance leaves to programs, and an idle system's use of it.
         known = {"MemTotal": total_kib * 95 // 100, "MemFree": total_kib // 2, "MemAvailable": total_kib * 3 // 4}
-        path = self._directory / "meminfo"
+        path = self.root / _MEMINFO
         lines = [
             f"{name}: {known.get(name, 0):>15} kB" for name in (*known, "Buffers", "Cached", "SwapTotal", "SwapFree")
         ]
         path.write_text("\n".join(lines) + "\n", encoding="ascii")
-        return path
+        # systemd-nspawn takes no mount below /proc, so it is made inside.
+        inside = ["nsenter", f"--target={self.leader}", "--mount", "--"]
+        process.run([*inside, "mount", "--bind", "--options=ro", f"/{_MEMINFO}", "/proc/meminfo"])
 
     def _find_leader(self) -> int:
         container = self._container

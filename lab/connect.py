@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import boto3
 
+from components.errors import HaError
 from lab.aws.service import OPERATOR_ACCESS_KEY, OPERATOR_SECRET_KEY
 from lab.lab import Lab
 
 
-def session_of(lab: Lab, region: str) -> tuple[boto3.Session, int]:
+def session_of(lab: Lab, stack: str, region: str) -> tuple[boto3.Session, int]:
     """The operator's session on the running lab, and the port of this machine that leads to the estate's port 80.
 
     From here on this thread, and those that it starts, are in the lab's internet.
-    :raises HaError: when no lab runs.
+    :raises HaError: when no lab runs, or it runs another stack.
     """
-    port = lab.status()["ports"]["80"]
+    status = lab.status()
+    if status["stack"] != stack:
+        raise HaError(
+            f"the lab runs the stack {status['stack']!r}, not {stack!r}",
+            where=str(lab.paths.state),
+            fix=f"give --stack {status['stack']}, or `ha lab down` and `ha lab up --stack {stack}`",
+        )
     lab.enter_network()
     session = boto3.Session(
         aws_access_key_id=OPERATOR_ACCESS_KEY, aws_secret_access_key=OPERATOR_SECRET_KEY, region_name=region
     )
-    return session, int(port)
+    return session, int(status["ports"]["80"])

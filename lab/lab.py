@@ -11,11 +11,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from components.errors import HaError
 from lab import leftovers, preflight, process
-from lab.aws.service import OPERATOR_ACCESS_KEY, OPERATOR_SECRET_KEY
 from lab.hosts.cgroups import SUPERVISOR_CPU_WEIGHT, CgroupTree
 from lab.image.build import ensure_image
 from lab.image.contents import ImageKind
@@ -25,7 +22,6 @@ from lab.process import Argument
 from lab.supervisor import control
 from lab.supervisor.config import MachineImage, StatePaths, SupervisorConfig
 from lab.waiting import eventually
-from ops.estate import Estate
 
 Progress = Callable[[str], None]
 START_S = 60.0
@@ -268,32 +264,3 @@ def enter_network_of(pid: int) -> None:
     from lab.network.namespace import enter
 
     enter(Path(f"/proc/{pid}/ns/net"))
-
-
-def estate(stack: str, region: str) -> Estate:
-    """The running lab's estate, as operations see it. The caller's thread moves into the lab's network for it.
-
-    :raises HaError: when no lab runs, or it runs another stack.
-    """
-    lab = Lab()
-    status = lab.status()
-    if status["stack"] != stack:
-        raise HaError(
-            f"the lab runs the stack {status['stack']}, not {stack}",
-            where=str(lab.paths.state),
-            fix=f"give --stack {status['stack']}, or `ha lab down` and `ha lab up --stack {stack}`",
-        )
-    lab.enter_network()
-    # The addresses of AWS's side are the lab's own: a person opens the port that leads there.
-    url = f"http://127.0.0.1:{status['ports']['80']}"
-    session = boto3.Session(
-        aws_access_key_id=OPERATOR_ACCESS_KEY, aws_secret_access_key=OPERATOR_SECRET_KEY, region_name=region
-    )
-    return Estate(
-        stack=stack,
-        region=region,
-        target="lab",
-        session=session,
-        endpoint_url=lab.endpoint_url,
-        url_of=lambda _: url,
-    )

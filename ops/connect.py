@@ -17,7 +17,7 @@ def connect(stack: str, settings: Settings, *, lab: bool) -> Estate:
         from lab.lab import Lab
 
         machine = Lab()
-        session, port = session_of(machine, settings.region)
+        session, port = session_of(machine, stack, settings.region)
         return Estate(
             stack=stack,
             region=settings.region,

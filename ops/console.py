@@ -99,8 +99,13 @@ def print_changes(changes: Changes) -> None:
     for change in changes.resources:
         out.print(f"{change.op:8} {change.type} {change.name}", markup=False)
         for one in change.properties:
-            out.print(f"           {one.path}: {one.old!r} -> {one.new!r}", markup=False, soft_wrap=True)
+            out.print(f"           {one.path}: {_short(one.old)} -> {_short(one.new)}", markup=False, soft_wrap=True)
     out.print(f"{len(changes.resources)} to change, {changes.same} unchanged" if changes else "no change", markup=False)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def print_status(status: Status) -> None:

@@ -180,7 +180,7 @@ class Engine:
 
     def _run(self, operation: str, stack: str, on_event: OnEvent | None) -> dict[str, Any]:
         config = read_stack_config(self.project_dir, stack)
-        with self._alone():
+        with self._alone() as lock:
             self._prepare(stack, config)
             request = {
                 "operation": operation,
@@ -190,11 +190,14 @@ class Engine:
                 "pulumi": str(find_pulumi()),
                 "known": self._state_file(stack).is_file(),
             }
-            return self._work(request, str(config.get(REGION_KEY) or ""), on_event)
+            return self._work(request, str(config.get(REGION_KEY) or ""), lock, on_event)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One operation at a time; a lock that an interrupted engine left in its state is then no one's."""
+    def _alone(self) -> Iterator[int]:
+        """One operation at a time; a lock that an interrupted engine left in its state is then no one's.
+
+        Yields the lock's file descriptor, which the worker keeps: it may outlive a caller that is killed.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("w") as lock:
             try:
@@ -206,7 +209,7 @@ class Engine:
                     fix="wait until it has ended",
                 ) from None
             shutil.rmtree(self._folder / "state" / ".pulumi" / "locks", ignore_errors=True)
-            yield
+            yield lock.fileno()
 
     def _prepare(self, stack: str, config: Mapping[str, Any]) -> None:
         for name in ("project", "plugin", "state", "home"):
@@ -236,13 +239,14 @@ class Engine:
             document |= {key: before[key] for key in ("encryptionsalt",) if key in before}
         _write_yaml(settings_file, document)
 
-    def _work(self, request: dict[str, Any], region: str, on_event: OnEvent | None) -> dict[str, Any]:
+    def _work(self, request: dict[str, Any], region: str, lock: int, on_event: OnEvent | None) -> dict[str, Any]:
         reader, writer = os.pipe()
         log = self._folder / "engine.log"
         # -P: not the folder that this happens to be started in, but the path that is given.
         argv = [*self.prefix, sys.executable, "-P", "-m", "lab.engine_worker", str(writer), json.dumps(request)]
         try:
-            child = process.start(argv, log=log, environment=self._child_environment(region), pass_fds=(writer,))
+            environment = self._child_environment(region)
+            child = process.start(argv, log=log, environment=environment, pass_fds=(writer, lock))
         finally:
             os.close(writer)
         try:

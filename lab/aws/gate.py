@@ -12,6 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -46,9 +47,10 @@ class Gate:
         self._credentials = credentials
         self._simulator = simulator
         self._place = place
-        self._client = client
+        # Making a client takes longer than most of what it is asked.
+        self._client = cache(client)
         self._clock = clock
-        self._policies = RolePolicies(client)
+        self._policies = RolePolicies(self._client)
 
     def handle(self, request: AwsRequest, start_response: StartResponse) -> Iterable[bytes] | None:
         """Let a request pass (None) or refuse it. :raises AwsError: with the code of the service's protocol."""

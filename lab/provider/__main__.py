@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,6 +16,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from lab.provider.provider import VERSION, LabAwsProvider
 from lab.provider.wire import hide_assets, show_assets
 
+_LOOK_EVERY_S = 1.0
 _METHODS = ("CheckConfig", "DiffConfig", "Configure", "Invoke", "Check", "Diff", "Create", "Read", "Update", "Delete")
 
 
@@ -44,7 +46,7 @@ for _name in _METHODS:
 
 
 async def serve(engine_address: str) -> None:
-    """Serve until the engine ends the process; the port is told on standard output, as plugins do."""
+    """Serve until the engine ends the process or is itself gone; the port is told on standard output, as plugins do."""
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     servicer = Servicer(sys.argv[1:], VERSION, LabAwsProvider(), engine_address=engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
@@ -52,7 +54,15 @@ async def serve(engine_address: str) -> None:
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await server.wait_for_termination()
+    await _orphaned()
+    await server.stop(None)
+
+
+async def _orphaned() -> None:
+    """Return when the engine is gone: killed, it cannot end its plugins, and nobody else would."""
+    engine = os.getppid()
+    while os.getppid() == engine:
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 def main() -> None:

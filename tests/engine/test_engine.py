@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -237,17 +238,28 @@ def test_one_operation_at_a_time_and_an_interrupted_one_blocks_nobody(project: P
     (project.directory / "go on").touch()
     project.up()
     project.destroy()
+    state = str(project.engine.state_dir)
+    deadline = time.monotonic() + 10
+    while (left := [one for one in processes() if state in environment_of(one)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
+
+
+def processes() -> list[int]:
+    return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal()]
+
+
+def environment_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+    except OSError:  # it has ended, or is another's
+        return ""
 
 
 def children_of(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:  # noqa: PTH123 - not a file
-        found = [int(one) for one in children.read().split()]
-    for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - threads have children of their own
-        with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as children:  # noqa: PTH123
-            found += [int(one) for one in children.read().split()]
-    return sorted(set(found))
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted({int(child) for one in lists for child in one.read_text(encoding="ascii").split()})
 
 
 def command_line(pid: int) -> str:
-    with open(f"/proc/{pid}/cmdline", "rb") as line:  # noqa: PTH123 - not a file
-        return line.read().replace(b"\0", b" ").decode()
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()

@@ -6,12 +6,15 @@ import os
 import re
 import shutil
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from components.errors import HaError
 from lab import process
+from lab.paths import cache_directory
 
-MINIMUM_VERSION = (3, 259, 0)
+MINIMUM_VERSION = tuple(int(part) for part in version("pulumi").split(".")[:3])
+"""The SDK's own: the lock pins it, and an older CLI may not know what the SDK asks for."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
 
@@ -32,12 +35,11 @@ def find_pulumi() -> Path:
     on_path = shutil.which("pulumi")
     if on_path and _new_enough(on_path):
         return Path(on_path)
-    cache_dir = Path(os.environ.get("HA_CACHE") or Path.home() / ".cache" / "event-manager-ha")
-    version = ".".join(map(str, MINIMUM_VERSION))
-    cached = cache_dir / "bin" / f"pulumi-{version}" / "pulumi"
+    wanted = ".".join(map(str, MINIMUM_VERSION))
+    cached = cache_directory() / "bin" / f"pulumi-{wanted}" / "pulumi"
     if cached.is_file():
         return cached
-    raise HaError(f"the Pulumi CLI {version} or newer is not here", where=str(cached), fix="run `make setup`")
+    raise HaError(f"the Pulumi CLI {wanted} or newer is not here", where=str(cached), fix="run `make setup`")
 
 
 def _new_enough(path: str) -> bool:

@@ -49,11 +49,12 @@ class Hosts(Component):
         plans = args.settings.plan_hosts()
         for plan in plans:
             siblings = self.by_tier[plan.tier]
-            after = [*args.network.ways_out, *args.firewall.rules, args.identity.policies[plan.tier]]
-            if plan.tier is Tier.APP:
-                after.append(args.artifacts.release)
             if siblings:
-                after.extend(siblings[-1].ready_to_follow)
+                after = siblings[-1].ready_to_follow
+            else:
+                after = [*args.network.ways_out, *args.firewall.rules, args.identity.policies[plan.tier]]
+                if plan.tier is Tier.APP:
+                    after.append(args.artifacts.release)
             hosts = args.settings.hosts_of(plan.tier)
             host = Host(
                 plan.name,

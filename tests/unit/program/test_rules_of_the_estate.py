@@ -153,10 +153,16 @@ def test_hosts_of_a_tier_follow_each_other(program: Program, later: str, earlier
 
 def test_a_host_waits_for_its_way_out_its_rules_and_its_policy(program: Program) -> None:
     needed = {r.urn for t in (INGRESS, EGRESS, "aws:ec2/route:Route") for r in program.of(t)}
+    depends_on = {r.urn: set(r.depends_on) for r in program.resources}
+
+    def waits_for(urn: str) -> set[str]:
+        direct = depends_on[urn]
+        return direct.union(*(waits_for(earlier) for earlier in direct))
+
     for instance in program.of(INSTANCE):
         tier = instance.inputs["tags"]["ha:tier"]
         policy = program.named("aws:iam/rolePolicy:RolePolicy", f"identity-{tier}")
-        assert needed | {policy.urn} <= set(instance.depends_on), instance.name
+        assert needed | {policy.urn} <= waits_for(instance.urn), instance.name
 
 
 def test_addresses_are_the_planned_ones(program: Program) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -25,7 +26,7 @@ from lab.waiting import eventually
 
 Progress = Callable[[str], None]
 START_S = 60.0
-END_S = 60.0
+END_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +179,13 @@ class Lab:
         """Ends the lab and removes everything of it; also what a dead one left. Nothing running is no error."""
         if self.running():
             progress("ending the lab")
-            control.ask(self.paths.control, "shutdown")
-            eventually("the lab ends", lambda: not self.running(), deadline_s=END_S, every_s=0.05)
+            # One that does not answer, or does not end in time, is ended with what it left.
+            with contextlib.suppress(HaError):
+                control.ask(self.paths.control, "shutdown")
+                eventually("the lab ends", lambda: not self.running(), deadline_s=END_S, every_s=0.05)
         leftovers.clean(self.paths.state)
-        self.paths.lock.unlink(missing_ok=True)
+        for path in (self.paths.lock, self.paths.failed_log):
+            path.unlink(missing_ok=True)
 
     def status(self) -> Mapping[str, Any]:
         """What the supervisor says of itself: stack, region, image, ports, hosts. :raises HaError: when no lab runs."""

@@ -51,13 +51,17 @@ def _answer(operations: Mapping[str, Handler], request: Mapping[str, Any]) -> Ma
         return {"error": {"what": f"the lab's supervisor failed: {error!r}", "where": "", "fix": ""}}
 
 
-def ask(path: Path, operation: str, *, timeout_s: float = 30.0, **arguments: Any) -> Any:
+ANSWER_S = 30.0
+"""How long an answer may take."""
+
+
+def ask(path: Path, operation: str, **arguments: Any) -> Any:
     """The answer to one request.
 
     :raises HaError: when nobody answers there, or the answer is an error.
     """
     try:
-        with _connect(path, timeout_s) as connection, connection.makefile("rwb") as stream:
+        with _connect(path, ANSWER_S) as connection, connection.makefile("rwb") as stream:
             stream.write(json.dumps({"operation": operation, **arguments}).encode() + b"\n")
             stream.flush()
             line = stream.readline()

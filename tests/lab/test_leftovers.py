@@ -122,6 +122,16 @@ def test_two_labs_in_one_place_are_refused(lab: Lab) -> None:
         lab.stop()
 
 
+def test_a_supervisor_that_hangs_is_ended_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.lab.END_S", 1.0)
+    lab.start(options())
+    os.kill(lab.supervisor_pid(), signal.SIGSTOP)
+    monkeypatch.setattr("lab.supervisor.control.ANSWER_S", 1.0)
+    lab.stop()
+    assert traces(lab) == []
+    assert not lab.running()
+
+
 def test_ending_a_lab_that_does_not_run_is_no_error(lab: Lab) -> None:
     lab.stop()
     assert not lab.paths.state.exists()

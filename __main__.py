@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
+from pulumi.runtime.config import get_config_env
 
 from components.alerts import Alerts, AlertsArgs
 from components.artifacts import Artifacts, ArtifactsArgs
@@ -18,7 +19,7 @@ from components.public_address import PublicAddress, PublicAddressArgs
 from components.refusal import refusals_told_plainly
 from components.release import find_release
 from components.scope import Scope
-from components.stack_file import parse_settings
+from components.stack_file import check_keys, check_stack_name, parse_settings
 from components.tiers import Tier
 from components.user_data import contexts, user_data
 
@@ -28,6 +29,8 @@ source = f"Pulumi.{stack}.yaml"
 
 # Everything that can be refused is refused here, before the first resource is declared.
 with refusals_told_plainly():
+    check_stack_name(stack)
+    check_keys(get_config_env(), source=source)
     settings = parse_settings(
         pulumi.Config(project).get_object("settings"), pulumi.Config("aws").get("region"), source=source
     )

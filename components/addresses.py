@@ -18,7 +18,6 @@ NAT_GATEWAY_OFFSET = 8  # planned too: an address that AWS picks could be one th
 
 # The first four addresses of a subnet and its last are AWS's own. Host n of a tier has offset + n.
 _OFFSETS = {Tier.LB: 10, Tier.MONITOR: 10, Tier.CACHE: 15, Tier.DB: 20, Tier.APP: 30}
-MAX_HOSTS = {Tier.LB: 2, Tier.MONITOR: 1, Tier.CACHE: 2, Tier.DB: 2, Tier.APP: 4000}
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,10 @@ def plan_hosts(subnets: Sequence[SubnetPlan], counts: dict[Tier, int]) -> tuple[
     by_place = {(s.zone_index, s.public): s for s in subnets}
     hosts: list[HostPlan] = []
     for tier, count in counts.items():
-        if count > MAX_HOSTS[tier]:
-            raise ValueError(f"{count} {tier.role} hosts: at most {MAX_HOSTS[tier]}")
         for number in range(1, count + 1):
-            subnet = by_place[(number - 1) % zone_count, tier.public]
+            # With a third zone the monitor stands apart from both databases, so that no zone takes two of the three.
+            zone_index = 2 if tier is Tier.MONITOR and zone_count > 2 else (number - 1) % zone_count
+            subnet = by_place[zone_index, tier.public]
             offset = _OFFSETS[tier] + number
             if offset >= subnet.cidr.num_addresses - 1:
                 raise ValueError(

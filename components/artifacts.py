@@ -45,6 +45,8 @@ class Artifacts(Component):
             opts=self.child(pulumi.ResourceOptions(protect=args.protect)),
         )
         self.bucket_name: pulumi.Output[str] = bucket.bucket
+        # A bucket that is kept must not lose what makes it private.
+        kept = pulumi.ResourceOptions(protect=args.protect)
         closed = aws.s3.BucketPublicAccessBlock(
             f"{name}-private",
             bucket=bucket.id,
@@ -52,19 +54,19 @@ class Artifacts(Component):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=self.child(),
+            opts=self.child(kept),
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encrypted",
             bucket=bucket.id,
             rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
-            opts=self.child(),
+            opts=self.child(kept),
         )
         versioned = aws.s3.BucketVersioning(
             f"{name}-versioned",
             bucket=bucket.id,
             versioning_configuration={"status": "Enabled"},
-            opts=self.child(),
+            opts=self.child(kept),
         )
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
@@ -78,13 +80,13 @@ class Artifacts(Component):
                     "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
                 }
             ],
-            opts=self.child(pulumi.ResourceOptions(depends_on=[versioned])),
+            opts=self.child(pulumi.ResourceOptions(depends_on=[versioned], protect=args.protect)),
         )
         aws.s3.BucketPolicy(
             f"{name}-tls-only",
             bucket=bucket.id,
             policy=json.dumps(artifact_bucket_policy(args.scope)),
-            opts=self.child(pulumi.ResourceOptions(depends_on=[closed])),
+            opts=self.child(pulumi.ResourceOptions(depends_on=[closed], protect=args.protect)),
         )
         self.release: pulumi.Resource = aws.s3.BucketObjectv2(
             f"{name}-release",

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.component import Component
-from components.flows import ANYWHERE, WORLD, Flow
+from components.flows import ANYWHERE, WORLD, Flow, Peer
 from components.tiers import Tier
 
 
@@ -83,9 +83,9 @@ class Firewall(Component):
                 )
             )
 
-    def _group(self, peer: Tier | str) -> pulumi.Output[str] | None:
+    def _group(self, peer: Peer) -> pulumi.Output[str] | None:
         return self.group_ids[peer] if isinstance(peer, Tier) else None
 
 
-def _anywhere(peer: Tier | str) -> str | None:
+def _anywhere(peer: Peer) -> str | None:
     return ANYWHERE if peer == WORLD else None

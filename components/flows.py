@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from components import ports
 from components.tiers import Tier
 
-WORLD = "world"
+WORLD: Final = "world"
+Peer = Tier | Literal["world"]
 ANYWHERE = "0.0.0.0/0"
 
 
@@ -18,8 +20,8 @@ class Flow:
     `why` becomes the rules' description, for which EC2 takes letters, digits, spaces and `._-:/()#,@[]+=&;{}!$*` only.
     """
 
-    source: Tier | str
-    target: Tier | str
+    source: Peer
+    target: Peer
     port: int
     why: str
 

@@ -53,6 +53,7 @@ class Host(Component):
     def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.stack, opts)
         self._args = args
+        self._host = f"{args.stack} {args.plan.name}"
         plan = args.plan
         instance = aws.ec2.Instance(
             name,
@@ -115,7 +116,7 @@ class Host(Component):
     def _status_alarm(self, name: str, instance: aws.ec2.Instance) -> None:
         aws.cloudwatch.MetricAlarm(
             f"{name}-status",
-            alarm_description=f"{self._args.plan.name} fails EC2 status checks: docs/runbooks/HostStatusCheckFailed.md",
+            alarm_description=f"{self._host} fails EC2 status checks: docs/runbooks/HostStatusCheckFailed.md",
             namespace="AWS/EC2",
             metric_name="StatusCheckFailed",
             dimensions={"InstanceId": instance.id},
@@ -135,7 +136,7 @@ class Host(Component):
         """In `standard` mode a host without credits is throttled to its baseline: warn before."""
         aws.cloudwatch.MetricAlarm(
             f"{name}-credits",
-            alarm_description=f"{self._args.plan.name} runs out of CPU credits: docs/runbooks/HostCpuCreditsLow.md",
+            alarm_description=f"{self._host} runs out of CPU credits: docs/runbooks/HostCpuCreditsLow.md",
             namespace="AWS/EC2",
             metric_name="CPUCreditBalance",
             dimensions={"InstanceId": instance.id},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +30,9 @@ class Release:
 
 
 def find_release(settings: Settings, project_dir: Path, *, source: str) -> Release:
-    """The release that the settings name. :raises SettingsError: when the file is not there."""
-    path = project_dir / settings.application.release
-    if not path.is_file():
+    """The release that the settings name. :raises SettingsError: when it is not there or no release."""
+    path = (project_dir / settings.application.release).resolve()
+    if not path.is_relative_to(project_dir.resolve()) or not path.is_file():
         built = sorted(str(p.relative_to(project_dir)) for p in (project_dir / "app" / "build").glob("*.tar.gz"))
         allowed = (
             f"a file of this checkout; there are: {', '.join(built)}"
@@ -47,4 +49,19 @@ def find_release(settings: Settings, project_dir: Path, *, source: str) -> Relea
                 )
             ],
         )
-    return Release(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    release = Release(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    if fault := _fault(path, release.directory):
+        allowed = f"a gzipped tar archive whose one top folder is {release.directory}"
+        given = f"{settings.application.release} ({fault})"
+        raise SettingsError(source, [Problem(path="application.release", given=given, allowed=allowed)])
+    return release
+
+
+def _fault(path: Path, directory: str) -> str:
+    """What is wrong with an archive; nothing when it is a release."""
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            top = {member.name.split("/")[0] for member in archive}
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        return f"it cannot be read: {error}"
+    return "" if top == {directory} else f"its top folders are {', '.join(sorted(top)) or 'none'}"

@@ -10,7 +10,7 @@ from decimal import Decimal
 from ipaddress import IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from components.addresses import HostPlan, SubnetPlan, plan_hosts, plan_subnets
 from components.instance_types import Architecture, InstanceType, instance_type
@@ -20,10 +20,47 @@ from components.timers import Timers
 _PRIVATE_RANGES = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 _DEBIAN_ACCOUNT = "136693071363"  # https://wiki.debian.org/Cloud/AmazonEC2Image
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+# What the hosts' own files decide; overriding it would break the host.
+_RESERVED_ENVIRONMENT = frozenset(
+    [
+        "NODE_ENV",
+        "SERVER_ID",
+        "HOST",
+        "PORT",
+        "TLS_CERT_FILE",
+        "TLS_KEY_FILE",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "REDIS_PASSWORD",
+        "REDIS_CA_FILE",
+        "SESSION_STORE",
+        "SESSION_SECRET",
+        "ADMIN_USER",
+        "ADMIN_PASSWORD",
+        "DRAIN_SECONDS",
+        "TRUST_PROXY",
+    ]
+)
+
+
+def _network(given: object) -> IPv4Network:
+    if isinstance(given, IPv4Network):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("a network in quotes, such as 10.20.0.0/16")
+    try:
+        return IPv4Network(given)
+    except ValueError as error:
+        try:
+            hint = f"; did you mean {IPv4Network(given, strict=False)}?"
+        except ValueError:
+            hint = ", such as 10.20.0.0/16"
+        raise ValueError(f"not an IPv4 network ({error}){hint}") from None
+
+
 PositiveMs = Annotated[int, Field(gt=0, le=3_600_000)]
 VolumeGib = Annotated[int, Field(ge=4, le=16_384)]
-Cidr = Annotated[IPv4Network, Field(strict=False)]
+Cidr = Annotated[IPv4Network, BeforeValidator(_network)]
 
 
 class _Group(BaseModel):
@@ -52,7 +89,7 @@ class _Hosts(_Group):
 
 
 class ImageSettings(_Group):
-    """The AMI, pinned by name: the packages that were rehearsed are the packages that run."""
+    """The AMI, pinned by name: a newer one replaces hosts only when you say so."""
 
     name: Annotated[str, Field(pattern=r"^debian-13-(amd64|arm64)-\d{8}-\d{4}$")] = "debian-13-amd64-20260914-2601"
     owner: Annotated[str, Field(pattern=r"^\d{12}$")] = _DEBIAN_ACCOUNT
@@ -95,6 +132,10 @@ class NetworkSettings(_Group):
         return self
 
 
+# As in the load balancer's haproxy.cfg and PostgreSQL's 10-ha.conf.
+CHECKS_TO_FALL = 2  # failed health checks in a row until HAProxy sends a host nothing more
+CHECK_TIMEOUT_MS = 400
+RESERVED_CONNECTIONS = 15  # of PostgreSQL's: for health checks and people when the application has taken the rest
 _CONNECTIONS_PER_MIB = 5  # a connection may take 100 KB with TLS: half of the memory is for them
 
 
@@ -144,7 +185,9 @@ class ApplicationSettings(_Hosts):
     instance_type: str = "t3.medium"
     count: Annotated[int, Field(ge=2, le=400)] = 2
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = "event-manager"
-    release: Annotated[str, Field(pattern=r"\.tar\.gz$")] = "app/build/event-manager-1.0.0.tar.gz"
+    release: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.tar\.gz$")] = (
+        "app/build/event-manager-1.0.0.tar.gz"
+    )
     command: Annotated[str, Field(pattern=r"^node [^\n'\"\\]+$")] = "node dist/main.js"
     health_path: Annotated[str, Field(pattern=r"^/[^\s\"']*$")] = "/api/health"
     metrics_path: Annotated[str, Field(pattern=r"^/[^\s\"']*$")] | None = "/metrics"
@@ -152,6 +195,13 @@ class ApplicationSettings(_Hosts):
     environment: dict[
         Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")], Annotated[str, Field(pattern=r"^[^\n\r]*$")]
     ] = {}
+
+    @field_validator("environment")
+    @classmethod
+    def _not_the_hosts_own(cls, environment: dict[str, str]) -> dict[str, str]:
+        if reserved := sorted(_RESERVED_ENVIRONMENT & set(environment)):
+            raise ValueError(f"{', '.join(reserved)}: set by the host itself")
+        return environment
 
 
 class DatabaseSettings(_Hosts):
@@ -256,10 +306,42 @@ class Settings(_Group):
 
     @model_validator(mode="after")
     def _hosts_fit_the_network(self) -> Self:
+        if not self._fits(self.network.cidr):
+            prefixes = range(self.network.cidr.prefixlen, 15, -1)
+            enough = next((p for p in prefixes if self._fits(self.network.cidr.supernet(new_prefix=p))), 16)
+            raise ValueError(
+                f"network.cidr {self.network.cidr} is too small for these hosts: /{enough} or larger, up to /16"
+            )
+        return self
+
+    def _fits(self, cidr: IPv4Network) -> bool:
         try:
-            self.plan_hosts()
-        except ValueError as reason:
-            raise ValueError(f"network.cidr {self.network.cidr} is too small: {reason}") from None
+            plan_hosts(plan_subnets(cidr, self.network.zones), self._counts)
+        except ValueError:
+            return False
+        return True
+
+    @model_validator(mode="after")
+    def _pools_fit_the_database(self) -> Self:
+        pools = self.application.count * self.database.pool_size_per_host
+        free = self.database.max_connections - RESERVED_CONNECTIONS
+        if pools > free:
+            raise ValueError(
+                f"database.pool_size_per_host {self.database.pool_size_per_host} for {self.application.count} "
+                f"application hosts is {pools} connections, but database.max_connections "
+                f"{self.database.max_connections} less {RESERVED_CONNECTIONS} reserved ones is {free}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _draining_is_noticed(self) -> Self:
+        noticed_ms = self.load_balancer.check_interval_ms * CHECKS_TO_FALL + CHECK_TIMEOUT_MS
+        if self.timers.application_drain_s * 1000 < noticed_ms:
+            raise ValueError(
+                f"timers.application_drain_s {self.timers.application_drain_s} is too short: the load balancer notices "
+                f"after {noticed_ms} ms ({CHECKS_TO_FALL} x load_balancer.check_interval_ms "
+                f"{self.load_balancer.check_interval_ms} + {CHECK_TIMEOUT_MS})"
+            )
         return self
 
     def hosts_of(self, tier: Tier) -> _Hosts:
@@ -280,15 +362,18 @@ class Settings(_Group):
     def plan_subnets(self) -> tuple[SubnetPlan, ...]:
         return plan_subnets(self.network.cidr, self.network.zones)
 
-    def plan_hosts(self) -> tuple[HostPlan, ...]:
-        counts = {
+    @property
+    def _counts(self) -> dict[Tier, int]:
+        return {
             Tier.MONITOR: 1,
             Tier.CACHE: self.cache.count,
             Tier.DB: self.database.count,
             Tier.APP: self.application.count,
             Tier.LB: self.load_balancer.count,
         }
-        return plan_hosts(self.plan_subnets(), counts)
+
+    def plan_hosts(self) -> tuple[HostPlan, ...]:
+        return plan_hosts(self.plan_subnets(), self._counts)
 
 
 # Where a tier's hosts stand in the settings.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from components.errors import EXIT_USAGE, HaError, Problem, SettingsError
 from components.settings import Settings
 
 PROJECT = "ha"
+# In names of roles (38 characters with a tier), of the bucket (no capitals, no underscores) and of the topic (no dots).
+STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,18}[a-z0-9]")
 SETTINGS_KEY = f"{PROJECT}:settings"
 REGION_KEY = "aws:region"
 
@@ -25,6 +28,7 @@ def stack_file(project_dir: Path, stack: str) -> Path:
 
 def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
     """The `config` section of a stack's file. :raises HaError: (exit 2) when there is none or it is not YAML."""
+    check_stack_name(stack)
     path = stack_file(project_dir, stack)
     if not path.is_file():
         stacks = sorted(p.name.split(".")[1] for p in project_dir.glob("Pulumi.*.yaml"))
@@ -57,14 +61,29 @@ def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
 def load_settings(project_dir: Path, stack: str) -> Settings:
     """The settings in a stack's file. :raises HaError: (exit 2) with all that is wrong."""
     config = read_stack_config(project_dir, stack)
-    allowed = {SETTINGS_KEY, REGION_KEY}
-    unknown = [key for key in config if key.partition(":")[0] in (PROJECT, "aws") and key not in allowed]
+    source = stack_file(project_dir, stack).name
+    check_keys(config, source=source)
+    return parse_settings(config.get(SETTINGS_KEY), config.get(REGION_KEY), source=source)
+
+
+def check_stack_name(stack: str) -> None:
+    """:raises HaError: (exit 2) for a name that AWS would not take in the names of the stack's resources."""
+    if not STACK_NAME.fullmatch(stack):
+        raise HaError(
+            f"{stack!r} cannot be the name of a stack: 2 to 20 lower-case letters, digits and hyphens, a letter first",
+            where="the stack's name is part of the names of its bucket, roles and topic",
+            fix="take another name",
+            exit_code=EXIT_USAGE,
+        )
+
+
+def check_keys(keys: Iterable[object], *, source: str) -> None:
+    """:raises SettingsError: when there are keys of this project that nothing reads. Other packages' are their own."""
+    unknown = [k for k in map(str, keys) if k.partition(":")[0] == PROJECT and k != SETTINGS_KEY]
     if unknown:
-        problems = [
-            Problem(path=key, given="an unknown key", allowed=_nearest(key, sorted(allowed))) for key in unknown
-        ]
-        raise SettingsError(stack_file(project_dir, stack).name, problems)
-    return parse_settings(config.get(SETTINGS_KEY), config.get(REGION_KEY), source=stack_file(project_dir, stack).name)
+        raise SettingsError(
+            source, [Problem(path=k, given="an unknown key", allowed=f"did you mean {SETTINGS_KEY}?") for k in unknown]
+        )
 
 
 def parse_settings(settings: object, region: object, *, source: str) -> Settings:

@@ -64,6 +64,11 @@ def main() -> None:
             raise
         console.err.print(f"ha: {error}", markup=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        if "--debug" in sys.argv:
+            raise
+        console.err.print(f"ha: {error.strerror or error}\n  where: {error.filename or 'this machine'}", markup=False)
+        raise SystemExit(EXIT_FAILED) from None
     except KeyboardInterrupt:
         console.err.print("ha: interrupted")
         raise SystemExit(130) from None

@@ -92,7 +92,7 @@ class Estate:
                 where=f"{self.target}, region {self.region}",
                 fix="check the credentials and the region, or give --lab for the lab",
             ) from None
-        return sorted((i for i in found if i.state != "shutting-down"), key=lambda i: i.host)
+        return sorted((i for i in found if i is not None and i.state != "shutting-down"), key=lambda i: i.host)
 
     def run(self, instance_id: str, command: str, *, timeout_s: int = 30) -> CommandResult:
         """Runs a shell command as root on a host, through SSM.
@@ -140,8 +140,11 @@ class Estate:
         return document
 
 
-def _instance(description: dict[str, Any]) -> Instance:
+def _instance(description: dict[str, Any]) -> Instance | None:
+    """None for what somebody else gave the stack's tag: it has no tier of ours."""
     tags = {t["Key"]: t["Value"] for t in description.get("Tags", [])}
+    if tags.get(TIER_TAG) not in set(Tier):
+        return None
     return Instance(
         instance_id=description["InstanceId"],
         host=tags.get(HOST_TAG, description["InstanceId"]),

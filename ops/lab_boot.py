@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from components.errors import HaError
+from components.errors import EXIT_USAGE, HaError
 from components.release import find_release
 from components.scope import Scope
 from components.settings import Settings
@@ -24,6 +24,7 @@ from ops.status import Status, status
 # A promise to nobody: how long to wait before calling a boot stuck. Bare hosts fetch half a gigabyte each.
 SETUP_DEADLINE_S = {ImageKind.FULL: 300, ImageKind.BARE: 1800}
 HEALTHY_DEADLINE_S = 120
+DEFAULT_PORTS = {80: 8080, 443: 8443}
 _HOSTS_POLL_S = 0.3
 _STATUS_POLL_S = 1.0
 _LOG_LINES = 15
@@ -49,7 +50,7 @@ def engine_of(lab: Lab) -> Engine:
     )
 
 
-def boot(stack: str, *, bare_image: bool, ports: Mapping[int, int]) -> Status:
+def boot(stack: str, *, bare_image: bool, http_port: int | None, https_port: int | None) -> Status:
     """Boots a stack, or applies its settings to the lab that runs.
 
     :raises HaError: exit 2 when something is refused and nothing was made; exit 1 naming a host that failed to boot,
@@ -58,8 +59,16 @@ def boot(stack: str, *, bare_image: bool, ports: Mapping[int, int]) -> Status:
     settings = check(stack)
     lab = Lab()
     if lab.running():
-        _same_stack(lab, stack)
+        same_stack(lab, stack)
+        if bare_image or http_port or https_port:
+            raise HaError(
+                "the lab runs already: its image and ports are what it was started with",
+                where=str(lab.paths.state),
+                fix="leave the options out to apply the settings, or `ha lab down` first",
+                exit_code=EXIT_USAGE,
+            )
     else:
+        ports = {80: http_port or DEFAULT_PORTS[80], 443: https_port or DEFAULT_PORTS[443]}
         _start(lab, stack, settings, bare_image=bare_image, ports=ports)
     image_kind = ImageKind(lab.status()["image"])
     planned = [h.name for h in settings.plan_hosts()]
@@ -72,14 +81,15 @@ def boot(stack: str, *, bare_image: bool, ports: Mapping[int, int]) -> Status:
         return _await_health(stack, settings, planned)
 
 
-def _same_stack(lab: Lab, stack: str) -> None:
+def same_stack(lab: Lab, stack: str) -> None:
+    """:raises HaError: (exit 2) when the running lab is another stack's; (exit 1) when no lab runs."""
     running = lab.status()["stack"]
     if running != stack:
         raise HaError(
             f"the lab runs the stack {running!r}, not {stack!r}",
             where=str(lab.paths.state),
             fix="`ha lab down` ends it",
-            exit_code=2,
+            exit_code=EXIT_USAGE,
         )
 
 
@@ -128,9 +138,9 @@ def _await_hosts(
         if not waiting:
             return
         if time.monotonic() > deadline:
-            steps = ", ".join(f"{n} ({by_name[n].step or by_name[n].stage})" if n in by_name else n for n in waiting)
+            told = [_told(lab, by_name[n]) if n in by_name else f"{n}: there is no such host" for n in waiting]
             raise HaError(
-                f"not set up within {deadline_s:.0f} s: {steps}",
+                f"not set up within {deadline_s:.0f} s\n" + "\n".join(told),
                 where=str(lab.paths.hosts_logs),
                 fix="`ha lab logs HOST` shows how far it has come; it may still get there: `ha --lab status`",
             )
@@ -140,9 +150,11 @@ def _await_hosts(
 def _told(lab: Lab, phase: HostPhase) -> str:
     """A failed host, its step and the last lines of what it said."""
     said = phase.error.strip().splitlines()
-    if not said:
-        console_logs = [p for p in lab.logs(phase.name) if p.is_file()]
-        said = console_logs[0].read_text(encoding="utf-8", errors="replace").splitlines() if console_logs else []
+    logs = lab.logs(phase.name)
+    if not said and logs:
+        # Its set-up's log when it came so far, else its console's.
+        log = next((p for p in logs if p.name == "ha-setup.log"), logs[0])
+        said = log.read_text(encoding="utf-8", errors="replace").splitlines()
     where = f" in step {phase.step}" if phase.step else ""
     return "\n".join([f"{phase.name} {phase.stage}{where}", *(f"    {line}" for line in said[-_LOG_LINES:])])
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from components.errors import EXIT_FAILED
-from components.stack_file import load_settings
 from ops import console
-from ops.options import PROJECT_DIR, Json, Stack
+from ops.options import Json, Stack
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -28,13 +27,19 @@ def up(
     bare_image: Annotated[
         bool, typer.Option("--bare-image", help="Boot plain Debian hosts that install their packages themselves.")
     ] = False,
-    http_port: Annotated[int, typer.Option(help="This machine's port for the estate's port 80.")] = 8080,
-    https_port: Annotated[int, typer.Option(help="This machine's port for the estate's port 443.")] = 8443,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="This machine's port for the estate's port 80; 8080 by default."),
+    ] = None,
+    https_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="This machine's port for the estate's port 443; 8443 by default."),
+    ] = None,
 ) -> None:
     """Boot a stack, or apply its settings to the running lab; wait until it is healthy."""
     from ops.lab_boot import boot
 
-    seen = boot(stack, bare_image=bare_image, ports={80: http_port, 443: https_port})
+    seen = boot(stack, bare_image=bare_image, http_port=http_port, https_port=https_port)
     console.print_status(seen)
     if not seen.healthy:
         raise typer.Exit(EXIT_FAILED)
@@ -62,10 +67,12 @@ def status(json: Json = False) -> None:
 @app.command()
 def preview(stack: Stack = "dev", json: Json = False) -> None:
     """What applying a stack's settings would change in the running lab."""
-    from ops.lab_boot import engine_of
+    from ops.lab_boot import check, engine_of, same_stack
 
-    load_settings(PROJECT_DIR, stack)
-    changes = engine_of(_lab()).preview(stack)
+    lab = _lab()
+    check(stack)
+    same_stack(lab, stack)
+    changes = engine_of(lab).preview(stack)
     if json:
         sys.stdout.write(json_module.dumps(changes.as_json(), indent=2) + "\n")
     else:

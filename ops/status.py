@@ -116,6 +116,10 @@ def judge(
     if cache is None:
         problems.append("cache: there is no Redis master")
     balancer = _load_balancer(_of(observations, Tier.LB))
+    if balancer.active is None:
+        problems.append("load balancer: no host of it has the public address")
+    elif not balancer.servers:
+        problems.append(f"load balancer: {balancer.active} does not say which servers it has")
     problems += [f"load balancer: {name} is {state}" for name, state in balancer.servers.items() if state != "UP"]
     return Status(
         stack=stack,
@@ -171,6 +175,10 @@ def _state(seen: Observation) -> tuple[HostState, bool, str]:
     return "ready", healthy, "" if healthy else ", ".join(failing) or "it says that it is not healthy"
 
 
+# A node that becomes primary in this moment may still speak as a standby.
+_REPLICATION: Mapping[str, Literal["sync", "async", "none"]] = {"sync": "sync", "async": "async"}
+
+
 def _database(seen: Sequence[Observation]) -> DatabaseStatus:
     primaries = [o for o in seen if o.facts.get("role") == "primary"]
     standbys = [o.instance.host for o in seen if o.facts.get("role") == "standby"]
@@ -180,13 +188,13 @@ def _database(seen: Sequence[Observation]) -> DatabaseStatus:
     return DatabaseStatus(
         primary=primary.instance.host if primary else None,
         standby=standbys[0] if len(standbys) == 1 else None,
-        replication=facts.get("replication", "none"),
+        replication=_REPLICATION.get(str(facts.get("replication")), "none"),
         lag_bytes=facts.get("lag_bytes"),
     )
 
 
 def _load_balancer(seen: Sequence[Observation]) -> LoadBalancerStatus:
-    active = next((o for o in seen if o.facts.get("active")), None)
+    active = next((o for o in seen if o.instance.public_address), None)
     return LoadBalancerStatus(
         active=active.instance.host if active else None,
         servers=dict(active.facts.get("servers", {})) if active else {},

@@ -45,10 +45,33 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a string for a number": (_given(application__count="2"), "application.count", "'2'"),
     "a number for a string": (_given(application__release=5), "application.release", "5"),
     "a string for a truth": (_given(protect="yes"), "protect", "'yes'"),
-    "a CIDR too small": (_given(network__cidr="10.20.0.0/24"), "ha:settings", "10.20.0.0/24 is too small: app1"),
+    "a CIDR too small": (
+        _given(network__cidr="10.20.0.0/24"),
+        "ha:settings",
+        "10.20.0.0/24 is too small for these hosts: /23 or larger",
+    ),
     "a CIDR too large": (_given(network__cidr="10.0.0.0/8"), "network", "/16 at most"),
     "a public CIDR": (_given(network__cidr="8.8.0.0/16"), "network", "8.8.0.0/16 is public"),
-    "a CIDR with host bits": (_given(network__cidr="10.20.0.1/16"), "network.cidr", "10.20.0.1/16"),
+    "a CIDR with host bits": (_given(network__cidr="10.20.0.1/16"), "network.cidr", "did you mean 10.20.0.0/16?"),
+    "a tiny CIDR": (_given(network__cidr="10.20.0.0/30"), "ha:settings", "/23 or larger, up to /16"),
+    "a number for a CIDR": (_given(network__cidr=10), "network.cidr", "a network in quotes"),
+    "a release that a shell would run": (_given(application__release="a b;x.tar.gz"), "application.release", "a b;x"),
+    "a release from elsewhere": (_given(application__release="/tmp/x.tar.gz"), "application.release", "/tmp/x.tar.gz"),
+    "the host's own environment": (
+        _given(application__environment={"PORT": "1"}),
+        "application.environment",
+        "PORT: set by the host itself",
+    ),
+    "pools larger than the database": (
+        _given(application__count=10),
+        "ha:settings",
+        "for 10 application hosts is 200 connections, but database.max_connections 100 less 15 reserved ones is 85",
+    ),
+    "a drain that nobody notices": (
+        _given(load_balancer__check_interval_ms=2000),
+        "ha:settings",
+        "timers.application_drain_s 3 is too short: the load balancer notices after 4400 ms",
+    ),
     "an overlapping CIDR": (
         _given(network__reserved_cidrs=["10.20.128.0/20"]),
         "network",
@@ -147,7 +170,7 @@ def test_dev_is_the_guides_shape() -> None:
         ("config:\n\tha:settings: {}", "is not YAML"),
         ("just text", "no config section"),
         ("config:\n  ha:setings: {}", "did you mean ha:settings?"),
-        ("config:\n  aws:regoin: us-east-1", "did you mean aws:region?"),
+        ("config:\n  1: 2", "ha:settings: nothing is refused"),
     ],
 )
 def test_a_broken_stack_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -156,6 +179,19 @@ def test_a_broken_stack_file_is_named(tmp_path: Path, text: str, message: str) -
         load_settings(tmp_path, "dev")
     assert refused.value.exit_code == 2
     assert "Pulumi.dev.yaml" in refused.value.where
+
+
+@pytest.mark.parametrize("name", ["My_Stack", "x", "dev.1", "-dev", "a-stack-name-that-is-too-long"])
+def test_a_stack_name_that_aws_would_not_take_is_refused(name: str) -> None:
+    with pytest.raises(HaError, match="cannot be the name of a stack") as refused:
+        load_settings(PROJECT_DIR, name)
+    assert refused.value.exit_code == 2
+
+
+def test_keys_of_the_provider_are_the_providers_business(tmp_path: Path) -> None:
+    config = {"aws:region": "us-east-1", "aws:allowedAccountIds": ["111122223333"], "ha:settings": _given()}
+    (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
+    assert load_settings(tmp_path, "dev").region == "us-east-1"
 
 
 def test_a_stack_that_does_not_exist_is_told_which_do(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from ops.status import Observation, Status, judge
 
 EXPECTED = ("lb1", "app1", "app2", "db1", "db2", "monitor1", "cache1")
 FACTS: dict[str, dict[str, Any]] = {
-    "lb1": {"active": True, "servers": {"app1": "UP", "app2": "UP"}},
+    "lb1": {"servers": {"app1": "UP", "app2": "UP"}},
     "app1": {"release": "event-manager-1.0.0"},
     "app2": {"release": "event-manager-1.0.0"},
     "db1": {"role": "primary", "replication": "sync", "lag_bytes": 0},
@@ -23,7 +24,8 @@ FACTS: dict[str, dict[str, Any]] = {
 
 
 def _seen(host: str, *, state: str = "running", report: dict[str, Any] | None = None, silence: str = "") -> Observation:
-    instance = Instance(f"i-{host}", host, Tier(host[:-1]), "10.20.0.1", None, "us-east-1a", state)
+    public = "203.0.113.10" if host == "lb1" and state == "running" else None
+    instance = Instance(f"i-{host}", host, Tier(host[:-1]), "10.20.0.1", public, "us-east-1a", state)
     return Observation(instance, report, silence)
 
 
@@ -101,6 +103,17 @@ def test_two_that_claim_to_be_primary_are_no_primary() -> None:
 def test_asynchronous_replication_is_a_problem() -> None:
     status = _judged(db1=_well("db1", replication="async"))
     assert any("synchronous" in p for p in status.problems)
+
+
+def test_without_the_public_address_nobody_reaches_the_site() -> None:
+    alone = _well("lb1")
+    status = _judged(lb1=Observation(replace(alone.instance, public_address=None), alone.report))
+    assert status.load_balancer.active is None
+    assert "load balancer: no host of it has the public address" in status.problems
+
+
+def test_a_primary_that_still_speaks_as_a_standby_is_not_synchronous() -> None:
+    assert _judged(db1=_well("db1", replication="streaming")).database.replication == "none"
 
 
 def test_a_server_that_the_load_balancer_lost_is_a_problem() -> None:

@@ -134,7 +134,7 @@ def test_what_holds_data_or_the_public_address_is_protected_and_nothing_else(pro
     volumes = {(VOLUME, v.name) for v in program.of(VOLUME)}
     assert {v for _, v in volumes} == {"db1-data", "db2-data", "monitor1-data", "cache1-data"}
     assert protected == volumes | {
-        ("aws:s3/bucket:Bucket", "artifacts-bucket"),
+        *((r.type, r.name) for r in program.resources if r.type.startswith("aws:s3/bucket") and "Object" not in r.type),
         ("aws:ec2/eip:Eip", "public-address"),
     }
 

@@ -11,11 +11,14 @@ from cost import stack
 
 MOST_S = 10.0
 
+# So many hosts share the connections that one database has.
+SHARED_DATABASE = ("database.max_connections=1000", "database.pool_size_per_host=4")
+
 
 def processor_s(application_hosts: int) -> tuple[float, int]:
     """Seconds of processor time for an estimate, and how many lines it has."""
     started = time.process_time()
-    config = stack.config_of("dev", (f"application.count={application_hosts}",))
+    config = stack.config_of("dev", (f"application.count={application_hosts}", *SHARED_DATABASE))
     settings = stack.settings_of("dev", config)
     found = stack.report_of(
         "dev",

@@ -7,6 +7,7 @@ the folder says what they are.
 from __future__ import annotations
 
 import json
+import shlex
 import struct
 import zlib
 from collections.abc import Iterator
@@ -159,6 +160,7 @@ def _environment() -> jinja2.Environment:
         autoescape=False,
     )
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
+    environment.filters["sh"] = lambda value: shlex.quote(str(value))
     return environment
 
 

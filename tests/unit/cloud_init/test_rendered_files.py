@@ -6,11 +6,14 @@ import gzip
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from components.release import Release
+from components.tiers import Tier
 from components.user_data import CLOUD_INIT_DIR, Context, host_files, listed, user_data
 from tests.unit.cloud_init.rendering import estate
 
@@ -108,7 +111,26 @@ def test_lists_of_packages_and_services_are_sorted_and_unique(tier: str) -> None
         assert lines == sorted(set(lines))
 
 
-def test_hosts_know_each_other_by_name() -> None:
-    files = {f.path: f.content for f in host_files(estate()["lb1"])}
-    for context in estate().values():
-        assert f"{context.host.address} {context.host.name}\n" in files["/etc/hosts"]
+def test_hosts_know_themselves_and_the_tiers_of_a_fixed_size_by_name() -> None:
+    hosts = [context.host for context in estate().values()]
+    for name, context in estate().items():
+        files = {f.path: f.content for f in host_files(context)}
+        known = {line.split()[1]: line.split()[0] for line in files["/etc/hosts"].splitlines()[2:]}
+        assert known == {h.name: str(h.address) for h in hosts if h.tier != Tier.APP or h.name == name}
+
+
+def test_one_more_application_host_replaces_only_those_that_must_know_it() -> None:
+    before, after = estate(), estate(application={"count": 3})
+    changed = {name for name, context in before.items() if user_data(context) != user_data(after[name])}
+    assert changed == {"lb1", "monitor1"}
+
+
+def test_the_name_of_a_release_is_no_shell_code(tmp_path: Path) -> None:
+    name = "x $(touch pwned) 'y"
+    context = replace(estate()["app1"], release=Release(Path(f"app/build/{name}.tar.gz"), "ab" * 32))
+    step = next(f.content for f in host_files(context) if f.path.endswith("/50-application"))
+    line = next(line for line in step.splitlines() if line.startswith("ha-release "))
+    script = f"ha-release() {{ printf '%s\\n' \"$@\"; }}; {line}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [context.release.key, "ab" * 32, name]
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,15 @@ def _rules(files: dict[str, str]) -> list[list[str]]:
 
 @pytest.mark.parametrize("tier", [Tier.DB, Tier.MONITOR])
 def test_only_planned_addresses_come_in_over_tls_and_all_else_is_rejected(tier: Tier) -> None:
-    peers = {f"{host.address}/32" for host in SETTINGS.plan_hosts() if host.tier in {Tier.DB, Tier.MONITOR, Tier.APP}}
+    peers = {f"{host.address}/32" for host in SETTINGS.plan_hosts() if host.tier in {Tier.DB, Tier.MONITOR}}
+    # Application hosts come and go, and the database hosts stay: so their networks, within the security group.
+    networks = {str(subnet.cidr) for subnet in SETTINGS.plan_subnets() if not subnet.public}
     for kind, *rest in _rules(_files(tier)):
         if kind == "local":
             assert rest[2] == "peer"
         elif kind == "hostssl":
-            assert rest[2] in peers
+            of_application = rest[1] in {SETTINGS.database.user, "haproxy_check"}
+            assert rest[2] in (networks if of_application else peers)
         else:
             assert (kind, rest[2:]) == ("host", ["0.0.0.0/0", "reject"])
     assert _rules(_files(tier))[-1][-1] == "reject"
@@ -59,6 +63,14 @@ def test_only_planned_addresses_come_in_over_tls_and_all_else_is_rejected(tier: 
 def test_who_comes_in_without_a_password_has_no_rights(database: dict[str, str]) -> None:
     trusted = {rule[2].strip('"') for rule in _rules(database) if rule[-1] == "trust"}
     assert trusted == {"haproxy_check", "pgautofailover_monitor"}
+
+
+def test_every_application_host_comes_in(database: dict[str, str]) -> None:
+    for role in (SETTINGS.database.user, "haproxy_check"):
+        networks = [IPv4Network(rule[3]) for rule in _rules(database) if rule[2] == role]
+        for host in SETTINGS.plan_hosts():
+            if host.tier is Tier.APP:
+                assert any(host.address in network for network in networks), f"{role} from {host.name}"
 
 
 def test_lines_of_pg_auto_failover_are_word_for_word_its_own(database: dict[str, str]) -> None:

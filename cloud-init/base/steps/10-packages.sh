@@ -21,15 +21,16 @@ if ((${#lacking[@]})); then
   # The network, or the way out of it, may come after this host.
   until dpkg --configure -a && apt update && apt install -y --no-install-recommends "${lacking[@]}" </dev/null; do
     tail -n 2 $log
-    ((SECONDS < 600)) || { echo "packages are not to be had" >&2; exit 1; }
+    ! grep -E '^E: (Unable to locate package|Package .* has no installation candidate)' $log || exit 1
+    ((SECONDS < 540)) || { echo "packages are not to be had" >&2; exit 1; }
     : >$log
     sleep 5
   done
 fi
 
-# The steps start services, once their volume and configuration are there; a boot by itself must not.
+# The steps start services, once their volume and configuration are there; a boot by itself must not. Time is for all of it.
 enabled=()
-for unit in $(dpkg-query -L "${wanted[@]}" | sed -n 's|^\(/usr\)\?/lib/systemd/system/\([^/]*\.service\)$|\2|p'); do
+for unit in $(dpkg-query -L "${wanted[@]}" | sed -n 's|^\(/usr\)\?/lib/systemd/system/\([^/]*\.service\)$|\2|p' | grep -vE '^(systemd-timesyncd|e2scrub)'); do
   if compgen -G "/etc/systemd/system/*.wants/$unit" >/dev/null; then enabled+=("$unit"); fi
 done
 if ((${#enabled[@]})); then systemctl disable --quiet "${enabled[@]}" 2>&1; fi

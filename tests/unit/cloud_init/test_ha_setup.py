@@ -71,6 +71,17 @@ def test_tries_are_counted(host: Host) -> None:
     assert (host.folder / "tries").read_text() == "x\n" * 3
 
 
+def test_a_step_that_has_waited_long_is_not_tried_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a wait of nine minutes is one of half an hour before anyone hears of it."""
+    clock = iter(range(0, 10_000, 400))
+    monkeypatch.setattr(program("base/files/usr/local/sbin/ha-setup").time, "monotonic", lambda: next(clock))
+    host.step("10-waits", "echo x >>tries; echo nobody came; exit 1")
+    assert not host.run(tries=3)
+    assert (host.folder / "tries").read_text() == "x\n"
+    assert host.said()["state"] == "failed"
+    assert "nobody came" in host.said()["error"]
+
+
 def test_the_state_says_running_while_a_step_runs(host: Host) -> None:
     host.step("10-look", f"cp {host.state} seen.json")
     assert host.run()

@@ -152,6 +152,13 @@ def test_a_load_balancer_needs_one_server(monkeypatch: pytest.MonkeyPatch, serve
     assert verdicts(health) == {"haproxy": bool(servers), "servers": up, "port 80": True, "port 443": True}
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_load_balancer_is_active_when_it_answers_visitors(monkeypatch: pytest.MonkeyPatch, answers: bool) -> None:
+    health = health_of("lb1", monkeypatch, {"app1": "UP"})
+    monkeypatch.setattr(health, "_answers", lambda port: answers and port == 80)
+    assert health.facts() == {"active": answers, "servers": {"app1": "UP"}}
+
+
 @pytest.mark.parametrize(
     ("servers", "route"),
     [

@@ -90,6 +90,15 @@ def test_a_mirror_that_fails_is_asked_again(sandbox: Sandbox) -> None:
     assert len(sandbox.calls("apt-get")) == 3  # update, which failed; update; install
 
 
+def test_a_package_that_does_not_exist_is_not_waited_for(sandbox: Sandbox) -> None:
+    unknown = '[[ $* != *install* ]] || { echo "E: Unable to locate package lib"; exit 100; }'
+    done = packages(sandbox, present=["curl"], apt=unknown)
+    assert done.returncode == 1
+    assert "E: Unable to locate package lib" in done.stdout
+    assert len(sandbox.calls("apt-get")) == 2  # update, install
+    assert not (sandbox.folder / "policy").exists()
+
+
 def test_another_owners_policy_is_left_alone(sandbox: Sandbox) -> None:
     (sandbox.folder / "policy").write_text("#!/bin/sh\nexit 0\n")
     assert packages(sandbox, present=[]).returncode == 0
@@ -101,6 +110,18 @@ def test_services_of_the_packages_do_not_start_at_boot(sandbox: Sandbox) -> None
     wants.mkdir(parents=True)
     (wants / "haproxy.service").touch()
     units = "/usr/lib/systemd/system/haproxy.service\\n/usr/lib/systemd/system/other.service\\n/usr/sbin/haproxy\\n"
+    done = packages(sandbox, present=["curl", "haproxy", "lib"], units=units)
+    assert done.returncode == 0, done.stderr
+    assert sandbox.calls("systemctl") == ["systemctl disable --quiet haproxy.service"]
+
+
+def test_time_is_kept_from_the_start_of_every_boot(sandbox: Sandbox) -> None:
+    """Certificates and AWS calls need it, and the steps before 35 may wait for long."""
+    wants = sandbox.folder / "units" / "sysinit.target.wants"
+    wants.mkdir(parents=True)
+    for unit in ("systemd-timesyncd.service", "e2scrub_reap.service", "haproxy.service"):
+        (wants / unit).touch()
+    units = "".join(f"/usr/lib/systemd/system/{wanted.name}\\n" for wanted in sorted(wants.iterdir()))
     done = packages(sandbox, present=["curl", "haproxy", "lib"], units=units)
     assert done.returncode == 0, done.stderr
     assert sandbox.calls("systemctl") == ["systemctl disable --quiet haproxy.service"]

@@ -6,6 +6,8 @@ import configparser
 import re
 import subprocess
 
+import pytest
+
 from components.timers import Timers
 from tests.unit.cloud_init.rendering import RELEASE, estate, files_of
 
@@ -14,6 +16,20 @@ def unit(text: str) -> dict[str, str]:
     """The last value of each directive of a unit's [Service] section."""
     lines = text.partition("[Service]\n")[2].partition("\n[")[0].splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    ("host", "drop_in"),
+    [
+        ("cache1", "redis-server.service.d"),
+        ("monitor1", "prometheus.service.d"),
+        ("monitor1", "prometheus-alertmanager.service.d"),
+    ],
+)
+def test_services_with_data_need_their_volume_and_come_back(host: str, drop_in: str) -> None:
+    text = files_of(host)[f"/etc/systemd/system/{drop_in}/ha.conf"]
+    assert "RequiresMountsFor=/srv/data\n" in text.partition("[Service]")[0]
+    assert unit(text)["Restart"] == "always"
 
 
 def pgbouncer(**settings: object) -> configparser.ConfigParser:
@@ -47,6 +63,7 @@ def test_the_service_is_confined_and_comes_back() -> None:
     service = unit(files_of("app1")["/etc/systemd/system/event-manager.service"])
     wanted = {"User": "event-manager", "Restart": "always", "ProtectSystem": "strict", "NoNewPrivileges": "yes"}
     assert wanted.items() <= service.items()
+    assert service["IPAddressDeny"] == "169.254.169.254/32"  # the host's role is not the application's
     assert "MemoryDenyWriteExecute" not in service  # V8 compiles to memory that it runs
 
 

@@ -26,5 +26,5 @@ def checks() -> list[dict[str, Any]]:
 
 
 def facts() -> dict[str, Any]:
-    """`active`: visitors arrive at this load balancer."""
-    return {"active": True, "servers": servers("application")}
+    """`active`: visitors who arrive at this load balancer are answered."""
+    return {"active": _answers(80), "servers": servers("application")}

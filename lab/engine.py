@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,6 @@ class Engine:
     state_dir: Path
     endpoint_url: str
     prefix: Sequence[str] = ()
-    _environment: dict[str, str] = field(default_factory=dict)
 
     def up(self, stack: str, on_event: OnEvent | None = None) -> dict[str, Any]:
         """Apply the program. Returns the stack's outputs.
@@ -279,7 +278,6 @@ class Engine:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_ERROR_OUTPUT_STRING": "true",
             "NO_COLOR": "1",
-            **self._environment,
         }
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from components.errors import HaError
-from lab import leftovers, preflight, process
+from lab import leftovers, lock, preflight, process
 from lab.hosts.cgroups import SUPERVISOR_CPU_WEIGHT, CgroupTree
 from lab.image.build import ensure_image
 from lab.image.contents import ImageKind
 from lab.network import topology
+from lab.network.namespace import enter
 from lab.paths import REPOSITORY, state_directory
 from lab.process import Argument
 from lab.supervisor import control
@@ -63,6 +64,15 @@ class HostPhase:
     logs: Path
 
 
+class Presence(StrEnum):
+    """Whether there is a lab."""
+
+    ABSENT = "absent"
+    BUSY = "busy"
+    """Being started or removed: its lock is held, and there is no supervisor to ask yet, or none any more."""
+    RUNNING = "running"
+
+
 class Lab:
     """The lab of one state directory, running or not."""
 
@@ -74,22 +84,47 @@ class Lab:
         """The API, for programs inside the lab's network (`enter_network`, `in_network`)."""
         return f"http://127.0.0.1:{topology.API_PORT}"
 
-    def running(self) -> bool:
-        """Whether a supervisor lives: it holds the lock for as long as it does."""
+    def presence(self) -> Presence:
+        """Whether there is a lab. :raises HaError: (exit 2) without root, where there is something to look at."""
         try:
-            with self.paths.lock.open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+            if not lock.is_held(self.paths.lock):
+                return Presence.ABSENT
+            preflight.check_root()
+            return Presence.RUNNING if self.paths.control.exists() else Presence.BUSY
+        except PermissionError:
+            preflight.check_root()
+            raise
+        except NotADirectoryError:
+            return Presence.ABSENT
+
+    def running(self) -> bool:
+        """Whether there is a lab, were it just being started. :raises HaError: as `presence` does."""
+        return self.presence() is not Presence.ABSENT
+
+    def _ask(self, operation: str, **arguments: Any) -> Any:
+        """The supervisor's answer. :raises HaError: saying whether no lab is running, or it starts, or is silent."""
+        self._require_running()
+        return control.ask(self.paths.control, operation, **arguments)
+
+    def _require_running(self) -> None:
+        where = str(self.paths.state)
+        match self.presence():
+            case Presence.ABSENT:
+                raise HaError("no lab is running", where=where, fix="`ha lab up` starts one")
+            case Presence.BUSY:
+                raise self._busy()
+
+    def _busy(self) -> HaError:
+        pid, doing = lock.holder(self.paths.lock)
+        fix = f"wait for process {pid}, or end it" if pid else "`ha lab down` ends it"
+        return HaError(f"a lab is {doing or 'starting'}", where=str(self.paths.state), fix=fix)
 
     def supervisor_pid(self) -> int:
         """The process id of the supervisor on this machine. :raises HaError: when no lab runs."""
-        pid = control.peer_pid(self.paths.control) if self.running() else 0
+        self._require_running()
+        pid = control.peer_pid(self.paths.control)
         if not pid:
-            raise HaError("no lab is running", where=str(self.paths.state), fix="`ha lab up` starts one")
+            raise control.silent(self.paths.control)
         return pid
 
     def start(self, options: LabOptions, progress: Progress = lambda _: None) -> None:
@@ -99,25 +134,20 @@ class Lab:
         """
         preflight.check_system()
         preflight.check_setup()
-        if self.running():
-            where = str(self.paths.state)
-            raise preflight.refused("a lab is running already", where=where, fix="`ha lab down` ends it")
+        leftovers.check_state(self.paths.state)
+        self._require_absent()
         preflight.check_addresses(options.vpc_ranges)
         preflight.check_kernel()
         preflight.check_disk(options.image_kind, self.paths.state)
         sockets = preflight.bind_ports(options.ports)
         try:
             self.paths.state.parent.mkdir(parents=True, exist_ok=True)
-            with self.paths.lock.open("w") as lock:
+            with self._locked("starting") as held:
                 try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise preflight.refused("another lab is starting", where=str(self.paths.lock)) from error
-                leftovers.clean(self.paths.state)
-                image = ensure_image(options.image_kind, progress)
-                progress("starting the lab's network and API")
-                try:
-                    self._launch(options, image, lock.fileno(), {port: one.fileno() for port, one in sockets.items()})
+                    leftovers.clean(self.paths.state)
+                    image = ensure_image(options.image_kind, progress)
+                    progress("starting the lab's network and API")
+                    self._launch(options, image, held, {port: one.fileno() for port, one in sockets.items()})
                 except BaseException:
                     self._keep_log_and_clean()
                     raise
@@ -125,10 +155,30 @@ class Lab:
             for one in sockets.values():
                 one.close()
 
-    def _launch(self, options: LabOptions, image: Path, lock: int, sockets: Mapping[int, int]) -> None:
+    def _require_absent(self) -> None:
+        """:raises HaError: (exit 2) when a lab runs or starts."""
+        match self.presence():
+            case Presence.RUNNING:
+                where = str(self.paths.state)
+                raise preflight.refused("a lab is running already", where=where, fix="`ha lab down` ends it")
+            case Presence.BUSY:
+                busy = self._busy()
+                raise preflight.refused(busy.what, where=busy.where, fix=busy.fix)
+
+    @contextlib.contextmanager
+    def _locked(self, doing: str, *, wait_s: float = lock.BRIEFLY_S) -> Iterator[int]:
+        """Holds the lab's lock for the block. :raises HaError: when another does."""
+        with contextlib.ExitStack() as stack:
+            try:
+                descriptor = stack.enter_context(lock.held(self.paths.lock, doing=doing, wait_s=wait_s))
+            except BlockingIOError as error:
+                raise self._busy() from error
+            yield descriptor
+
+    def _launch(self, options: LabOptions, image: Path, held: int, sockets: Mapping[int, int]) -> None:
         paths = self.paths
-        paths.hosts_logs.mkdir(parents=True)
-        paths.state.chmod(0o700)
+        leftovers.make_state(paths.state)
+        paths.hosts_logs.mkdir()
         config = SupervisorConfig(
             stack=options.stack,
             region=options.region,
@@ -151,7 +201,7 @@ class Lab:
                 cgroups.argv(cgroups.create("supervisor", cpu_weight=SUPERVISOR_CPU_WEIGHT), supervisor),
                 log=paths.supervisor_log,
                 environment={"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
-                pass_fds=(lock, network, *sockets.values()),
+                pass_fds=(held, network, *sockets.values()),
             )
         finally:
             os.close(network)
@@ -170,26 +220,42 @@ class Lab:
             raise
 
     def _keep_log_and_clean(self) -> None:
-        """After a failed start only its log stays, beside where the state was."""
+        """After a failed start only its log stays, beside where the state was. The lock is held."""
         if self.paths.supervisor_log.exists():
             self.paths.supervisor_log.rename(self.paths.failed_log)
         leftovers.clean(self.paths.state)
+        self.paths.lock.unlink()
 
     def stop(self, progress: Progress = lambda _: None) -> None:
-        """Ends the lab and removes everything of it; also what a dead one left. Nothing running is no error."""
-        if self.running():
+        """Ends the lab and removes everything of it; also what a dead one left. Nothing running is no error.
+
+        :raises HaError: while another starts or removes it; (exit 2) without root, or when the state is no lab's.
+        """
+        preflight.check_root()
+        leftovers.check_state(self.paths.state)
+        presence = self.presence()
+        if presence is Presence.BUSY and lock.holder(self.paths.lock)[0]:
+            raise self._busy()
+        if presence is not Presence.ABSENT:
             progress("ending the lab")
             # One that does not answer, or does not end in time, is ended with what it left.
             with contextlib.suppress(HaError):
                 control.ask(self.paths.control, "shutdown")
                 eventually("the lab ends", lambda: not self.running(), deadline_s=END_S, every_s=0.05)
-        leftovers.clean(self.paths.state)
-        for path in (self.paths.lock, self.paths.failed_log):
-            path.unlink(missing_ok=True)
+            leftovers.end_processes(self.paths.state)
+        if not self.paths.state.parent.is_dir():
+            return
+        with self._locked("ending", wait_s=END_S if presence is not Presence.ABSENT else lock.BRIEFLY_S):
+            leftovers.clean(self.paths.state)
+            self.paths.failed_log.unlink(missing_ok=True)
+            self.paths.lock.unlink()
 
     def status(self) -> Mapping[str, Any]:
-        """What the supervisor says of itself: stack, region, image, ports, hosts. :raises HaError: when no lab runs."""
-        found: Mapping[str, Any] = control.ask(self.paths.control, "status")
+        """What the supervisor says of itself, and its hosts. :raises HaError: when no lab runs.
+
+        Stack, region, image, ports, hosts, and as `problem` why the network could not follow the API (else empty).
+        """
+        found: Mapping[str, Any] = self._ask("status")
         return found
 
     def host_phases(self) -> list[HostPhase]:
@@ -211,7 +277,7 @@ class Lab:
 
     def enter_network(self) -> None:
         """Moves this process's thread into the lab's internet, where the API is at `endpoint_url`."""
-        enter_network_of(self.supervisor_pid())
+        enter(Path(f"/proc/{self.supervisor_pid()}/ns/net"))
 
     def in_network(self, command: Sequence[Argument], *, client: bool = False) -> list[Argument]:
         """A command to be run in the lab's internet; with `client`, as a computer outside AWS."""
@@ -221,7 +287,7 @@ class Lab:
 
     def on_host(self, name: str, command: Sequence[Argument]) -> list[Argument]:
         """A command to be run on a host as root with a clean environment."""
-        host = control.ask(self.paths.control, "host", name=name)
+        host = self._ask("host", name=name)
         if not host["leader"]:
             raise HaError(f"{name} is not running", where="the lab", fix="`ha lab status` says what it is doing")
         return [
@@ -233,14 +299,9 @@ class Lab:
             *command,
         ]
 
-    def shell(self, name: str) -> int:
-        """A root shell on a host, on this terminal; returns its exit code."""
-        argv = self.on_host(name, ["bash", "--login"])
-        return process.interactive(argv)
-
     def logs(self, name: str) -> list[Path]:
         """The log files of a host: console, cloud-init, set-up. Its journal is in the folder beside (`journal`)."""
-        host = control.ask(self.paths.control, "host", name=name)
+        host = self._ask("host", name=name)
         logs = Path(host["logs"])
         root = self.paths.state / "hosts" / host["instance_id"] / "upper"
         inside = [root / "var/log" / one for one in ("cloud-init.log", "cloud-init-output.log", "ha-setup.log")]
@@ -252,19 +313,12 @@ class Lab:
 
     def cut(self, name: str) -> None:
         """Pulls a host's network cable."""
-        control.ask(self.paths.control, "cut", name=name)
+        self._ask("cut", name=name)
 
     def heal(self, name: str) -> None:
         """Plugs it in again; harmless when it is in."""
-        control.ask(self.paths.control, "heal", name=name)
+        self._ask("heal", name=name)
 
     def power_loss(self, name: str) -> None:
         """Ends a host silently, as when its power fails; the API goes on calling it running."""
-        control.ask(self.paths.control, "kill", name=name)
-
-
-def enter_network_of(pid: int) -> None:
-    """Moves the calling thread into a process's network namespace. :raises OSError: without root."""
-    from lab.network.namespace import enter
-
-    enter(Path(f"/proc/{pid}/ns/net"))
+        self._ask("kill", name=name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 from pathlib import Path
 
-from components.errors import HaError
+from components.errors import EXIT_USAGE, HaError
 from lab.hosts import loop
 from lab.hosts.cgroups import CgroupTree
 from lab.supervisor.config import StatePaths
@@ -16,17 +17,40 @@ from lab.waiting import eventually
 DEADLINE_S = 20.0
 
 
+def make_state(state: Path) -> None:
+    """Makes the lab's state folder, for root alone, with the mark by which `clean` knows it."""
+    state.mkdir(parents=True, mode=0o700)
+    StatePaths(state).marker.write_text("made by `ha lab up`, removed by `ha lab down`\n", encoding="utf-8")
+
+
+def check_state(state: Path) -> None:
+    """:raises HaError: (exit 2) when the lab's state cannot be there, or something that no lab made is."""
+    if state.is_dir() and not os.path.ismount(state):
+        if StatePaths(state).marker.is_file() or not any(state.iterdir()):
+            return
+        what, fix = "this folder holds something that no lab made", "name another folder, or one that is not there yet"
+    elif os.path.lexists(state):
+        what, fix = (
+            "the lab's state must be a folder, no file and no mount point",
+            "name a folder that is not there yet",
+        )
+    else:
+        nearest = next(parent for parent in state.parents if os.path.lexists(parent))
+        if nearest.is_dir():
+            return
+        what, fix = f"the lab's state cannot be there: {nearest} is no folder", "name another folder"
+    raise HaError(what, where=f"{state} (HA_LAB_STATE)", fix=fix, exit_code=EXIT_USAGE)
+
+
 def clean(state: Path) -> None:
     """Removes all traces of a lab that is not running: waits for the kernel to end its parts, then deletes its state.
 
-    :raises HaError: when something is still in use after `DEADLINE_S`.
+    :raises HaError: when the state is no lab's (exit 2), or something is still in use after `DEADLINE_S`.
     """
-    cgroups = CgroupTree(state)
-    for pid in cgroups.processes():
-        os.kill(pid, signal.SIGKILL)
-    eventually("the lab's processes are gone", lambda: not cgroups.processes(), deadline_s=DEADLINE_S)
+    check_state(state)
+    end_processes(state)
     eventually("the lab's loop devices are detached", lambda: not attached(state), deadline_s=DEADLINE_S)
-    cgroups.remove()
+    CgroupTree(state).remove()
     if mounted := mounts_below(state):
         raise HaError("something is mounted in the lab's state", where=", ".join(mounted), fix="unmount it")
     extra = StatePaths(state).loop_devices
@@ -34,7 +58,22 @@ def clean(state: Path) -> None:
         for number in map(int, extra.read_text(encoding="ascii").split()):
             loop.remove(number)
     if state.exists():
+        # The mark goes last: a removal that is interrupted can be done again.
+        for path in state.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != StatePaths(state).marker:
+                path.unlink()
         shutil.rmtree(state)
+
+
+def end_processes(state: Path) -> None:
+    """Kills what still runs in the lab's control groups, and waits until it is gone."""
+    cgroups = CgroupTree(state)
+    for pid in cgroups.processes():
+        with contextlib.suppress(ProcessLookupError):  # it has ended since
+            os.kill(pid, signal.SIGKILL)
+    eventually("the lab's processes are gone", lambda: not cgroups.processes(), deadline_s=DEADLINE_S)
 
 
 def attached(state: Path) -> list[int]:

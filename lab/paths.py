@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from components.errors import EXIT_USAGE, HaError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def state_directory() -> Path:
-    """The lab's state: API, hosts' disks, volumes, logs. `HA_LAB_STATE` overrides it."""
-    return Path(os.environ.get("HA_LAB_STATE", "/var/lib/event-manager-ha/lab"))
+    """The lab's state: API, hosts' disks, volumes, logs. `HA_LAB_STATE` overrides it.
+
+    :raises HaError: (exit 2) when that is no absolute path of a folder.
+    """
+    named = os.environ.get("HA_LAB_STATE") or "/var/lib/event-manager-ha/lab"
+    path = Path(named).resolve()
+    if not Path(named).is_absolute() or not path.name:
+        raise HaError(
+            f"the lab's state cannot be at {named!r}",
+            where="HA_LAB_STATE",
+            fix="name a folder by its absolute path",
+            exit_code=EXIT_USAGE,
+        )
+    return path
 
 
 def cache_directory() -> Path:

@@ -15,10 +15,16 @@ from components.errors import EXIT_USAGE, HaError
 from lab import process
 from lab.image.build import NEEDED_GIB, check_room, image_path
 from lab.image.contents import ImageKind, contents
+from lab.network.topology import OWN_RANGES
 from lab.paths import REPOSITORY, cache_directory
+from lab.pulumi_cli import find_pulumi
 
 STATE_GIB = 4.0
 """What seven hosts write while they set themselves up, with some room."""
+
+_MOST_PORT = 65535
+_WIDEST_USE = 8
+"""Bits of the widest private range. A route to a wider one is a default route, or a part of it."""
 
 PROGRAMS: Mapping[str, str] = {
     "systemd-nspawn": "systemd-container",
@@ -41,15 +47,20 @@ def refused(what: str, *, where: str = "", fix: str = "") -> HaError:
     return HaError(what, where=where, fix=fix, exit_code=EXIT_USAGE)
 
 
-def check_system() -> None:
-    """Linux, root, and the programs. :raises HaError: naming all that is missing."""
-    if sys.platform != "linux":
-        raise refused(f"the lab needs Linux; this is {sys.platform}", fix="run it on a Debian 12 or 13 machine")
+def check_root() -> None:
+    """:raises HaError: without root."""
     if os.geteuid() != 0:
         raise refused(
             "the lab needs root: it makes namespaces, mounts and block devices",
             fix="run the command as root (sudo)",
         )
+
+
+def check_system() -> None:
+    """Linux, root, and the programs. :raises HaError: naming all that is missing."""
+    if sys.platform != "linux":
+        raise refused(f"the lab needs Linux; this is {sys.platform}", fix="run it on a Debian 12 or 13 machine")
+    check_root()
     missing = sorted({package for program, package in PROGRAMS.items() if not find_program(program)})
     if missing:
         raise refused(
@@ -59,7 +70,8 @@ def check_system() -> None:
 
 
 def check_setup() -> None:
-    """What `make setup` installs for the lab: Node's packages of the IAM simulator."""
+    """What `make setup` installs for the lab: the Pulumi CLI, and Node's packages of the IAM simulator."""
+    find_pulumi()
     folder = REPOSITORY / "lab" / "aws" / "iam-simulator"
     if not (folder / "node_modules").is_dir():
         raise refused(
@@ -113,9 +125,16 @@ def _disk_of(path: Path) -> int:
 
 
 def check_addresses(ranges: Iterable[IPv4Network]) -> None:
-    """The stack's own ranges must not be in use on this machine: hosts could not tell them apart."""
+    """The stack's own ranges must not be in use on this machine, nor by the lab: hosts could not tell them apart."""
     used = machine_networks()
     for wanted in ranges:
+        for network, what in OWN_RANGES.items():
+            if wanted.overlaps(network):
+                raise refused(
+                    f"the address range {wanted} of the stack overlaps one that the lab itself uses: {network}",
+                    where=what,
+                    fix="give the stack another range (network.cidr in its settings)",
+                )
         for network, where in used:
             if wanted.overlaps(network):
                 raise refused(
@@ -126,7 +145,10 @@ def check_addresses(ranges: Iterable[IPv4Network]) -> None:
 
 
 def machine_networks() -> list[tuple[IPv4Network, str]]:
-    """The IPv4 ranges that this machine has addresses in or routes to, its default route left out."""
+    """The IPv4 ranges that this machine has addresses in or routes to, its default route left out.
+
+    Also one in parts (0.0.0.0/1 and 128.0.0.0/1), as VPNs set it.
+    """
     found = []
     for link in json.loads(process.run(["ip", "-json", "-4", "address"]).stdout):
         for address in link.get("addr_info", ()):
@@ -134,8 +156,9 @@ def machine_networks() -> list[tuple[IPv4Network, str]]:
                 network = IPv4Network(f"{address['local']}/{address['prefixlen']}", strict=False)
                 found.append((network, f"interface {link['ifname']}"))
     for route in json.loads(process.run(["ip", "-json", "-4", "route", "show", "table", "main"]).stdout):
-        if route["dst"] != "default":
-            found.append((IPv4Network(route["dst"], strict=False), f"route by {route.get('dev', 'no device')}"))
+        network = IPv4Network("0.0.0.0/0" if route["dst"] == "default" else route["dst"], strict=False)
+        if network.prefixlen >= _WIDEST_USE:
+            found.append((network, f"route by {route.get('dev', 'no device')}"))
     return found
 
 
@@ -143,8 +166,17 @@ def bind_ports(ports: Mapping[int, int]) -> dict[int, socket.socket]:
     """Listening sockets on the machine's loopback, by the port of the estate that each leads to.
 
     :param ports: port of the machine by port of the estate.
-    :raises HaError: naming the port that is busy; none stays bound then.
+    :raises HaError: naming the port that is busy, no port, or wanted twice; none stays bound then.
     """
+    for port in ports.values():
+        if not 1 <= port <= _MOST_PORT:
+            raise refused(f"{port} is no port", where="ports of this machine", fix=f"choose one from 1 to {_MOST_PORT}")
+    if len(set(ports.values())) < len(ports):
+        raise refused(
+            f"port {max(ports.values(), key=list(ports.values()).count)} of this machine cannot lead to two ports",
+            where=", ".join(f"{port} -> {estate_port}" for estate_port, port in ports.items()),
+            fix="choose another port for one of them",
+        )
     bound: dict[int, socket.socket] = {}
     for estate_port, port in ports.items():
         try:

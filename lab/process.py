@@ -127,6 +127,14 @@ def start(
             raise HaError(f"{words[0]} is not installed", where=" ".join(words)[:400]) from error
 
 
+def converse(argv: Sequence[Argument]) -> subprocess.Popen[str]:
+    """Starts a program to talk to over its standard input and output, line by line. The caller ends it."""
+    words = [str(word) for word in argv]
+    return subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment(), start_new_session=True
+    )
+
+
 @contextlib.contextmanager
 def spawn(
     argv: Sequence[Argument],

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from components.errors import HaError
+from components.errors import EXIT_USAGE, HaError
 from lab import process
 from lab.paths import cache_directory
 
@@ -22,14 +22,17 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 def find_pulumi() -> Path:
     """The CLI: `HA_PULUMI`, else the one on PATH when it is new enough, else the one in the cache.
 
-    :raises HaError: when there is none.
+    :raises HaError: (exit 2) when there is none.
     """
     named = os.environ.get("HA_PULUMI")
     if named:
         path = Path(named)
         if not path.is_file():
             raise HaError(
-                f"there is no Pulumi CLI at {path}", where="HA_PULUMI", fix="unset it, or name the CLI itself"
+                f"there is no Pulumi CLI at {path}",
+                where="HA_PULUMI",
+                fix="unset it, or name the CLI itself",
+                exit_code=EXIT_USAGE,
             )
         return path
     on_path = shutil.which("pulumi")
@@ -39,7 +42,12 @@ def find_pulumi() -> Path:
     cached = cache_directory() / "bin" / f"pulumi-{wanted}" / "pulumi"
     if cached.is_file():
         return cached
-    raise HaError(f"the Pulumi CLI {wanted} or newer is not here", where=str(cached), fix="run `make setup`")
+    raise HaError(
+        f"the Pulumi CLI {wanted} or newer is not here",
+        where=str(cached),
+        fix="run `make setup`",
+        exit_code=EXIT_USAGE,
+    )
 
 
 def _new_enough(path: str) -> bool:

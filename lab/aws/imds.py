@@ -203,7 +203,7 @@ def _identity_document(host: HostMetadata) -> str:
     instance = host.instance
     document = {
         "accountId": host.account_id,
-        "architecture": "x86_64",
+        "architecture": instance.architecture,
         "availabilityZone": instance.zone,
         "imageId": instance.image_id,
         "instanceId": instance.id,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 
-HOST_TAG = "ha:host"
+from components.tags import HOST_TAG
+
 ANY_PROTOCOL = "-1"
 
 
@@ -51,6 +52,8 @@ class Instance:
     state: InstanceState
     tags: Mapping[str, str]
     instance_type: str
+    architecture: str
+    """Its image's: `x86_64` or `arm64`."""
     image_id: str
     vpc_id: str
     subnet_id: str

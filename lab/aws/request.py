@@ -140,6 +140,13 @@ class AwsRequest:
                 return str(self.params.get("Action", ""))
 
     @property
+    def instance_ids(self) -> frozenset[str]:
+        """The instances that an EC2 call names."""
+        if self.service != "ec2":
+            return frozenset()
+        return frozenset(str(value) for name, value in self.params.items() if name.partition(".")[0] == "InstanceId")
+
+    @property
     def read_only(self) -> bool:
         """Whether it surely changes nothing."""
         return bool(_READ_ONLY.match(self.operation))

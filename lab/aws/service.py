@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
@@ -29,8 +29,9 @@ OPERATOR_ACCESS_KEY = "AKIALABOPERATOR00000"
 # The lab's operator is whoever reaches its loopback port: this guards nothing.
 OPERATOR_SECRET_KEY = "lab-operator"
 
-OnChange = Callable[[str, str], None]
-"""Told the service and the operation of a call that may have changed something, e.g. ("ec2", "RunInstances")."""
+OnChange = Callable[[str, str, Collection[str]], None]
+"""Told of a call that may have changed something: service and operation, e.g. ("ec2", "StopInstances"), and the ids of
+the instances that it named."""
 
 
 class Layer(Protocol):
@@ -142,6 +143,7 @@ class AwsService:
         request = read_request(environ)
         # Told from the body, which moto reads to its end: so before it.
         changes = not request.read_only
+        named = request.instance_ids if changes else ()
         try:
             answer = self._answer(request, start_response)
         except AwsError as error:
@@ -151,7 +153,7 @@ class AwsService:
             failure = AwsError("InternalFailure", f"the lab's AWS API failed: {error!r}", 500)
             return answer_error(request, failure, start_response)
         if changes and self.on_change is not None:
-            self.on_change(request.service, request.operation)
+            self.on_change(request.service, request.operation, named)
         return answer
 
     def _answer(self, request: AwsRequest, start_response: StartResponse) -> Iterable[bytes]:

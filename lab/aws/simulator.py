@@ -82,13 +82,7 @@ class IamSimulator:
                 where=str(_FOLDER),
                 fix="run `make setup`",
             )
-        self._child = subprocess.Popen(
-            [node, str(_FOLDER / "index.mjs")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=process.clean_environment(),
-        )
+        self._child = process.converse([node, _FOLDER / "index.mjs"])
         return self
 
     def __exit__(

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from lab.aws.model import (
     ANY_PROTOCOL,
-    HOST_TAG,
     Attachment,
     ElasticIp,
     Instance,
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_PROTOCOL",
-    "HOST_TAG",
     "Attachment",
     "Clients",
     "ElasticIp",
@@ -169,6 +167,7 @@ def _instance(one: Any, roles: Mapping[str, str]) -> Instance:
         state=state,
         tags=tags_of(one.get("Tags")),
         instance_type=one["InstanceType"],
+        architecture=one["Architecture"],
         image_id=one["ImageId"],
         vpc_id=one.get("VpcId", ""),
         subnet_id=one.get("SubnetId", ""),

@@ -112,6 +112,8 @@ class Driver:
         self._shown: dict[str, int] = {}
         self._changed = threading.Condition()
         self._exit_codes: list[int] = []
+        self._exit: threading.Thread | None = None
+        """Waits for the end of the machine that was booted last."""
         self._thread = threading.Thread(target=self._drive, name=f"host-{machine.blueprint.name}", daemon=True)
 
     @property
@@ -206,6 +208,7 @@ class Driver:
         machine = self.machine
         with self._changed:
             self._boot_due = False
+        self.problem = ""
         self._set(Power.WAITING)
         address = str(machine.blueprint.address)
         if not self._around.claims.take(address, self.instance_id, lambda: not self._wanted.running):
@@ -213,19 +216,29 @@ class Driver:
         try:
             self.booted_at = time.time()
             machine.boot()
+            self._exit = threading.Thread(target=self._await_exit, name=f"wait-{machine.blueprint.name}", daemon=True)
+            self._exit.start()
+            self._around.link_is_up(self.instance_id)
         except HaError as error:
-            machine.kill()
             self._broken(error)
             return
-        self._around.link_is_up(self.instance_id)
         self._set(Power.ON)
-        threading.Thread(target=self._await_exit, name=f"wait-{machine.blueprint.name}", daemon=True).start()
 
     def _await_exit(self) -> None:
         code = self.machine.wait()
         with self._changed:
             self._exit_codes.append(code)
             self._changed.notify_all()
+
+    def _has_ended(self) -> None:
+        """Takes note of the end of a machine that the driver itself ended."""
+        if self._exit is not None:
+            self._exit.join()
+            self._exit = None
+        with self._changed:
+            self._exit_codes = []
+        self._shown.clear()
+        self._around.link_is_gone(self.instance_id)
 
     def _note_exit(self, code: int) -> None:
         self._shown.clear()
@@ -250,11 +263,7 @@ class Driver:
         if self.machine.running:
             self._set(Power.STOPPING)
             self.machine.power_off(POWER_OFF_DEADLINE_S)
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._exit_codes))
-                self._exit_codes = []
-            self._shown.clear()
-            self._around.link_is_gone(self.instance_id)
+        self._has_ended()
         self._around.claims.release(self.instance_id)
         self._around.changed()
 
@@ -280,9 +289,12 @@ class Driver:
         return iter(range(1, 27))  # nvme0n1 is the root disk
 
     def _broken(self, error: Exception) -> None:
+        """Ends what runs of the host before others get its address and volumes."""
         self.problem = str(error)
         with self._changed:
             self._boot_due = False
+        self.machine.kill()
+        self._has_ended()
         self._around.claims.release(self.instance_id)
         self._set(Power.BROKEN)
 

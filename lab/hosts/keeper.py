@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _UP = (InstanceState.PENDING, InstanceState.RUNNING)
 _LEAVING = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+RETRY_S = 2.0
+"""The pause before the world is looked at again when it could not be followed."""
 SETTLE_S = 40.0
 """How long a stop or terminate call waits for its hosts to be down."""
 
@@ -52,7 +55,9 @@ class Keeper:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self.world = World()
-        """What the API said last."""
+        """What the API said last, and the network is."""
+        self.problem = ""
+        """Why network and hosts are not what the API says, while that is so."""
         self._around = Surroundings(
             claims=self._claims,
             store=self._store,
@@ -89,8 +94,8 @@ class Keeper:
         with self._lock:
             return self._drivers.get(instance_id)
 
-    def on_change(self, service: str, operation: str) -> None:
-        """Told by the API after each call that may have changed something.
+    def on_change(self, service: str, operation: str, instance_ids: Collection[str] = ()) -> None:
+        """Told by the API after each call that may have changed something, and the instances that it named.
 
         A call that stops hosts returns when they are down, so that who waits for `stopped` or `terminated` waits for
         the real thing; every other is followed in the background.
@@ -99,21 +104,32 @@ class Keeper:
             return
         if operation in ("StopInstances", "TerminateInstances", "StartInstances", "RunInstances"):
             # Read at once: a host that is stopped and started again in a moment has still been stopped.
-            self.observe()
+            self._look()
             if operation in ("StopInstances", "TerminateInstances"):
+                deadline = time.monotonic() + SETTLE_S
                 for driver in self.drivers():
-                    driver.settled(SETTLE_S)
+                    if driver.instance_id in instance_ids:
+                        driver.settled(max(0.0, deadline - time.monotonic()))
         else:
             self._wake.set()
 
     def _follow(self) -> None:
         while not self._closing.is_set():
-            self._wake.wait()
+            self._wake.wait(RETRY_S if self.problem else None)
             self._wake.clear()
-            try:
-                self.observe()
-            except Exception:
-                log.exception("the world could not be followed")
+            self._look()
+
+    def _look(self) -> None:
+        """Observes; a failure is kept as `problem`, and the follower tries again."""
+        try:
+            self.observe()
+            self.problem = ""
+        except Exception as error:
+            log.exception("the world could not be followed")
+            # In this order: the follower, once awake, waits no longer than a pause.
+            self.problem = f"the API could not be followed: {error}"
+            if threading.current_thread() is not self._thread:
+                self._wake.set()
 
     def observe(self) -> None:
         """Reads the world and tells network and hosts what it wants of them."""
@@ -122,8 +138,8 @@ class Keeper:
                 return
             world = self._read_world()
             if world != self.world:
-                self.world = world
                 self._fabric.apply(world, self._live)
+                self.world = world
             self._tell_hosts(world)
             self._store.keep_only(volume.id for volume in world.volumes)
 

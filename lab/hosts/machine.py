@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -183,7 +184,7 @@ class Machine:
         container = self._container
         if container is None or container.poll() is not None:
             return
-        os.kill(self.leader, POWER_OFF)
+        _signal(self.leader, POWER_OFF)
         try:
             container.wait(deadline_s)
         except subprocess.TimeoutExpired:
@@ -192,8 +193,8 @@ class Machine:
     def kill(self) -> None:
         """Ends every process of the host at once. For a power loss cut the link first, or connections say goodbye."""
         if self._container is not None and self._container.poll() is None:
-            if self.leader:
-                os.kill(self.leader, signal.SIGKILL)
+            if leader := self.leader:
+                _signal(leader, signal.SIGKILL)
             else:
                 self._container.kill()
             self._container.wait()
@@ -233,6 +234,13 @@ class Machine:
         process.run(["umount", self.root])
         shutil.rmtree(self._directory)
         self._cgroups.remove(self.blueprint.instance_id)
+
+
+def _signal(pid: int, number: int) -> None:
+    """Signals a process that may have ended since its id was noted; 0 is no process (but `kill`'s own group)."""
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _machine_name(blueprint: Blueprint) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lab.aws.model import World
 from lab.network import rules, topology
 from lab.network.namespace import Namespace
 from lab.network.topology import FABRIC_ADDRESS, INTERNET_ADDRESS
+from lab.process import ProgramFailed
 
 log = logging.getLogger(__name__)
 
@@ -128,12 +130,25 @@ class Fabric:
         }
         # Routes vanish with their link; one that is gone already is no error.
         self.vpc.ip([f"route del {a}/32 dev {link}" for a, link in self._host_routes - wanted], force=True)
+        self._host_routes &= wanted
         new = wanted - self._host_routes
-        # Linux answers for others after a random part of 0.8 s unless told otherwise, link by link.
-        self.vpc.sysctl({f"net.ipv4.neigh.{link}.proxy_delay": 0 for _, link in new})
-        self.vpc.ip([f"link set {link} up" for link in sorted({link for _, link in new})])
-        self.vpc.ip([f"route replace {a}/32 dev {link}" for a, link in sorted(new)])
-        self._host_routes = wanted
+        for link in sorted({link for _, link in new}):
+            addresses = sorted(address for address, one in new if one == link)
+            if self._set_up_link(link, addresses):
+                self._host_routes |= {(address, link) for address in addresses}
+
+    def _set_up_link(self, link: str, addresses: Sequence[IPv4Address]) -> bool:
+        """Brings a link and its routes up; false when its host has gone, and the link with it, a moment ago."""
+        try:
+            # Linux answers for others after a random part of 0.8 s unless told otherwise, link by link.
+            self.vpc.sysctl({f"net.ipv4.neigh.{link}.proxy_delay": 0})
+            self.vpc.ip([f"link set {link} up", *(f"route replace {one}/32 dev {link}" for one in addresses)])
+        except (FileNotFoundError, ProgramFailed):
+            if self.vpc.has_link(link):
+                raise
+            log.info("the link %s is gone", link)
+            return False
+        return True
 
     def forget_link(self, instance_id: str) -> None:
         """Says that a host's link is gone, and its routes with it."""

@@ -65,6 +65,10 @@ class Namespace:
 
         self.call(write)
 
+    def has_link(self, name: str) -> bool:
+        """Whether a network link of that name is inside."""
+        return self.call(lambda: Path("/proc/sys/net/ipv4/conf", name).exists())
+
     def listen(self, address: str, port: int) -> socket.socket:
         """A TCP socket that listens inside, to be served from any thread."""
         return self.call(lambda: socket.create_server((address, port), reuse_port=False, backlog=128))

@@ -7,13 +7,19 @@ client ── internet ── fabric ── one link per host
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
+
+from lab.aws.moto_internals import PUBLIC_RANGE
 
 SERVICES: Final = IPv4Address("198.18.0.10")
 S3: Final = IPv4Address("198.18.0.20")
 API_PORT: Final = 4566
 """Where the API listens on the loopback of the internet namespace, without TLS, for the engine and the CLI."""
+
+SERVICES_NETWORK: Final = IPv4Network("198.18.0.0/24")
+"""Where `SERVICES` and `S3` are from."""
 
 METADATA: Final = IPv4Address("169.254.169.254")
 LINK_LOCAL_RESOLVER: Final = IPv4Address("169.254.169.253")
@@ -33,6 +39,16 @@ WAY_OUT: Final = "tap0"
 # Not slirp4netns's usual 10.0.2.0/24: a VPC may well be 10.0.0.0/16.
 WAY_OUT_NETWORK: Final = IPv4Network("100.127.255.0/24")
 WAY_OUT_RESOLVER: Final = WAY_OUT_NETWORK[3]
+
+OWN_RANGES: Final[Mapping[IPv4Network, str]] = {
+    SERVICES_NETWORK: "AWS's services",
+    INTERNET_ADDRESS.network: "the link between the internet and the VPC",
+    CLIENT_NETWORK: "computers outside AWS",
+    PUBLIC_RANGE: "Elastic IPs",
+    WAY_OUT_NETWORK: "the way out to package mirrors",
+    IPv4Network("169.254.0.0/16"): "the metadata service and the resolver",
+}
+"""What no stack may use, and for what the lab does."""
 
 HOST_INTERFACE: Final = "ens5"
 """What a host calls its network interface, as Debian does on the t3 family."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from ipaddress import IPv4Address
 
+from components.tags import TIER_TAG
 from components.tiers import Tier
 from lab.aws import imds
 from lab.aws.actions import Place
@@ -37,8 +38,8 @@ def connected(api: AwsService, keeper: Keeper, fabric: Fabric) -> Iterator[None]
             user_data=lambda instance_id: read_user_data(clients, instance_id),
         )
 
-    def on_change(service: str, operation: str) -> None:
-        keeper.on_change(service, operation)
+    def on_change(service: str, operation: str, instance_ids: Collection[str]) -> None:
+        keeper.on_change(service, operation, instance_ids)
         if operation == "TerminateInstances":
             credentials.keep_only(driver.instance_id for driver in keeper.drivers())
 
@@ -81,7 +82,7 @@ def entry(world: World) -> IPv4Address | None:
     for address in world.elastic_ips:
         host = world.instance(address.instance_id) if address.instance_id else None
         if host:
-            on_hosts.append((host.tags.get("ha:tier") != Tier.LB, address.public_ip))
+            on_hosts.append((host.tags.get(TIER_TAG) != Tier.LB, address.public_ip))
     return min(on_hosts)[1] if on_hosts else None
 
 

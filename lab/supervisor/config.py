@@ -57,6 +57,11 @@ class StatePaths:
         return self.state.with_name(f"{self.state.name}.lock")
 
     @property
+    def marker(self) -> Path:
+        """Says that a lab made the folder: no other is ever deleted."""
+        return self.state / "event-manager-ha-lab"
+
+    @property
     def config(self) -> Path:
         return self.state / "config.json"
 

@@ -66,13 +66,18 @@ def ask(path: Path, operation: str, **arguments: Any) -> Any:
             stream.flush()
             line = stream.readline()
     except OSError as error:
-        raise HaError("the lab does not answer", where=str(path), fix="`ha lab up` starts one") from error
+        raise silent(path) from error
     if not line:
         raise HaError("the lab ended while it was asked", where=str(path), fix="`ha lab up` starts one anew")
     answer = json.loads(line)
     if "error" in answer:
         raise HaError(**answer["error"])
     return answer["result"]
+
+
+def silent(path: Path) -> HaError:
+    """That the supervisor is there and says nothing."""
+    return HaError("the lab does not answer", where=str(path), fix="`ha lab down` ends it whatever it does")
 
 
 def peer_pid(path: Path) -> int:

@@ -89,6 +89,7 @@ class Operations:
             "image": self._config.image_kind,
             "ports": self._config.ports,
             "started_at": self._started_at,
+            "problem": self._keeper.problem,
             "hosts": [self._describe(driver) for driver in self._keeper.drivers()],
         }
 

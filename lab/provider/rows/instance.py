@@ -6,6 +6,7 @@ import base64
 import binascii
 from typing import Any
 
+from components.user_data import LIMIT_BYTES
 from lab.provider.cloud import Cloud, error_code
 from lab.provider.row import Properties, Row, names
 from lab.provider.rows.common import (
@@ -23,8 +24,6 @@ from lab.provider.rows.common import (
     wait_for,
 )
 from lab.provider.values import UNKNOWN
-
-_MAX_USER_DATA_BYTES = 16384
 
 
 def _run(cloud: Cloud, inputs: Properties) -> str:
@@ -315,8 +314,8 @@ def _refuse_user_data(inputs: Properties) -> list[tuple[str, str]]:
             return [(name, "must be base64-encoded")]
     else:
         return []
-    if size > _MAX_USER_DATA_BYTES:
-        return [(name, f"user data is limited to {_MAX_USER_DATA_BYTES} bytes, these are {size}")]
+    if size > LIMIT_BYTES:
+        return [(name, f"user data is limited to {LIMIT_BYTES} bytes, these are {size}")]
     return []
 
 

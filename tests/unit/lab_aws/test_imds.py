@@ -26,6 +26,7 @@ def instance(number: int, address: IPv4Address) -> Instance:
         state=InstanceState.RUNNING,
         tags={"Name": f"dev-db{number}", "ha:stack": "dev"},
         instance_type="t3.small",
+        architecture="arm64",
         image_id="ami-1",
         vpc_id="vpc-1",
         subnet_id="subnet-1",
@@ -256,3 +257,4 @@ def test_the_identity_document_says_who_and_where(lab: Lab) -> None:
         "us-east-1",
         "123456789012",
     )
+    assert document["architecture"] == "arm64"

@@ -61,7 +61,9 @@ class FakeMachine:
         self.finish(0)
 
     def kill(self) -> None:
-        self.running = False
+        if self.running:
+            self._events.append(f"kill {self.blueprint.name}")
+            self.finish(-9)
 
     def remove(self) -> None:
         self._events.append(f"remove {self.blueprint.name}")
@@ -75,16 +77,21 @@ class Bench:
         self.powered_off: list[str] = []
         self.drivers: list[Driver] = []
         self.starts_again_at_once = False
+        self.link_fails = ""
         self._directory = directory
         self._around = Surroundings(
             claims=Claims(),
             store=cast(VolumeStore, type("Store", (), {"device": lambda *_: None})()),
-            link_is_up=lambda _: None,
+            link_is_up=self._link_is_up,
             link_is_gone=lambda _: None,
             powered_off=self._power_off_in_api,
             look_again=self._look_again,
             changed=self._nudge,
         )
+
+    def _link_is_up(self, _: str) -> None:
+        if self.link_fails:
+            raise HaError(self.link_fails)
 
     def _power_off_in_api(self, instance_id: str) -> None:
         self.powered_off.append(instance_id)
@@ -194,6 +201,24 @@ def test_a_host_that_cannot_boot_says_why_and_can_be_removed(bench: Bench) -> No
     assert driver.problem == "no such file"
     driver.want(GONE)
     reaches(driver, Power.GONE)
+
+
+def test_a_host_whose_link_cannot_be_set_up_is_ended_before_another_gets_its_address(bench: Bench) -> None:
+    bench.link_fails = "no such device"
+    broken, machine = bench.driver("a")
+    reaches(broken, Power.BROKEN)
+    assert not machine.running
+    assert broken.problem == "no such device"
+    bench.link_fails = ""
+    other, _ = bench.driver("b")
+    reaches(other, Power.ON)
+    assert bench.events.index("kill a") < bench.events.index("boot b")
+    other.want(GONE)
+    broken.want(DOWN)
+    reaches(broken, Power.OFF)
+    broken.want(UP)
+    reaches(broken, Power.ON)
+    assert broken.problem == ""
 
 
 def test_a_replacement_waits_for_the_address_of_the_host_that_it_replaces(bench: Bench) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from ipaddress import IPv4Network
+from pathlib import Path
 
 import pytest
 
 from components.errors import HaError
 from lab import preflight
+from lab.process import Finished
+from lab.pulumi_cli import find_pulumi
 
 
 def refusal(error: pytest.ExceptionInfo[HaError]) -> str:
@@ -60,6 +64,47 @@ def test_a_range_in_use_on_the_machine_is_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(HaError) as refused:
         preflight.check_addresses([IPv4Network(wanted)])
     assert f"{wanted} of the stack is in use" in refusal(refused)
+
+
+@pytest.mark.parametrize("own", ["100.64.0.0/10", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/28"])
+def test_a_range_that_the_lab_itself_uses_is_refused(monkeypatch: pytest.MonkeyPatch, own: str) -> None:
+    monkeypatch.setattr(preflight, "machine_networks", list)
+    with pytest.raises(HaError) as refused:
+        preflight.check_addresses([IPv4Network(own)])
+    assert f"{own} of the stack overlaps one that the lab itself uses" in refusal(refused)
+
+
+def test_a_default_route_in_parts_takes_no_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = [{"dst": "default"}, {"dst": "0.0.0.0/1", "dev": "tun0"}, {"dst": "128.0.0.0/1", "dev": "tun0"}]
+    routes.append({"dst": "10.9.0.0/16", "dev": "tun0"})
+
+    def run(argv: list[str]) -> Finished:
+        return Finished(tuple(argv), 0, json.dumps(routes if "route" in argv else []), "")
+
+    monkeypatch.setattr("lab.process.run", run)
+    assert preflight.machine_networks() == [(IPv4Network("10.9.0.0/16"), "route by tun0")]
+
+
+@pytest.mark.parametrize(
+    ("ports", "said"),
+    [
+        ({80: 70000, 443: 8443}, "70000 is no port"),
+        ({80: 0, 443: 8443}, "0 is no port"),
+        ({80: 8080, 443: 8080}, "port 8080 of this machine cannot lead to two ports"),
+    ],
+)
+def test_ports_that_cannot_be_are_refused(ports: dict[int, int], said: str) -> None:
+    with pytest.raises(HaError) as refused:
+        preflight.bind_ports(ports)
+    assert said in refusal(refused)
+
+
+def test_without_the_pulumi_cli_nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    find_pulumi.cache_clear()
+    monkeypatch.setenv("HA_PULUMI", str(tmp_path / "none"))
+    with pytest.raises(HaError) as refused:
+        preflight.check_setup()
+    assert "there is no Pulumi CLI" in refusal(refused)
 
 
 def test_a_busy_port_is_named_and_no_other_stays_bound() -> None:

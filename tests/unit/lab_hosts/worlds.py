@@ -38,6 +38,7 @@ def host(
         state=InstanceState.RUNNING,
         tags={"ha:host": instance_id.removeprefix("i-")},
         instance_type="t3.micro",
+        architecture="x86_64",
         image_id="ami-1",
         vpc_id=subnet.vpc_id,
         subnet_id=subnet.id,

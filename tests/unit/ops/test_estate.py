@@ -1,0 +1,101 @@
+"""Operations on an estate, against recorded answers of AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from components.errors import HaError
+from ops.estate import CommandFailed, Estate
+
+COMMAND_ID = "11111111-2222-3333-4444-555555555555"
+
+
+@pytest.fixture
+def estate() -> Estate:
+    session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1")
+    return Estate(stack="dev", region="us-east-1", target="aws", session=session)
+
+
+def _described(host: str, tier: str, state: str = "running") -> dict[str, Any]:
+    tags = [{"Key": "ha:host", "Value": host}, {"Key": "ha:tier", "Value": tier}]
+    return {
+        "InstanceId": f"i-{host}",
+        "PrivateIpAddress": "10.20.0.11",
+        "Placement": {"AvailabilityZone": "us-east-1a"},
+        "State": {"Name": state},
+        "Tags": tags,
+    }
+
+
+def _sent(stub: Stubber) -> None:
+    stub.add_response("send_command", {"Command": {"CommandId": COMMAND_ID}})
+
+
+def _invocation(stub: Stubber, status: str, code: int, stdout: str = "", stderr: str = "") -> None:
+    stub.add_response(
+        "get_command_invocation",
+        {
+            "Status": status,
+            "StatusDetails": status,
+            "ResponseCode": code,
+            "StandardOutputContent": stdout,
+            "StandardErrorContent": stderr,
+        },
+        {"CommandId": COMMAND_ID, "InstanceId": "i-db1"},
+    )
+
+
+def test_instances_are_sorted_and_strangers_left_out(estate: Estate) -> None:
+    described = [_described("db2", "db"), _described("db1", "db"), _described("x", "tier of another")]
+    with Stubber(estate._ec2) as stub:
+        stub.add_response("describe_instances", {"Reservations": [{"Instances": described}]})
+        assert [i.host for i in estate.instances()] == ["db1", "db2"]
+
+
+def test_aws_that_cannot_be_asked_is_told_with_what_to_do(estate: Estate) -> None:
+    with Stubber(estate._ec2) as stub:
+        stub.add_client_error("describe_instances", "UnauthorizedOperation", "no")
+        with pytest.raises(HaError, match="AWS cannot be asked for the hosts of 'dev'") as failed:
+            estate.instances()
+    assert "check the credentials" in failed.value.fix
+
+
+def test_a_command_is_waited_for(estate: Estate) -> None:
+    with Stubber(estate._ssm) as stub:
+        _sent(stub)
+        stub.add_client_error("get_command_invocation", "InvocationDoesNotExist")
+        _invocation(stub, "InProgress", -1)
+        _invocation(stub, "Failed", 3, "out", "err")
+        result = estate.run("i-db1", "exit 3")
+    assert (result.exit_code, result.stdout, result.stderr) == (3, "out", "err")
+
+
+def test_a_command_that_ssm_gave_up_is_a_failure(estate: Estate) -> None:
+    with Stubber(estate._ssm) as stub:
+        _sent(stub)
+        _invocation(stub, "TimedOut", -1)
+        with pytest.raises(CommandFailed, match="SSM says TimedOut"):
+            estate.run("i-db1", "sleep 100")
+
+
+def test_a_host_without_an_agent_is_told(estate: Estate) -> None:
+    with Stubber(estate._ssm) as stub:
+        stub.add_client_error("send_command", "InvalidInstanceId", "not in a valid state")
+        with pytest.raises(CommandFailed, match=r"SSM cannot run a command.*InvalidInstanceId"):
+            estate.run("i-db1", "true")
+
+
+def test_a_report_is_read_and_one_that_is_none_refused(estate: Estate) -> None:
+    with Stubber(estate._ssm) as stub:
+        _sent(stub)
+        _invocation(stub, "Success", 0, json.dumps({"host": "db1"}))
+        assert estate.report("i-db1") == {"host": "db1"}
+        _sent(stub)
+        _invocation(stub, "Failed", 127, "", "sh: ha-report: not found\n")
+        with pytest.raises(CommandFailed, match="ha-report: not found"):
+            estate.report("i-db1")

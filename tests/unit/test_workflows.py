@@ -68,6 +68,19 @@ def test_a_strangers_code_never_meets_a_token_that_writes(workflow: Path) -> Non
                 assert "ref" not in step["with"]  # the comment's workflow checks out the default branch alone
 
 
+def test_a_change_is_compared_with_what_it_is_merged_into() -> None:
+    """Not with the event's base, which stays behind when others merge meanwhile."""
+    steps = parsed(PROJECT_DIR / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]["steps"]
+    assert steps[0]["with"]["fetch-depth"] == 2  # both parents of the merge
+    (priced,) = [step["run"] for step in steps if "cost diff" in step.get("run", "")]
+    assert '--base "$(git rev-parse HEAD^1)"' in priced
+
+
+def test_no_output_of_the_engine_passes_through_the_environment(workflow: Path) -> None:
+    """A variable takes 128 KiB; the preview of a new stack, with the user data of every host, is longer."""
+    assert ".outputs.output" not in workflow.read_text(encoding="utf-8")
+
+
 def test_credentials_go_to_the_estimate_of_no_one() -> None:
     cost = parsed(PROJECT_DIR / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]
     assert cost["permissions"] == {"contents": "read"}

@@ -104,13 +104,14 @@ def handed(folder: Path, diff: Diff | None, previews: dict[str, str] | None = No
     return folder
 
 
-def publish(github: Github, folder: Path, owner: str = "o") -> subprocess.CompletedProcess[str]:
+def publish(github: Github, folder: Path, owner: str | None = "o") -> subprocess.CompletedProcess[str]:
+    """:param owner: of the repository that the change is in; None when that is gone."""
     event = {
         "repository": {"full_name": "o/r"},
         "workflow_run": {
             "head_sha": SHA,
             "head_branch": "change",
-            "head_repository": {"owner": {"login": owner}, "full_name": f"{owner}/r"},
+            "head_repository": owner and {"owner": {"login": owner}, "full_name": f"{owner}/r"},
         },
     }
     path = folder.parent / "event.json"
@@ -160,8 +161,16 @@ def test_a_pull_request_that_has_moved_on_is_left_alone(github: Github, tmp_path
 
 def test_a_forks_estimate_says_so(github: Github, tmp_path: Path) -> None:
     github.pulls = [pull(7, owner="stranger")]
-    assert publish(github, handed(tmp_path / "handed", sample()), owner="stranger").returncode == 0
+    folder = handed(tmp_path / "handed", sample(), {"preview-prod": "nothing to change, honestly"})
+    assert publish(github, folder, owner="stranger").returncode == 0
     assert "This comes from a fork" in github.comments[0]["body"]
+    assert "honestly" not in github.comments[0]["body"]  # it has no credentials to preview anything with
+
+
+def test_a_fork_that_is_gone_is_left_alone(github: Github, tmp_path: Path) -> None:
+    ran = publish(github, handed(tmp_path / "handed", sample()), owner=None)
+    assert ran.returncode == 0, ran.stderr
+    assert github.comments == []
 
 
 def test_what_is_handed_over_chooses_nothing(github: Github, tmp_path: Path) -> None:

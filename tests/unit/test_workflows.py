@@ -76,6 +76,17 @@ def test_a_change_is_compared_with_what_it_is_merged_into() -> None:
     assert '--base "$(git rev-parse HEAD^1)"' in priced
 
 
+def test_what_is_handed_over_is_found_where_the_comment_looks_for_it() -> None:
+    """Asked for by name: all at once, a single one would be put into the folder itself, and others into their own."""
+    folder = PROJECT_DIR / ".github" / "workflows"
+    run = parsed(folder / "pull-request.yml")["jobs"]
+    comment = parsed(folder / "pull-request-comment.yml")["jobs"]["comment"]["steps"]
+    fetched = [step["with"] for step in comment if "download-artifact" in step.get("uses", "")]
+    stacks = run["preview"]["strategy"]["matrix"]["stack"]
+    assert [f["name"] for f in fetched] == ["cost", *(f"preview-{stack}" for stack in stacks)]
+    assert [f["path"] for f in fetched] == [f"handed/{f['name']}" for f in fetched]
+
+
 def test_no_output_of_the_engine_passes_through_the_environment(workflow: Path) -> None:
     """A variable takes 128 KiB; the preview of a new stack, with the user data of every host, is longer."""
     assert ".outputs.output" not in workflow.read_text(encoding="utf-8")

@@ -32,6 +32,7 @@ class Github:
     pulls: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    refuses: bool = False
     port: int = 0
 
 
@@ -66,6 +67,9 @@ def github() -> Iterator[Github]:
             self._answer(found[(page - 1) * 100 : page * 100])
 
         def do_POST(self) -> None:
+            if state.refuses:
+                self._answer({}, 403)
+                return
             state.asked.append(f"POST {self.path}")
             comment = {"id": 1000 + len(state.comments), "user": {"login": "github-actions[bot]"}, "body": self._body()}
             state.comments.append(comment)
@@ -174,7 +178,7 @@ def test_a_fork_that_is_gone_is_left_alone(github: Github, tmp_path: Path) -> No
 
 
 def test_what_is_handed_over_chooses_nothing(github: Github, tmp_path: Path) -> None:
-    """Links, odd names and text that is no estimate are not followed, not read, or refused."""
+    """Links and odd names are not followed and not read."""
     github.pulls = [pull(7)]
     secret = tmp_path / "secret.txt"
     secret.write_text("the-secret")
@@ -184,9 +188,30 @@ def test_what_is_handed_over_chooses_nothing(github: Github, tmp_path: Path) -> 
     assert publish(github, folder).returncode == 0
     assert "the-secret" not in github.comments[0]["body"]
     assert "odd" not in github.comments[0]["body"]
-    broken = handed(tmp_path / "broken", None)
-    (broken / "cost" / "cost.json").write_text('{"base": "x"}')
-    ran = publish(github, broken)
+
+
+@pytest.mark.parametrize("content", ["", '{"base": "x"}', "[" * 100_000], ids=["of a refused run", "no diff", "nested"])
+def test_an_estimate_that_cannot_be_read_is_none_and_an_older_comment_does_not_stay(
+    content: str, github: Github, tmp_path: Path
+) -> None:
+    github.pulls = [pull(7)]
+    assert publish(github, handed(tmp_path / "before", sample())).returncode == 0
+    assert "✅" in github.comments[0]["body"]
+    folder = handed(tmp_path / "handed", None, {"preview-dev": "+ 3 to create"})
+    (folder / "cost" / "cost.json").write_text(content)
+    ran = publish(github, folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "the diff cannot be used" in ran.stderr
+    (comment,) = github.comments
+    assert "There is no estimate" in comment["body"]
+    assert "✅" not in comment["body"]
+    assert "+ 3 to create" in comment["body"]
+
+
+def test_what_github_refuses_is_told(github: Github, tmp_path: Path) -> None:
+    github.pulls = [pull(7)]
+    github.refuses = True
+    ran = publish(github, handed(tmp_path / "handed", sample()))
     assert ran.returncode == 1
     assert "the comment could not be written" in ran.stderr
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from cost.estimate import Estimate, Line, total
 from cost.kinds import VOLUME, Charge, Group
-from cost.prices import HOURS_PER_MONTH, MissingPrice, PriceBook, Unit
+from cost.prices import HOURS_PER_MONTH, Confidence, MissingPrice, PriceBook, Unit
 from cost.usage import Usage
 
 # The Graviton family of the same shape.
@@ -66,12 +66,16 @@ class Managed:
 
 @dataclass(frozen=True)
 class Saving:
-    """A change, what a month would cost with it, and what it takes. `monthly_usd` None: a price is missing."""
+    """A change, what a month would cost with it, and what it takes. `monthly_usd` None: a price is missing.
+
+    :ivar low_confidence: the keys of prices in it that no second source confirms.
+    """
 
     name: str
     monthly_usd: Decimal | None
     what_it_takes: str
     unpriced: tuple[str, ...]
+    low_confidence: tuple[str, ...]
 
 
 def managed(estimate: Estimate, book: PriceBook, usage: Usage) -> Managed:
@@ -203,4 +207,11 @@ def _without_nat(estimate: Estimate, book: PriceBook) -> Saving:
 
 
 def _saving(name: str, lines: Sequence[Line], what_it_takes: str, missing: set[str]) -> Saving:
-    return Saving(name, None if missing else total(lines), what_it_takes, tuple(sorted(missing)))
+    unsure = {line.price.key for line in lines if line.price.confidence is Confidence.LOW}
+    return Saving(
+        name,
+        None if missing else total(lines),
+        what_it_takes,
+        unpriced=tuple(sorted(missing)),
+        low_confidence=tuple(sorted(unsure)),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from cost import change, markdown, usage
+from cost import change, markdown, text, usage
 from cost import stack as stacks
 from cost.kinds import FREE, PAID
 from cost.money import quantity, usd
@@ -70,8 +70,9 @@ def _groups(reports: Sequence[Report]) -> str:
         )
     )
     for number, saving in enumerate(reports[0].savings):
+        unsure = text.UNCONFIRMED if any(f.savings[number].low_confidence for f in reports) else ""
         cells = [f.savings[number].monthly_usd for f in reports]
-        rows.append((f"with {saving.name}", *("not known" if c is None else usd(c) for c in cells)))
+        rows.append((f"with {saving.name}{unsure}", *("not known" if c is None else usd(c) for c in cells)))
     return _table(rows, "l" + "r" * len(reports))
 
 

@@ -93,13 +93,14 @@ class Managed(_Model):
 
 
 class Saving(_Model):
-    """`saves_usd` null: `unpriced` says which prices are missing."""
+    """`saves_usd` null: `unpriced` says which prices are missing. `low_confidence`: those that nothing confirms."""
 
     name: str
     monthly_usd: Usd | None
     saves_usd: Usd | None
     what_it_takes: str
     unpriced: list[str]
+    low_confidence: list[str]
 
 
 class Report(_Model):
@@ -189,6 +190,7 @@ def make(inputs: Inputs) -> Report:
                 saves_usd=None if s.monthly_usd is None else monthly - s.monthly_usd,
                 what_it_takes=s.what_it_takes,
                 unpriced=list(s.unpriced),
+                low_confidence=list(s.low_confidence),
             )
             for s in alternatives.savings(estimate, book)
         ],

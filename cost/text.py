@@ -9,6 +9,7 @@ from itertools import groupby
 from cost.money import quantity, usd
 from cost.report import Line, Report
 
+UNCONFIRMED = " (unconfirmed)"
 _HEAD = ("Name", "Monthly Qty", "Unit", "Monthly Cost")
 
 
@@ -84,7 +85,8 @@ def savings_table(found: Report) -> str:
         if saving.monthly_usd is None or saving.saves_usd is None:
             rows.append((saving.name, "not known", "", "; ".join(saving.unpriced)))
         else:
-            rows.append((saving.name, usd(saving.monthly_usd), usd(saving.saves_usd), saving.what_it_takes))
+            month = f"{usd(saving.monthly_usd)}{UNCONFIRMED if saving.low_confidence else ''}"
+            rows.append((saving.name, month, usd(saving.saves_usd), saving.what_it_takes))
     return table(rows, "<>><")
 
 
@@ -93,7 +95,7 @@ def _or_dash(amount: Decimal | None) -> str:
 
 
 def _doubt(confidence: str) -> str:
-    return " (unconfirmed)" if confidence == "low" else ""
+    return UNCONFIRMED if confidence == "low" else ""
 
 
 def table(rows: Sequence[Sequence[str]], align: str) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pytest
 
+from cost import text
 from tests.unit.cost.conftest import Make
 
 # What, price key, how many, quantity of each, USD of one unit, USD a month (= how many x quantity x USD of one).
@@ -106,5 +107,9 @@ def test_the_managed_way_and_the_savings_of_dev(report_of: Make) -> None:
     assert saves["Graviton instances"] == Decimal("23.36")
     # 730 x (2 x (0.0416 - 0.0261) + 3 x (0.0208 - 0.0131) + 2 x (0.0104 - 0.0065)) = 730 x 0.0619
     assert saves["one-year commitment"] == Decimal("45.187")
+    # The reservations of t3.small and t3.micro are derived from t3.medium's, and that stands beside the number.
+    unsure = {saving.name: saving.low_confidence for saving in found.savings if saving.low_confidence}
+    assert unsure == {"one-year commitment": ["ec2.t3.micro.reserved-1yr.hour", "ec2.t3.small.reserved-1yr.hour"]}
+    assert "$133.31 (unconfirmed)" in text.savings_table(found)
     # 33.48 and the gateway's address 3.65, less an address for each of 6 private hosts: 37.13 - 21.90
     assert saves["no NAT gateway"] == Decimal("15.23")

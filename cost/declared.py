@@ -8,6 +8,7 @@ from typing import Any
 
 COMPONENT_PREFIX = "ha:"
 ENGINE_PREFIX = "pulumi:"
+AWS_PROVIDER = "pulumi:providers:aws"
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Registration:
 
 
 def provider_resources(registrations: Sequence[Registration]) -> list[Declared]:
-    """What is left for the provider to make: without components, the stack itself and provider declarations.
+    """What is left for the provider to make: without components and the engine's own, such as the stack itself.
 
+    Declarations of the AWS provider stay: they may say another region, where other prices hold.
     The order of registrations varies from run to run, so the result is sorted by component, type and name.
     """
     by_urn = {r.urn: r for r in registrations}
@@ -59,6 +61,6 @@ def provider_resources(registrations: Sequence[Registration]) -> list[Declared]:
     found = [
         Declared(type=r.type, name=r.name, component=path(r.parent), inputs=r.inputs)
         for r in registrations
-        if not r.is_component and not r.type.startswith(ENGINE_PREFIX)
+        if not r.is_component and (r.type == AWS_PROVIDER or not r.type.startswith(ENGINE_PREFIX))
     ]
     return sorted(found, key=lambda d: (d.component, d.type, d.name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -85,6 +85,7 @@ def estimate(declared: Sequence[Declared], book: PriceBook, usage: Usage) -> Est
     for resource in declared:
         where = (resource.component, resource.name, resource.type)
         try:
+            _check_place(resource, book)
             charges = _charges(resource, facts, usage)
             found = [_line(resource, charge, book) for charge in charges]
         except (Unpriceable, MissingPrice) as why:
@@ -94,6 +95,13 @@ def estimate(declared: Sequence[Declared], book: PriceBook, usage: Usage) -> Est
         if not found:
             free.append(Free(*where, FREE[resource.type]))
     return Estimate(tuple(lines), tuple(free), tuple(unpriced))
+
+
+def _check_place(resource: Declared, book: PriceBook) -> None:
+    """A resource or a provider may name a region of its own. :raises Unpriceable: when it is not the book's."""
+    region = resource.inputs.get("region")
+    if region not in (None, book.region):
+        raise Unpriceable(f"it is in region {region}, and the estimate's prices are those of {book.region}")
 
 
 def _charges(resource: Declared, facts: Facts, usage: Usage) -> list[Charge]:
@@ -110,7 +118,12 @@ def _line(resource: Declared, charge: Charge, book: PriceBook) -> Line:
         component=resource.component,
         resource=resource.name,
         type=resource.type,
-        tier=(resource.inputs.get("tags") or {}).get(TIER_TAG, ""),
+        tier=_tier(resource),
         charge=charge,
         price=book.price(charge.key, charge.unit),
     )
+
+
+def _tier(resource: Declared) -> str:
+    tags = resource.inputs.get("tags")
+    return str(tags.get(TIER_TAG, "")) if isinstance(tags, Mapping) else ""

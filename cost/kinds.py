@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
-from cost.declared import Declared
+from cost.declared import AWS_PROVIDER, Declared
 from cost.prices import HOURS_PER_MONTH, Unit
 from cost.usage import Usage
 
@@ -96,6 +96,21 @@ def _text(inputs: Mapping[str, Any], name: str, default: str | None = None) -> s
     return value
 
 
+def _flag(inputs: Mapping[str, Any], name: str) -> bool:
+    value = inputs.get(name, False)
+    if not isinstance(value, bool):
+        raise Unpriceable(f"{name} is {value!r}, so it is unknown whether it is paid for")
+    return value
+
+
+def _groups(inputs: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """A list of groups of inputs; empty when it is not set."""
+    value = inputs.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(group, Mapping) for group in value):
+        raise Unpriceable(f"{name} is unknown until the update")
+    return value
+
+
 def _disk(inputs: Mapping[str, Any], *, type_name: str, size_name: str, what: str) -> list[Charge]:
     """An EBS volume; gp3 includes 3000 IOPS and 125 MiB/s."""
     kind = _text(inputs, type_name)
@@ -128,15 +143,25 @@ def _disk(inputs: Mapping[str, Any], *, type_name: str, size_name: str, what: st
     return charges
 
 
+# What makes an instance cost something else than its type's hour, or says so in another place than the instance.
+_OTHER_PRICES = ("hostId", "hostResourceGroupArn", "instanceMarketOptions", "launchTemplate")
+
+
 def _instance(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
     inputs = resource.inputs
     name = _text(inputs, "instanceType")
     family = name.split(".")[0]
-    if (
-        family in ("t2", "t3", "t3a", "t4g")
-        and (inputs.get("creditSpecification") or {}).get("cpuCredits") != "standard"
+    credits = inputs.get("creditSpecification")
+    if family in ("t2", "t3", "t3a", "t4g") and not (
+        isinstance(credits, Mapping) and credits.get("cpuCredits") == "standard"
     ):
         raise Unpriceable("its CPU credits are not `standard`: surplus credits are billed, and how many is unknown")
+    if other := [field for field in _OTHER_PRICES if inputs.get(field)]:
+        raise Unpriceable(f"an instance with {', '.join(other)} is not in the table yet")
+    if inputs.get("tenancy", "default") != "default":
+        raise Unpriceable(f"an instance of tenancy {inputs['tenancy']} is not in the table yet")
+    if _flag(inputs, "monitoring"):
+        raise Unpriceable("detailed monitoring is billed by the metric, and is not in the table yet")
     charges = [
         Charge(
             item=f"instance {name}",
@@ -151,9 +176,9 @@ def _instance(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
     if not isinstance(root, Mapping):
         raise Unpriceable("it has no rootBlockDevice, so the size of its disk is unknown")
     charges += _disk(root, type_name="volumeType", size_name="volumeSize", what="root volume")
-    for number, device in enumerate(inputs.get("ebsBlockDevices") or [], 1):
+    for number, device in enumerate(_groups(inputs, "ebsBlockDevices"), 1):
         charges += _disk(device, type_name="volumeType", size_name="volumeSize", what=f"volume {number}")
-    if inputs.get("associatePublicIpAddress") is True:
+    if _flag(inputs, "associatePublicIpAddress"):
         charges.append(_address("public IPv4 address"))
     return charges
 
@@ -179,7 +204,9 @@ def _volume(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
     return _disk(resource.inputs, type_name="type", size_name="size", what="data volume")
 
 
-def _nat_gateway(_resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _nat_gateway(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    if (mode := resource.inputs.get("availabilityMode", "zonal")) != "zonal":
+        raise Unpriceable(f"a gateway of availability mode {mode} is billed by the zone, and is not in the table yet")
     return [
         Charge(
             item="NAT gateway",
@@ -319,6 +346,15 @@ def _bucket(resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
     ]
 
 
+def _encryption(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+    for rule in _groups(resource.inputs, "rules"):
+        by_default = rule.get("applyServerSideEncryptionByDefault") or {}
+        algorithm = by_default.get("sseAlgorithm") if isinstance(by_default, Mapping) else by_default
+        if algorithm != "AES256":
+            raise Unpriceable(f"encryption by {algorithm} is billed by the request, and is not in the table yet")
+    return []
+
+
 def _budget(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
     if resource.inputs.get("autoAdjustData") is not None:
         raise Unpriceable("an auto-adjusting budget is not in the table yet")
@@ -338,6 +374,7 @@ PAID: Mapping[str, Kind] = {
     "aws:sns/topic:Topic": _topic,
     "aws:sns/topicSubscription:TopicSubscription": _subscription,
     "aws:s3/bucket:Bucket": _bucket,
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _encryption,
     "aws:budgets/budget:Budget": _budget,
 }
 
@@ -371,4 +408,5 @@ FREE: Mapping[str, str] = {
     "aws:sns/topicPolicy:TopicPolicy": "a setting of the topic, which is priced itself",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _FILTERING,
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _FILTERING,
+    AWS_PROVIDER: "how AWS is reached, nothing in AWS",
 }

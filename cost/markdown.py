@@ -15,6 +15,8 @@ MARKER = "<!-- ha: pull request -->"
 _LIMIT = 12_000  # characters a block: GitHub takes 65,536 a comment, and there are two blocks a stack
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/+()$%'=<→…✅❌_-]|<(?!\$)")  # `<$0.01` is an amount, no tag
 
+_LINKED_BARE = re.compile(r"://|www\.|gh-(?=\d)", re.IGNORECASE)  # GitHub makes links of these without any sign
+
 
 def report(found: Report) -> str:
     """`ha cost --markdown`."""
@@ -94,7 +96,7 @@ def _verdict(kept: bool) -> str:
 
 def _cell(value: str) -> str:
     """Words alone: no mention, link, tag or table can be made with what is left."""
-    return _NOT_PLAIN.sub(" ", value)
+    return _LINKED_BARE.sub(lambda found: " ".join(found[0]), _NOT_PLAIN.sub(" ", value))
 
 
 def _table(rows: Sequence[Sequence[str]], align: str) -> str:

@@ -42,14 +42,16 @@ def _registration(step: Any, path: Path) -> Registration | None:
     if step["op"] in _GOING:
         return None
     state = step.get("newState")
-    if not isinstance(state, dict) or not {"urn", "type"} <= set(state):
+    if not isinstance(state, dict) or not all(isinstance(state.get(name), str) for name in ("urn", "type")):
         raise _refused(path, f"the step {step['op']} of {step.get('urn', 'a resource')} has no new state")
-    inputs = state.get("inputs", {})
+    inputs, parent = state.get("inputs") or {}, state.get("parent") or ""
+    if not isinstance(inputs, Mapping) or not isinstance(parent, str):
+        raise _refused(path, f"the inputs or the parent of {state['urn']} are not what they should be")
     return Registration(
         type=state["type"],
         name=state["urn"].rpartition("::")[2],
-        inputs=inputs if isinstance(inputs, Mapping) else {},
-        parent=state.get("parent", ""),
+        inputs=inputs,
+        parent=parent,
         protect=False,
         delete_before_replace=False,
         depends_on=(),
@@ -66,7 +68,10 @@ def _check(
         parts = urn.split("::")
         if len(parts) < 4 or parts[0] != f"urn:pulumi:{stack}" or parts[1] != PROJECT:
             raise _refused(path, f"{urn} is not of project {PROJECT}, stack {stack}")
-    unchanged = (document.get("changeSummary") or {}).get("same", 0)
+    summary = document.get("changeSummary") or {}
+    unchanged = summary.get("same", 0) if isinstance(summary, Mapping) else None
+    if not isinstance(unchanged, int):
+        raise _refused(path, "its summary of changes is none")
     shown = sum(1 for step in steps if step["op"] == "same")
     if unchanged > shown:
         raise _refused(path, f"it leaves out {unchanged - shown} unchanged resources, which cost as much as the others")

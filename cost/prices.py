@@ -30,7 +30,6 @@ class Unit(StrEnum):
     IOPS_MONTH = "IOPS-months"
     MIBPS_MONTH = "MiB/s-months"
     LCU_HOUR = "LCU-hours"
-    VCPU_HOUR = "vCPU-hours"
     ALARM_MONTH = "alarms"
     REQUESTS_1K = "1k requests"
     REQUESTS_1M = "1M requests"
@@ -115,9 +114,8 @@ def load(region: str, folder: Path = PRICES_DIR) -> PriceBook:
     :raises HaError: (exit 2) naming the file and the row that is refused.
     """
     path = price_file(region, folder)
-    text = path.read_text(encoding="utf-8")
     try:
-        rows = json.loads(text)
+        rows = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise _refused(path.name, f"it is not JSON: {error}") from None
     if not isinstance(rows, list):

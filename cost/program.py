@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,8 @@ class _RecordingMonitor(mocks.MockMonitor):
 def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recording:
     """Runs the `__main__.py` of a folder with a stack's configuration (values as in its file).
 
+    What the program prints goes to standard error: standard output is the report's.
+
     :raises pulumi.RunError: what the program itself refuses; anything else is a fault of the program.
     """
     recording = Recording()
@@ -118,7 +120,7 @@ def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recordin
     def run() -> None:
         runpy.run_path(str(program_dir / "__main__.py"), run_name="__main__")
 
-    with collector_off():
+    with collector_off(), redirect_stdout(sys.stderr):
         run()
     return recording
 

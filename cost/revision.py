@@ -51,8 +51,16 @@ def checked_out(repository: Path, name: str) -> Iterator[Revision]:
         raise HaError(f"git cannot read revision {name!r}", where="--base", fix="run `git fsck`")
     with tempfile.TemporaryDirectory(prefix="ha-revision-") as temporary:
         folder = Path(temporary)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(folder, filter="data")
+        except tarfile.TarError as error:  # such as a link that leads out of the folder
+            raise HaError(
+                f"revision {name!r} cannot be unpacked: {error}",
+                where="--base",
+                fix="compare with another revision",
+                exit_code=EXIT_USAGE,
+            ) from None
         yield Revision(name, commit.decode().strip(), folder)
 
 

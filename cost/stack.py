@@ -140,6 +140,8 @@ def read_json(path: Path, what: str) -> Any:
         reason = error.strerror or "it cannot be read"
     except ValueError as error:
         reason = f"it is not whole JSON ({error})"
+    except RecursionError:
+        reason = "it is nested too deep"
     raise HaError(f"{what} cannot be used: {reason}", where=str(path), fix="make it anew", exit_code=EXIT_USAGE)
 
 

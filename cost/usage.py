@@ -69,7 +69,7 @@ def load(path: Path = USAGE_FILE) -> Usage:
     """The assumptions in a file. :raises HaError: (exit 2) naming each that is refused."""
     try:
         return Usage.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise _refused(str(error)) from None
     except ValidationError as invalid:
         found = "; ".join(

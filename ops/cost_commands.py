@@ -46,6 +46,7 @@ def report(
 ) -> None:
     """What a stack costs a month. Exit code 3 when it is over its budget, or something is not priced."""
     if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
         return
     if json and markdown:
         raise _exclusive("--json", "--markdown")
@@ -129,7 +130,9 @@ def difference(
     from cost import stack as stacks
     from cost.prices import PRICES_DIR
 
-    found, reports = change.of_stacks(stack or ["dev"], base, changes or (), prices_dir or PRICES_DIR)
+    found, reports = change.of_stacks(
+        list(dict.fromkeys(stack or ["dev"])), base, changes or (), prices_dir or PRICES_DIR
+    )
     if json:
         _say(found.model_dump_json(indent=2))
     elif markdown:
@@ -203,6 +206,23 @@ def _write(path: Path, content: str) -> None:
 
 def _say(content: str) -> None:
     sys.stdout.write(content if content.endswith("\n") else content + "\n")
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    """`ha cost --stack prod diff …` would compare dev: a command takes its options behind its name."""
+    given = [
+        max(option.opts, key=len)
+        for option in context.command.params
+        if option.name and getattr(context.get_parameter_source(option.name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        command = context.invoked_subcommand
+        raise HaError(
+            f"{', '.join(given)} before {command} has no effect",
+            where=f"ha cost {command}",
+            fix=f"put it behind: ha cost {command} {given[0]} …",
+            exit_code=EXIT_USAGE,
+        )
 
 
 def _exclusive(one: str, other: str) -> HaError:

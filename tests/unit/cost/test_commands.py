@@ -125,13 +125,15 @@ def test_a_region_without_prices_is_exit_3_and_its_name(ha: Any) -> None:
         (("diff", "--base", "nonsense"), "git knows no revision 'nonsense'"),
         (("diff", "--base", "--help"), "git knows no revision '--help'"),
         (("diff",), "there is nothing to compare with"),
+        (("--stack", "prod", "diff", "--set", "application.count=3"), "--stack before diff has no effect"),
+        (("--json", "comment"), "--json before comment has no effect"),
     ],
 )
 def test_bad_input_is_exit_2_with_one_message_and_nothing_written(
     arguments: tuple[str, ...], said: str, ha: Any, tmp_path: Path
 ) -> None:
     page = tmp_path / "page.html"
-    html = () if arguments[0] == "diff" else ("--html", str(page))
+    html = () if arguments[-1] == "comment" or "diff" in arguments else ("--html", str(page))
     ran = ha("cost", *html, *arguments)
     assert ran.code == 2
     assert said in ran.err
@@ -167,6 +169,11 @@ def test_diff_of_settings_in_all_forms(ha: Any) -> None:
     assert ran.code == 3
     assert "stack prod costs $213.96 a month, $3.96 over its budget of $210.00" in ran.err
     assert "stack dev costs" not in ran.err
+
+
+def test_a_stack_named_twice_is_compared_once(ha: Any) -> None:
+    ran = ha("cost", "diff", "--stack", "dev", "--stack", "dev", "--set", "budget_monthly_usd=300")
+    assert ran.out.count("dev stays at $178.50 a month") == 1
 
 
 def test_a_hundredth_of_a_cent_over_is_over(ha: Any) -> None:

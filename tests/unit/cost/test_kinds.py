@@ -16,8 +16,10 @@ from cost.usage import Usage
 FACTS = Facts(instances=7, nat_gateways=1)
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
+ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 ROOT = {"volumeType": "gp3", "volumeSize": 8.0}
 STANDARD = {"cpuCredits": "standard"}
+LARGE = {"instanceType": "m6g.large", "rootBlockDevice": ROOT}
 
 
 def charges(
@@ -70,6 +72,7 @@ Paid = list[tuple[str, str]]
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Gateway"}, []),
         ("aws:ec2/subnet:Subnet", {"mapPublicIpOnLaunch": False}, []),
         ("aws:budgets/budget:Budget", {"budgetType": "COST"}, []),
+        (ENCRYPTION, {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]}, []),
     ],
 )  # fmt: skip
 def test_what_is_paid_for(type_: str, inputs: dict[str, Any], expected: Paid, assumed: Usage) -> None:
@@ -93,7 +96,21 @@ def test_what_is_paid_for(type_: str, inputs: dict[str, Any], expected: Paid, as
             {"instanceType": "t3.micro", "rootBlockDevice": ROOT, "creditSpecification": {"cpuCredits": "unlimited"}},
             "CPU credits are not `standard`",
         ),
+        (
+            INSTANCE,
+            {"instanceType": "t3.micro", "rootBlockDevice": ROOT, "creditSpecification": UNKNOWN},
+            "CPU credits are not `standard`",
+        ),
         (INSTANCE, {"instanceType": "m6g.large"}, "no rootBlockDevice"),
+        (INSTANCE, {**LARGE, "monitoring": True}, "detailed monitoring"),
+        (INSTANCE, {**LARGE, "tenancy": "dedicated"}, "tenancy dedicated"),
+        (INSTANCE, {**LARGE, "instanceMarketOptions": {"marketType": "spot"}}, "with instanceMarketOptions"),
+        (INSTANCE, {**LARGE, "launchTemplate": {"id": "lt-1"}}, "with launchTemplate"),
+        (INSTANCE, {**LARGE, "associatePublicIpAddress": UNKNOWN}, "unknown whether it is paid for"),
+        (INSTANCE, {**LARGE, "ebsBlockDevices": UNKNOWN}, "ebsBlockDevices is unknown until the update"),
+        ("aws:ec2/natGateway:NatGateway", {"availabilityMode": "regional"}, "availability mode regional"),
+        (ENCRYPTION, {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}}]}, "aws:kms"),
+        (ENCRYPTION, {"rules": UNKNOWN}, "rules is unknown"),
         ("aws:ec2/subnet:Subnet", {"mapPublicIpOnLaunch": True}, "gives every instance a public address"),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Interface"}, "type Interface"),
         ("aws:cloudwatch/metricAlarm:MetricAlarm", {"period": 10}, "high-resolution"),
@@ -126,7 +143,26 @@ def test_a_bucket_has_the_quantities_of_its_name(assumed: Usage) -> None:
 def test_every_free_type_has_a_reason_and_no_type_is_both_but_for_one_that_may_be_free() -> None:
     assert all(len(reason) > 5 for reason in FREE.values())
     both = set(FREE) & set(PAID)
-    assert both == {"aws:ec2/subnet:Subnet", "aws:ec2/vpcEndpoint:VpcEndpoint", "aws:budgets/budget:Budget"}
+    assert both == {
+        "aws:ec2/subnet:Subnet",
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        "aws:budgets/budget:Budget",
+        ENCRYPTION,
+    }
+
+
+@pytest.mark.parametrize(
+    ("type_", "name"), [("aws:ec2/eip:Eip", "address"), ("pulumi:providers:aws", "west")], ids=["resource", "provider"]
+)
+def test_what_is_in_another_region_is_not_priced_by_this_ones(
+    type_: str, name: str, book: PriceBook, assumed: Usage
+) -> None:
+    here = Declared(type=type_, name=name, component="", inputs={"region": "us-east-1"})
+    assert estimate([here], book, assumed).unpriced == ()
+    there = Declared(type=type_, name=name, component="", inputs={"region": "eu-west-1"})
+    (unpriced,) = estimate([there], book, assumed).unpriced
+    assert unpriced.resource == name
+    assert "it is in region eu-west-1" in unpriced.reason
 
 
 def test_a_type_in_neither_list_is_unpriced_by_name(book: PriceBook, assumed: Usage) -> None:

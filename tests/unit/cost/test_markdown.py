@@ -86,6 +86,9 @@ NASTY = [
     "**approved**",
     "`code`",
     "<!-- ha: pull request -->",
+    "https://example.org",
+    "see WWW.example.org",
+    "GH-17",
 ]
 
 
@@ -112,7 +115,7 @@ def test_text_from_a_stranger_is_words_alone(nasty: str) -> None:
     text = markdown.comment(Diff(base=nasty, head=nasty, stacks=[stack]), [(nasty, nasty)])
     markup = outside_of_code(text).replace(markdown.MARKER, "", 1)
     assert nasty not in markup
-    for sign in ("@", "[", "]", "`", "*", "<img", "<h1", "<!--"):
+    for sign in ("://", "WWW.", "GH-17", "@", "[", "]", "`", "*", "<img", "<h1", "<!--"):
         assert sign not in markup, sign
     assert markup.count("<details>") == markup.count("</details>") == 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,27 @@ def test_a_quantity_that_is_not_known_yet_is_unpriced_by_name(
     assert not found.within_budget
 
 
+def test_a_preview_of_another_region_is_unpriced(document: Document, tmp_path: Path) -> None:
+    provider = "urn:pulumi:dev::ha::pulumi:providers:aws::default"
+    step = {
+        "op": "create",
+        "newState": {"urn": provider, "type": "pulumi:providers:aws", "inputs": {"region": "eu-west-1"}},
+    }
+    declared = declared_in(save(tmp_path, {**document, "steps": [*document["steps"], step]}), "dev")
+    found = stack.report_of("dev", declared, region="us-east-1", budget_usd=Decimal(215))
+    assert [(u.resource, u.type) for u in found.unpriced] == [("default", "pulumi:providers:aws")]
+
+
+def test_tags_that_are_not_known_yet_are_no_fault(document: Document, tmp_path: Path, report_of: Make) -> None:
+    changed = json.loads(json.dumps(document))
+    for step in changed["steps"]:
+        if step["urn"].endswith("instance:Instance::db1"):
+            step["newState"]["inputs"]["tags"] = UNKNOWN
+    declared = declared_in(save(tmp_path, changed), "dev")
+    found = stack.report_of("dev", declared, region="us-east-1", budget_usd=Decimal(215))
+    assert found.monthly_usd == report_of("dev").monthly_usd
+
+
 def truncated(path: Path) -> None:
     path.write_text(path.read_text()[:-1000])
 
@@ -108,6 +130,12 @@ def renamed(path: Path) -> None:
         (changed(steps=[]), "there is no resource in it"),
         (changed(steps=["create"]), "a step in it has no operation"),
         (changed(steps=[{"op": "create", "urn": "u"}]), "has no new state"),
+        (changed(steps=[{"op": "create", "newState": {"urn": 5, "type": "t"}}]), "has no new state"),
+        (changed(steps=[{"op": "create", "newState": {"urn": "u", "type": 5}}]), "has no new state"),
+        (changed(steps=[{"op": "create", "newState": {"urn": "u", "type": "t", "inputs": [1]}}]), "the inputs or"),
+        (changed(changeSummary=["same"]), "its summary of changes is none"),
+        (changed(changeSummary={"same": "all"}), "its summary of changes is none"),
+        (lambda path: path.write_text("[" * 100_000), "nested too deep"),
         (changed(changeSummary={"same": 400}), "unchanged resources, which cost as much as the others"),
         (renamed, "is not of project ha, stack dev"),
     ],

@@ -62,9 +62,9 @@ def test_a_row_that_is_no_price_is_refused_by_file_and_row(
     assert "us-east-1.json, row " in refused.value.where
 
 
-@pytest.mark.parametrize("text", ["", "[{", '{"key": "alb.hour"}'])
-def test_a_file_that_is_no_list_of_rows_is_refused(text: str, prices_dir: Path) -> None:
-    (prices_dir / "us-east-1.json").write_text(text)
+@pytest.mark.parametrize("text", [b"", b"[{", b'{"key": "alb.hour"}', b"\xff\xfe["])
+def test_a_file_that_is_no_list_of_rows_is_refused(text: bytes, prices_dir: Path) -> None:
+    (prices_dir / "us-east-1.json").write_bytes(text)
     with pytest.raises(HaError) as refused:
         prices.load("us-east-1", prices_dir)
     assert refused.value.exit_code == 2

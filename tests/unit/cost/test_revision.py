@@ -78,6 +78,25 @@ def test_a_revision_that_git_does_not_know_is_exit_2(name: str, repository: Path
     assert "git knows no revision" in refused.value.what
 
 
+def test_a_revision_with_a_link_out_of_its_folder_is_exit_2(repository: Path) -> None:
+    (repository / "link").symlink_to("/etc")
+    git(repository, "add", "link")
+    git(repository, "commit", "--quiet", "--message=link")
+    before = leftovers()
+    with pytest.raises(HaError) as refused, checked_out(repository, "HEAD"):
+        pass
+    assert refused.value.exit_code == 2
+    assert "cannot be unpacked" in refused.value.what
+    assert leftovers() == before
+
+
+def test_what_a_program_prints_is_no_part_of_what_it_declares(repository: Path) -> None:
+    (repository / "__main__.py").write_text(f"print('hello')\n{PROGRAM}")
+    git(repository, "commit", "--quiet", "--all", "--message=talkative")
+    with checked_out(repository, "HEAD") as revision:
+        assert [d.name for d in Run(revision, "dev").declared()] == ["nat0", "nat1"]
+
+
 def test_a_program_that_does_not_run_is_told_with_its_last_words(repository: Path) -> None:
     (repository / "__main__.py").write_text("raise ValueError('broken since Tuesday')\n")
     git(repository, "commit", "--quiet", "--all", "--message=broken")

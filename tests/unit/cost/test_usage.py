@@ -44,8 +44,9 @@ def test_an_assumption_that_is_none_is_refused_by_name(
     assert said in refused.value.what
 
 
-def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"a: [", b"a: \xff"])
+def test_a_file_that_is_no_yaml_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "usage.yaml"
-    path.write_text("a: [")
+    path.write_bytes(content)
     with pytest.raises(HaError):
         usage.load(path)

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
+from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
@@ -20,11 +21,14 @@ from lab.aws.world import Clients
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from botocore.loaders import Loader
     from werkzeug.serving import BaseWSGIServer
 
 log = logging.getLogger(__name__)
 
 ACCOUNT_ID = moto_internals.ACCOUNT_ID
+_POLL_S = 0.05
+"""How often the server looks whether it is to end."""
 OPERATOR_ACCESS_KEY = "AKIALABOPERATOR00000"
 # The lab's operator is whoever reaches its loopback port: this guards nothing.
 OPERATOR_SECRET_KEY = "lab-operator"
@@ -56,10 +60,15 @@ def operator_environment(endpoint_url: str, region: str) -> dict[str, str]:
 def client(service: str, endpoint_url: str, region: str) -> Any:
     """A boto3 client of the operator. It ignores the machine's own AWS configuration."""
     import boto3
+    import botocore.session
     from botocore.config import Config
 
     # A session of its own: boto3's default one is shared and not safe to use from several threads.
+    # What they may share is the description of the services, which is large: EC2's takes a quarter of a second to read.
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _descriptions())
     session = boto3.session.Session(
+        botocore_session=core,
         aws_access_key_id=OPERATOR_ACCESS_KEY,
         aws_secret_access_key=OPERATOR_SECRET_KEY,
         region_name=region,
@@ -72,6 +81,13 @@ def client(service: str, endpoint_url: str, region: str) -> Any:
     )
     # The session's own overloads are one for each service; the name is only known at run time here.
     return cast(Any, session).client(service, endpoint_url=endpoint_url, config=config)
+
+
+@cache
+def _descriptions() -> Loader:
+    import botocore.loaders
+
+    return botocore.loaders.create_loader()
 
 
 class AwsService:
@@ -92,6 +108,8 @@ class AwsService:
         self.on_change = on_change
         self._bind = (address, port)
         self._server: BaseWSGIServer | None = None
+        self._clients: dict[str, Any] = {}
+        self._clients_lock = threading.Lock()
         self._stack = ExitStack()
         self._moto = moto_internals.wsgi_app()
 
@@ -101,7 +119,8 @@ class AwsService:
         moto_internals.reset()
         self._server = make_server(*self._bind, self, threaded=True, request_handler=_quiet_handler())
         self._stack.callback(self._server.server_close)
-        thread = threading.Thread(target=self._server.serve_forever, name="aws-api", daemon=True)
+        serve = partial(self._server.serve_forever, poll_interval=_POLL_S)
+        thread = threading.Thread(target=serve, name="aws-api", daemon=True)
         thread.start()
         self._stack.callback(thread.join)
         self._stack.callback(self._server.shutdown)
@@ -111,6 +130,9 @@ class AwsService:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
         self._stack.close()
+        for one in self._clients.values():
+            one.close()
+        self._clients.clear()
         moto_internals.reset()
         return False
 
@@ -127,8 +149,11 @@ class AwsService:
         return operator_environment(self.url, self.region)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the operator."""
-        return client(service, self.url, self.region)
+        """A boto3 client of the operator, one for each service: they may be shared, and take a while to make."""
+        with self._clients_lock:
+            if service not in self._clients:
+                self._clients[service] = client(service, self.url, self.region)
+            return self._clients[service]
 
     def world_clients(self) -> Clients:
         """What `read_world` takes."""

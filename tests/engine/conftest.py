@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,10 @@ def estate(tmp_path_factory: pytest.TempPathFactory, api: AwsService) -> Project
     settings["protect"] = False
     release = made.directory / settings["application"]["release"]
     release.parent.mkdir(parents=True)
-    release.write_bytes(b"a release that nobody unpacks here")
+    with tarfile.open(release, "w:gz") as archive:  # empty: no host unpacks it here
+        top = tarfile.TarInfo(release.name.removesuffix(".tar.gz"))
+        top.type = tarfile.DIRTYPE
+        archive.addfile(top)
     made.stack_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     image = settings["image"]
     api.register_image(name=image["name"], owner=image.get("owner", IMAGE_OWNER), architecture="x86_64")

@@ -112,8 +112,7 @@ def provider(api: AwsService) -> Iterator[Provider]:
 class Case:
     """Inputs to make a resource with; `@name` stands for a thing of the surroundings.
 
-    `update`: inputs that change it in place. `replace`: inputs each of which must replace it. `free`: row inputs that
-    no case here can change (they need what moto lacks, or are names that conflict).
+    `update`: inputs that change it in place; None takes one away. `replace`: inputs each of which must replace it.
     """
 
     inputs: dict[str, Any]

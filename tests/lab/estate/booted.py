@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -19,9 +16,8 @@ from lab.aws import service
 from lab.lab import Lab
 from lab.network.namespace import Namespace
 from lab.process import Argument, Finished
+from tests.lab.checkout import PROJECT_DIR, STACK, run_ha
 
-PROJECT_DIR = Path(__file__).resolve().parents[3]
-STACK = "dev"
 _CURL = ("curl", "--silent", "--show-error", "--max-time", "10")
 
 
@@ -49,12 +45,12 @@ class Booted:
 
     def ha(self, *arguments: str, project_dir: Path = PROJECT_DIR, timeout_s: float = 600) -> Finished:
         """Runs `ha` as a person does; from another checkout with `project_dir`."""
-        argv = [sys.executable, "-c", "from ops.cli import main; main()", *arguments]
-        environment = {**os.environ, "HA_LAB_STATE": str(self.state), "PYTHONPATH": str(project_dir)}
-        done = subprocess.run(
-            argv, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=project_dir
-        )
-        return Finished(tuple(argv), done.returncode, done.stdout, done.stderr)
+        return run_ha(arguments, project_dir=project_dir, state=self.state, timeout_s=timeout_s)
+
+    def up(self, *options: str, project_dir: Path = PROJECT_DIR, timeout_s: float = 900) -> Finished:
+        """Boots the stack, with this machine's ports that are the test's."""
+        ports = ("--http-port", str(self.ports[80]), "--https-port", str(self.ports[443]))
+        return self.ha("lab", "up", "--stack", STACK, *ports, *options, project_dir=project_dir, timeout_s=timeout_s)
 
     def status(self) -> dict[str, Any]:
         """The document of `ha --lab status --json`."""

@@ -9,21 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.checkout import PROJECT_DIR
 from tests.lab.conftest import free_ports
-from tests.lab.estate.booted import PROJECT_DIR, STACK, Booted, Browser
+from tests.lab.estate.booted import Booted, Browser
 
 KEPT_LOGS = PROJECT_DIR / ".logs"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # gone before the tests beside this folder boot estates of their own
 def booted(request: pytest.FixtureRequest) -> Iterator[Booted]:
     """The `dev` stack in a lab of its own. The logs of all hosts are kept in `.logs/` when a test failed."""
     state = Path(os.environ.get("HA_TEST_LAB_STATE", "/var/lib/event-manager-ha/lab-tests"))
-    ports = free_ports()
-    estate = Booted(state, ports)
-    up = estate.ha(
-        *("lab", "up", "--stack", STACK, "--http-port", str(ports[80]), "--https-port", str(ports[443])), timeout_s=900
-    )
+    estate = Booted(state, free_ports())
+    up = estate.up()
     try:
         assert up.exit_code == 0, f"{up.stdout}\n{up.stderr}"
         yield estate

@@ -67,7 +67,8 @@ def test_a_person_signs_in_and_manages_events(booted: Booted, page: WebDriver) -
     WebDriverWait(page, PATIENCE_S).until(
         lambda driver: driver.find_element(By.ID, "server").text in ("app1", "app2"), "the page names no server"
     )
-    _eventually(page, "#state-database", "")
+    _eventually(page, "#state-database", "ready")
+    _eventually(page, "#state-redis", "ready")
     password = booted.parameters()["app/admin-password"]["Value"]
     _fill(page, "#sign-in", username="admin", password=password)
     _eventually(page, "#who", "admin")

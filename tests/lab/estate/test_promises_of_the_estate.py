@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 HOSTS = ("app1", "app2", "cache1", "db1", "db2", "lb1", "monitor1")
 EVERY_PORT = sorted({*ports.by_name().values(), 22, 111, 5001, 9999})
 
-# Run on a host: which of the others answers at which port? A refusal is an answer too: the packet came there.
+# Run on a host: which of the others answers at which port, and does something listen there (true)? A refusal (false)
+# is an answer too: the packet came there.
 KNOCK = """
 import asyncio, json, sys
 async def knock(host, port):
@@ -26,10 +27,10 @@ async def knock(host, port):
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 2)
         writer.close()
     except ConnectionRefusedError:
-        pass
+        return [host, port, False]
     except (OSError, asyncio.TimeoutError):
         return None
-    return [host, port]
+    return [host, port, True]
 async def main():
     asked = json.load(sys.stdin)
     print(json.dumps([a for a in await asyncio.gather(*(knock(h, p) for h, p in asked)) if a]))
@@ -104,7 +105,7 @@ def test_hosts_reach_each_other_exactly_where_the_flows_say(booted: Booted) -> N
         asked = json.dumps([[addresses[name], port] for name, port in others])
         answered = json.loads(booted.on_host(source, "python3", "-c", KNOCK, stdin=asked).stdout)
         names = {address: name for name, address in addresses.items()}
-        found = {(names[address], port) for address, port in answered}
+        found = {(names[address], port) for address, port, _ in answered}
         tier = Tier(source[:-1])
         allowed = {(f.target, f.port) for f in FLOWS if f.source == tier}
         # Who may reach the world at a port that the load balancer opens to the world may reach the load balancer.
@@ -114,13 +115,15 @@ def test_hosts_reach_each_other_exactly_where_the_flows_say(booted: Booted) -> N
             (name, port) for target, port in allowed for name in HOSTS if target == name[:-1] and name != source
         }
         assert found == expected, source
+        listening = {(names[address], port) for address, port, listens in answered if listens}
+        assert listening == expected, f"{source}: nothing listens at {expected - listening}"
 
 
 def test_the_world_reaches_80_and_443_only(booted: Booted) -> None:
     address = next(i["PublicIpAddress"] for i in _instances(booted) if "PublicIpAddress" in i)
     asked = json.dumps([[address, port] for port in EVERY_PORT])
     done = booted.outside("sh", "-c", f"echo '{asked}' | python3 -c '{KNOCK}'")
-    assert sorted(port for _, port in json.loads(done.stdout)) == [80, 443]
+    assert sorted((port, listens) for _, port, listens in json.loads(done.stdout)) == [(80, True), (443, True)]
     assert {(f.target, f.port) for f in FLOWS if f.source == WORLD} == {(Tier.LB, 80), (Tier.LB, 443)}
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from components.secrets import PARAMETERS
 from ops.lab_boot import engine_of
-from tests.lab.estate.booted import PROJECT_DIR, STACK, Booted
+from tests.lab.checkout import PROJECT_DIR, STACK
+from tests.lab.estate.booted import Booted
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 HOSTS = ("app1", "app2", "cache1", "db1", "db2", "lb1", "monitor1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,6 +59,8 @@ def status(json: Json = False) -> None:
         sys.stdout.write(json_module.dumps(document, indent=2) + "\n")
     elif lab.running():
         console.print_phases(lab.host_phases())
+        if problem := lab.status().get("problem"):
+            console.err.print(f"problem: {problem}", markup=False)
     else:
         console.out.print("no lab is running")
 
@@ -82,13 +83,15 @@ def preview(stack: Stack = "dev", json: Json = False) -> None:
 @app.command()
 def logs(host: Host) -> None:
     """A host's console, cloud-init, set-up and journal, also when it failed to boot."""
+    from lab import process
+
     lab = _lab()
     for path in lab.logs(host):
         console.out.rule(path.name, align="left")
         sys.stdout.write(path.read_text(encoding="utf-8", errors="replace"))
         sys.stdout.flush()
     console.out.rule("journal", align="left")
-    subprocess.run([str(word) for word in lab.journal(host)], check=False)
+    process.interactive(lab.journal(host))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -96,8 +99,9 @@ def shell(
     host: Host, command: Annotated[list[str] | None, typer.Argument(help="A command; a shell without one.")] = None
 ) -> None:
     """Root on a host: a shell, or one command after `--`."""
-    argv = [str(word) for word in _lab().on_host(host, command or ["bash", "--login"])]
-    raise typer.Exit(subprocess.run(argv, check=False).returncode)
+    from lab import process
+
+    raise typer.Exit(process.interactive(_lab().on_host(host, command or ["bash", "--login"])))
 
 
 def _lab() -> Lab:

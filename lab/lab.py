@@ -285,6 +285,10 @@ class Lab:
         path = f"/proc/{pid}/root{self.paths.private}/client" if client else f"/proc/{pid}/ns/net"
         return ["nsenter", f"--net={path}", "--", *command]
 
+    def in_fabric(self, command: Sequence[Argument]) -> list[Argument]:
+        """A command to be run where the VPC's packets are forwarded."""
+        return ["nsenter", f"--net=/proc/{self.supervisor_pid()}/root{self.paths.private}/fabric", "--", *command]
+
     def on_host(self, name: str, command: Sequence[Argument]) -> list[Argument]:
         """A command to be run on a host as root with a clean environment."""
         host = self._ask("host", name=name)
@@ -322,3 +326,10 @@ class Lab:
     def power_loss(self, name: str) -> None:
         """Ends a host silently, as when its power fails; the API goes on calling it running."""
         self._ask("kill", name=name)
+
+    def crash(self, name: str) -> None:
+        """Ends every process of a host at once; its connections are closed, as by a kernel that could still do so."""
+        leader = self._ask("host", name=name)["leader"]
+        if leader:
+            inside = ["nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--"]
+            process.run([*inside, "kill", "-KILL", str(leader)], check=False)

@@ -83,11 +83,11 @@ def print_json(document: BaseModel) -> None:
 
 
 def phase_table(phases: Sequence[HostPhase]) -> Table:
-    table = _table("host", "address", "stage", "step", "since boot")
+    shown = table("host", "address", "stage", "step", "since boot")
     for phase in phases:
         latest = max(phase.stages_s.values(), default=0.0)
-        table.add_row(phase.name, phase.address, phase.stage, phase.step, f"{latest:.0f} s")
-    return table
+        shown.add_row(phase.name, phase.address, phase.stage, phase.step, f"{latest:.0f} s")
+    return shown
 
 
 def print_phases(phases: Sequence[HostPhase]) -> None:
@@ -110,11 +110,11 @@ def _short(value: object) -> str:
 
 def print_status(status: Status) -> None:
     """The estate as a person reads it."""
-    table = _table("host", "role", "zone", "address", "state", "")
+    shown = table("host", "role", "zone", "address", "state", "")
     for host in status.hosts:
         state = "healthy" if host.healthy else host.state
-        table.add_row(host.name, f"{host.role}{_part(status, host.name)}", host.zone, host.address, state, host.detail)
-    out.print(table)
+        shown.add_row(host.name, f"{host.role}{_part(status, host.name)}", host.zone, host.address, state, host.detail)
+    out.print(shown)
     database = status.database
     lag = "" if database.lag_bytes is None else f", {database.lag_bytes} bytes behind"
     pair = f"primary {database.primary or 'none'}, standby {database.standby or 'none'}"
@@ -125,11 +125,11 @@ def print_status(status: Status) -> None:
     out.print(f"{status.stack} on {status.target}: {verdict}  {status.url or ''}", markup=False)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def table(*columns: str) -> Table:
+    made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+        made.add_column(column, overflow="fold")
+    return made
 
 
 def _part(status: Status, host: str) -> str:

@@ -1,0 +1,206 @@
+"""What is broken, and how it is healed. Each fault heals itself at the end of its block; healing twice is harmless."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.tags import STACK_TAG
+from components.tiers import Tier
+from drills.ground import ANY, Ground, Way
+
+UNITS: Mapping[Tier, tuple[str, ...]] = {
+    Tier.LB: ("haproxy",),
+    Tier.APP: ("event-manager",),
+    Tier.DB: ("pgautofailover",),
+    Tier.MONITOR: ("pgautofailover",),
+    Tier.CACHE: ("redis-server",),
+}
+"""The services that a tier is there for."""
+_FILLER = "/srv/data/ha-drill-filler"
+_HOG = "ha-drill-hog"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Who plays what, chosen when the drill begins. `targets`: the hosts to which it happens."""
+
+    tier: Tier
+    targets: tuple[str, ...]
+    primary: str
+    standby: str
+    monitor: str
+
+    @property
+    def units(self) -> str:
+        return " ".join(UNITS[self.tier])
+
+
+Act = Callable[[Ground, Scene], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`passing`: over as soon as it happened, so there is nothing to hold or heal."""
+
+    name: str
+    inject: Act
+    heal: Act
+    passing: bool = False
+
+
+@contextlib.contextmanager
+def inflicted(fault: Fault, ground: Ground, scene: Scene) -> Iterator[None]:
+    """The fault, for as long as the block: also what was half done when it, or the block, was interrupted is healed."""
+    try:
+        fault.inject(ground, scene)
+        yield
+    finally:
+        fault.heal(ground, scene)
+
+
+def _on_targets(script: str, *, check: bool = True) -> Act:
+    """A script on every target; `{units}` in it stands for their services."""
+
+    def act(ground: Ground, scene: Scene) -> None:
+        for host in scene.targets:
+            ground.run(host, script.format(units=scene.units), check=check)
+
+    return act
+
+
+def _each(action: Callable[[Ground, str], None]) -> Act:
+    def act(ground: Ground, scene: Scene) -> None:
+        for host in scene.targets:
+            action(ground, host)
+
+    return act
+
+
+def _blocked(name: str, ways: Callable[[Scene], Sequence[Way]]) -> Fault:
+    return Fault(name, lambda ground, scene: ground.block(ways(scene)), lambda ground, _: ground.unblock())
+
+
+def _both_ways(one: str, other: str) -> list[Way]:
+    return [Way(one, other), Way(other, one)]
+
+
+def _nothing(_: Ground, __: Scene) -> None:
+    """There is nothing to heal."""
+
+
+def _power_on_all(ground: Ground, scene: Scene) -> None:
+    for host in scene.targets:
+        ground.power_on(host)
+
+
+# The stop is given before the kill, or systemd starts the service again.
+_STOP_AT_ONCE = "systemctl stop --no-block {units}; systemctl kill --signal=KILL {units}; systemctl stop {units}"
+# The postmaster and its backends together, its keeper left alone: the kernel ended PostgreSQL.
+_KILL_POSTGRES = "kill -KILL $(head -1 /srv/data/postgresql/main/postmaster.pid)"
+_KILL = "if [ '{units}' = pgautofailover ]; then " + _KILL_POSTGRES + "; else systemctl kill --signal=KILL {units}; fi"
+_FILL = f"fallocate -l $(df --output=avail -B1 /srv/data | tail -1) {_FILLER}; sync"
+# WAL files that are kept for use again would hide a full disk for minutes.
+_SWITCH = (
+    "for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do timeout 2 /usr/local/sbin/ha-postgres psql -Xq "
+    "-d postgres -c 'insert into ha_drill_probe values (0)' -c 'select pg_switch_wal()' >/dev/null 2>&1 || break; done"
+)
+_HOG_PROGRAM = (
+    "import time; b=[]; n=int(open('/proc/meminfo').readline().split()[1])//1024*95//100"
+    "\nwhile len(b)*16<n: b.append(bytearray(b'x')*(16<<20))\ntime.sleep(600)"
+)
+_HOG_START = f'systemd-run --quiet --collect --unit={_HOG} --property=Restart=always python3 -c "{_HOG_PROGRAM}"'
+_HOG_STOP = f"systemctl stop {_HOG} 2>/dev/null; systemctl reset-failed {_HOG} 2>/dev/null; true"
+_PSQL = "/usr/local/sbin/ha-postgres psql -Xq -d postgres"
+_UNSAFE_S = 1.5
+"""Shorter than wal_sender_timeout, so that nobody notices that the standby gets nothing."""
+_SAFE_AGAIN = (
+    "i=0; until "
+    f"{_PSQL} -c 'alter system reset synchronous_commit' -c 'select pg_reload_conf()' >/dev/null 2>&1; do "
+    "i=$((i+1)); [ $i -lt 120 ] || break; sleep 0.5; done"
+)
+_SWITCHOVER = "/usr/local/sbin/ha-postgres pg_autoctl perform switchover"
+
+
+def _lose_power_unsafely(ground: Ground, scene: Scene) -> None:
+    """Breaks the promise on purpose: writes are acknowledged that no other node has, then their only holder is lost."""
+    ground.run(scene.primary, f"{_PSQL} -c 'alter system set synchronous_commit = local' -c 'select pg_reload_conf()'")
+    ground.block(_both_ways(scene.primary, scene.standby))
+    time.sleep(_UNSAFE_S)
+    ground.power_loss(scene.primary)
+    ground.unblock()
+
+
+def _safe_again(ground: Ground, scene: Scene) -> None:
+    ground.unblock()
+    ground.power_on(scene.primary)
+    for host in (scene.primary, scene.standby):
+        ground.run(host, f"{_SAFE_AGAIN}; true", check=False)
+
+
+def _nat_routes(ground: Ground) -> list[dict[str, Any]]:
+    """The stack's route tables and the NAT gateway that each has, or would have, as its way out."""
+    ec2 = ground.estate.client("ec2")
+    filters = [{"Name": f"tag:{STACK_TAG}", "Values": [ground.estate.stack]}]
+    gateways = ec2.describe_nat_gateways(Filter=[*filters, {"Name": "state", "Values": ["available"]}])["NatGateways"]
+    tables = ec2.describe_route_tables(Filters=filters)["RouteTables"]
+    public = {t["RouteTableId"] for t in tables if any(r.get("GatewayId", "").startswith("igw-") for r in t["Routes"])}
+    return [
+        {"table": t["RouteTableId"], "gateway": gateways[0]["NatGatewayId"], "present": _has_nat(t)}
+        for t in tables
+        if gateways and t["RouteTableId"] not in public
+    ]
+
+
+def _has_nat(table: dict[str, Any]) -> bool:
+    return any(route.get("NatGatewayId") for route in table["Routes"])
+
+
+def _lose_nat(ground: Ground, _: Scene) -> None:
+    ec2 = ground.estate.client("ec2")
+    for one in _nat_routes(ground):
+        if one["present"]:
+            ec2.delete_route(RouteTableId=one["table"], DestinationCidrBlock="0.0.0.0/0")
+
+
+def _restore_nat(ground: Ground, _: Scene) -> None:
+    ec2 = ground.estate.client("ec2")
+    for one in _nat_routes(ground):
+        if not one["present"]:
+            ec2.create_route(RouteTableId=one["table"], DestinationCidrBlock="0.0.0.0/0", NatGatewayId=one["gateway"])
+
+
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault("stop", _on_targets("systemctl stop {units}"), _on_targets("systemctl start {units}")),
+        Fault("stop-no-drain", _on_targets(_STOP_AT_ONCE), _on_targets("systemctl start {units}")),
+        Fault("kill", _on_targets(_KILL), _nothing, passing=True),
+        Fault(
+            "hang",
+            _on_targets("systemctl kill --signal=STOP {units}"),
+            _on_targets("systemctl kill --signal=CONT {units}"),
+        ),
+        Fault("host-kill", _each(lambda ground, host: ground.crash(host)), _power_on_all),
+        Fault("power-loss", _each(lambda ground, host: ground.power_loss(host)), _power_on_all),
+        Fault(
+            "network-cut", _each(lambda ground, host: ground.cut(host)), _each(lambda ground, host: ground.mend(host))
+        ),
+        # One way: what the target sends arrives, what it is sent does not.
+        _blocked("packet-loss", lambda scene: [Way(ANY, host) for host in scene.targets]),
+        _blocked("partition-monitor", lambda scene: _both_ways(scene.primary, scene.monitor)),
+        _blocked("partition-peer", lambda scene: _both_ways(scene.primary, scene.standby)),
+        _blocked(
+            "partition-both",
+            lambda scene: [*_both_ways(scene.primary, scene.monitor), *_both_ways(scene.primary, scene.standby)],
+        ),
+        Fault("disk-full", _on_targets(f"{_FILL}; {_SWITCH}"), _on_targets(f"rm -f {_FILLER}")),
+        Fault("memory-pressure", _on_targets(_HOG_START), _on_targets(_HOG_STOP)),
+        Fault("switchover", _on_targets(_SWITCHOVER), _nothing, passing=True),
+        Fault("unsafe-power-loss", _lose_power_unsafely, _safe_again),
+        Fault("route-loss", _lose_nat, _restore_nat),
+    )
+}

@@ -1,0 +1,68 @@
+"""Where a drill takes place: what it can do to hosts and network, and from where its visitors come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from components.settings import Settings
+from ops.estate import Estate
+
+ANY = "*"
+"""Every host and every place outside, in a way that is blocked."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """Packets from one host to another, by name; `ANY` for all. One direction only."""
+
+    source: str
+    destination: str
+
+
+class Ground(Protocol):
+    """A running estate that may be harmed. Undoing what was not done is harmless."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def estate(self) -> Estate: ...
+
+    @property
+    def public_address(self) -> tuple[str, int]:
+        """Where visitors go, as `client_argv` sees it."""
+
+    def client_argv(self, command: Sequence[str]) -> list[str]:
+        """A command to be run as a computer outside AWS."""
+
+    def host_argv(self, host: str, command: Sequence[str]) -> list[str]:
+        """A command to be run on a host as root, past its network. :raises HaError: when it is off."""
+
+    def run(self, host: str, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
+        """Runs a shell script on a host as root, past its network; what it printed. :raises HaError: when it failed."""
+
+    def addresses(self) -> Mapping[str, str]:
+        """Private address by host."""
+
+    def cut(self, host: str) -> None:
+        """Pulls a host's network cable."""
+
+    def mend(self, host: str) -> None:
+        """Plugs it in again."""
+
+    def power_loss(self, host: str) -> None:
+        """Ends a host silently."""
+
+    def crash(self, host: str) -> None:
+        """Ends a host; its connections are closed."""
+
+    def power_on(self, host: str) -> None:
+        """Boots a host that ended."""
+
+    def block(self, ways: Sequence[Way]) -> None:
+        """Drops packets on these ways, and on no others."""
+
+    def unblock(self) -> None:
+        """Drops no packets any more."""

@@ -1,0 +1,96 @@
+"""Drills in the lab of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from components.errors import HaError
+from components.settings import Settings
+from components.tiers import Tier
+from drills.ground import ANY, Way
+from lab import process
+from lab.lab import Lab
+from lab.waiting import eventually
+from ops.estate import Estate
+
+_TABLE = "ha_drill"
+_STOP_DEADLINE_S = 60.0
+
+
+@dataclass(frozen=True)
+class LabGround:
+    """A `Ground` in a running lab, which this process has entered (`ops.connect`)."""
+
+    lab: Lab
+    estate: Estate
+    settings: Settings
+
+    @cached_property
+    def public_address(self) -> tuple[str, int]:
+        for instance in self.estate.instances():
+            if instance.tier is Tier.LB and instance.public_address:
+                return instance.public_address, 80
+        raise HaError("no load balancer holds the public address", where=self.estate.stack)
+
+    def client_argv(self, command: Sequence[str]) -> list[str]:
+        return [str(word) for word in self.lab.in_network(command, client=True)]
+
+    def host_argv(self, host: str, command: Sequence[str]) -> list[str]:
+        return [str(word) for word in self.lab.on_host(host, command)]
+
+    def run(self, host: str, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
+        return process.run(self.host_argv(host, ["sh", "-c", script]), check=check, timeout_s=timeout_s).stdout
+
+    def addresses(self) -> Mapping[str, str]:
+        return {one.name: str(one.address) for one in self.settings.plan_hosts()}
+
+    def cut(self, host: str) -> None:
+        self.lab.cut(host)
+
+    def mend(self, host: str) -> None:
+        self.lab.heal(host)
+
+    def power_loss(self, host: str) -> None:
+        self.lab.power_loss(host)
+
+    def crash(self, host: str) -> None:
+        self.lab.crash(host)
+
+    def power_on(self, host: str) -> None:
+        """As an operator does: the API goes on calling a crashed host running, so it is stopped first."""
+        if self._stage(host) in ("booting", "setup", "ready"):
+            return
+        ec2 = self.estate.client("ec2")
+        ids = [one.instance_id for one in self.estate.instances() if one.host == host]
+        ec2.stop_instances(InstanceIds=ids, Force=True)
+        eventually(f"{host} is off", lambda: self._stage(host) == "stopped", deadline_s=_STOP_DEADLINE_S)
+        ec2.start_instances(InstanceIds=ids)
+        eventually(f"{host} boots", lambda: self._stage(host) != "stopped", deadline_s=_STOP_DEADLINE_S)
+
+    def _stage(self, host: str) -> str:
+        return next(one.stage for one in self.lab.host_phases() if one.name == host)
+
+    def block(self, ways: Sequence[Way]) -> None:
+        self._nft("\n".join([*self._replacing(), *self._rules(ways)]))
+
+    def unblock(self) -> None:
+        self._nft("\n".join(self._replacing()))
+
+    @staticmethod
+    def _replacing() -> list[str]:
+        # Deleting what is not there is an error to nft, so it is declared first.
+        return [f"table ip {_TABLE}", f"delete table ip {_TABLE}"]
+
+    def _rules(self, ways: Sequence[Way]) -> list[str]:
+        addresses = self.addresses()
+        lines = [f"table ip {_TABLE} {{", "chain forward {", "type filter hook forward priority -250; policy accept;"]
+        for way in ways:
+            source = "" if way.source == ANY else f"ip saddr {addresses[way.source]} "
+            destination = "" if way.destination == ANY else f"ip daddr {addresses[way.destination]} "
+            lines.append(f"{source}{destination}drop")
+        return [*lines, "}", "}"]
+
+    def _nft(self, text: str) -> None:
+        process.run(self.lab.in_fabric(["nft", "-f", "-"]), stdin=text + "\n")

@@ -1,0 +1,73 @@
+"""The promises, in numbers, in this one place; and whether what was measured keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """Limits; None where nothing is promised. Nothing acknowledged is ever lost, and two nodes never accept writes."""
+
+    text: str
+    guide: str
+    outage_s: float | None = None
+    p95_outage_s: float | None = None
+    """Held over the repeats of a drill, not over each."""
+    failed: int | None = None
+    failed_reads: int | None = None
+    max_latency_s: float | None = None
+
+
+class Measured(Protocol):
+    """What a promise is held against."""
+
+    @property
+    def outage_s(self) -> float: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def failed_reads(self) -> int: ...
+    @property
+    def max_latency_s(self) -> float: ...
+    @property
+    def lost(self) -> int: ...
+    @property
+    def doubled(self) -> int: ...
+    @property
+    def two_primaries(self) -> bool: ...
+
+
+def broken_by(promise: Promise, seen: Measured) -> list[str]:
+    """What breaks the promise, in words; empty when it is kept."""
+    limits: Sequence[tuple[str, float | None, float]] = (
+        ("writes were out for {:.1f} s, at most {:g}", promise.outage_s, seen.outage_s),
+        ("{:g} requests failed, at most {:g}", promise.failed, seen.failed),
+        ("{:g} reads failed, at most {:g}", promise.failed_reads, seen.failed_reads),
+        ("a request took {:.1f} s, at most {:g}", promise.max_latency_s, seen.max_latency_s),
+    )
+    found = [text.format(value, limit) for text, limit, value in limits if limit is not None and value > limit]
+    if seen.lost:
+        found.append(f"{seen.lost} acknowledged writes are lost")
+    if seen.doubled:
+        found.append(f"{seen.doubled} writes were stored twice")
+    if seen.two_primaries:
+        found.append("two nodes accepted writes at once")
+    return found
+
+
+APPLICATION = Promise(
+    text="0 failed idempotent requests, none over 2 s", guide="< 30 s", failed_reads=0, max_latency_s=2.0
+)
+LOAD_BALANCER = Promise(text="back within 3 s", guide="not covered", outage_s=3.0)
+DATABASE = Promise(text="writable again within 8 s, p95 within 5 s", guide="< 60 s", outage_s=8.0, p95_outage_s=5.0)
+SWITCHOVER = Promise(
+    text="0 failed requests, no write waits over 3 s", guide="< 5 min, by hand", failed=0, max_latency_s=3.0
+)
+CACHE = Promise(text="sessions back within 5 s", guide="not covered", outage_s=5.0)
+ZONE = Promise(text="back within 10 s", guide="not covered", outage_s=10.0)
+UNNOTICED = Promise(text="no failed request", guide="not covered", failed=0)
+SAFE = Promise(text="no acknowledged write lost, never two writable primaries", guide="not covered")
+"""What holds even when availability is not promised."""

@@ -1,0 +1,122 @@
+"""What a drill found, as a document; documents accumulate in a folder, one file for each run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+RESULTS_DIR = PROJECT_DIR / "docs" / "results"
+BIN_S = 0.25
+
+
+class Machine(BaseModel):
+    """What it ran on."""
+
+    model_config = ConfigDict(frozen=True)
+    cpus: int
+    memory_mib: int
+    kernel: str
+
+
+class Timeline(BaseModel):
+    """The load in slices of `bin_s` seconds, from the moment of the fault on, and who accepted writes then."""
+
+    model_config = ConfigDict(frozen=True)
+    bin_s: float
+    good: tuple[int, ...]
+    failed: tuple[int, ...]
+    max_latency_s: tuple[float, ...]
+    accepting: Mapping[str, tuple[tuple[float, float], ...]]
+    healed_s: float
+
+
+class Outcome(BaseModel):
+    """One run of a drill: the document of `ha drill run --json`, which is a list of them. Times in seconds.
+
+    `fault` is the drill's name, `target` the hosts that it hit. `redundant_again_s` counts from the fault's healing; null
+    when redundancy did not come back. `kept` is null where nothing is promised.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    fault: str
+    target: str
+    outage_s: float
+    read_outage_s: float
+    requests: int
+    failed: int
+    failed_reads: int
+    max_latency_s: float
+    acknowledged: int
+    lost: int
+    doubled: int
+    unanswered: int
+    two_primaries: bool
+    redundant_again_s: float | None
+    promise: str
+    kept: bool
+    broken: tuple[str, ...]
+    stack: str
+    at: datetime
+    commit: str
+    machine: Machine
+    timers: Mapping[str, int]
+    timeline: Timeline
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.fault}-{self.at:%Y%m%dT%H%M%SZ}.json"
+
+
+def this_machine() -> Machine:
+    """The machine that this runs on."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    return Machine(cpus=os.cpu_count() or 1, memory_mib=memory, kernel=platform.release())
+
+
+def this_commit() -> str:
+    """The checkout's commit, with `+` when files differ from it; `unknown` outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=PROJECT_DIR, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    # Results themselves accumulate without changing what was measured.
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
+    return f"{commit}{'+' if changed else ''}" if commit else "unknown"
+
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def keep(outcome: Outcome, folder: Path) -> Path:
+    """Adds a result to the folder of its stack; returns its file."""
+    path = folder / outcome.stack / outcome.file_name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(outcome.model_dump_json() + "\n", encoding="utf-8")
+    return path
+
+
+def kept_results(folder: Path, stack: str | None = None) -> list[Outcome]:
+    """All results of a folder, oldest first."""
+    files = sorted((folder / stack if stack else folder).rglob("*.json"))
+    found = [Outcome.model_validate_json(path.read_text(encoding="utf-8")) for path in files]
+    return sorted(found, key=lambda one: (one.stack, one.fault, one.at))
+
+
+def by_fault(outcomes: Iterable[Outcome]) -> Mapping[str, Sequence[Outcome]]:
+    """Results of each fault, in the order of their names."""
+    groups: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        groups.setdefault(one.fault, []).append(one)
+    return groups

@@ -1,0 +1,90 @@
+"""The load as a program of its own on a computer outside AWS, and what it has told so far."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from components.errors import HaError
+from drills.ground import Ground
+from drills.load import LoadPlan
+from drills.samples import Kind, Sample
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+class Visitors:
+    """Running load. Its samples grow while it runs."""
+
+    def __init__(self, child: subprocess.Popen[str], patience_s: float) -> None:
+        self._child = child
+        self._patience_s = patience_s
+        self._samples: list[Sample] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        return self._samples
+
+    @property
+    def acknowledged(self) -> int:
+        """Writes that were acknowledged so far."""
+        return sum(one.ok and one.kind is Kind.WRITE for one in list(self._samples))
+
+    @property
+    def gone(self) -> bool:
+        """Whether the load ended by itself."""
+        return self._child.poll() is not None
+
+    def end(self) -> None:
+        """No new requests; waits until those that run have ended. Ending twice is harmless."""
+        if not self.gone:
+            self._child.terminate()
+            try:
+                self._child.wait(self._patience_s)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            with contextlib.suppress(json.JSONDecodeError):  # it was ended in the middle of a line
+                fields = json.loads(line)
+                self._samples.append(Sample(**{**fields, "kind": Kind(fields["kind"])}))
+
+
+@contextlib.contextmanager
+def visiting(ground: Ground, plan: LoadPlan) -> Iterator[Visitors]:
+    """Load for as long as the block. :raises HaError: when it cannot be started, or broke."""
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            ground.client_argv([sys.executable, "-m", "drills.load"]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT_DIR)},
+            cwd=PROJECT_DIR,
+        )
+        assert child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # what it says on standard error tells more
+            child.stdin.write(json.dumps(asdict(plan)))
+            child.stdin.close()
+        visitors = Visitors(child, plan.request_timeout_s + 5)
+        try:
+            yield visitors
+        finally:
+            visitors.end()
+        if child.returncode != 0:
+            errors.seek(0)
+            raise HaError("the load broke\n" + "\n".join(errors.read().splitlines()[-8:]), where="drills/load.py")

@@ -1,0 +1,166 @@
+"""`ha drill`: faults injected into the running estate, and what they did."""
+
+from __future__ import annotations
+
+import json as json_module
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from components.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
+from components.stack_file import load_settings
+from ops import console
+from ops.options import PROJECT_DIR, Json, Stack
+
+if TYPE_CHECKING:
+    from drills.results import Outcome
+
+app = typer.Typer(
+    help="Faults injected into the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
+)
+Results = Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")]
+RESULTS_DIR = PROJECT_DIR / "docs" / "results"
+
+
+@app.command(name="list")
+def list_(stack: Stack = "dev", json: Json = False) -> None:
+    """The drills, what they promise, and whether the stack has what they need."""
+    from drills.catalogue import CATALOGUE, check_shape
+
+    settings = load_settings(PROJECT_DIR, stack)
+    rows = []
+    for drill in CATALOGUE.values():
+        try:
+            check_shape(drill, settings)
+            lacks = ""
+        except HaError as refusal:
+            lacks = refusal.what
+        rows.append(
+            {
+                "name": drill.name,
+                "fault": drill.fault.name,
+                "target": str(drill.role),
+                "promise": drill.promise.text,
+                "runs_on_stack": not lacks,
+                "lacks": lacks,
+            }
+        )
+    if json:
+        _print_json(rows)
+        return
+    table = console.table("drill", "hits", "promise", "")
+    for row in rows:
+        table.add_row(str(row["name"]), str(row["target"]), str(row["promise"]), "" if row["runs_on_stack"] else "n/a")
+    console.out.print(table)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="Drills, by name; see `ha drill list`.")],
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="How often each is run.")] = 1,
+    confirm: Annotated[str, typer.Option(help="Names the stack that may be harmed, where it is not the lab.")] = "",
+    results: Results = RESULTS_DIR,
+    stack: Stack = "dev",
+    json: Json = False,
+) -> None:
+    """Run drills one after another. Exit code 3 when a promise is broken."""
+    from drills.catalogue import check_shape, find
+    from drills.results import keep
+    from drills.run import alone, healthy_status
+    from drills.run import run as run_drill
+
+    drills = [find(name) for name in names]
+    if not context.obj.lab:
+        _refuse_aws(stack, confirm)
+    settings = load_settings(PROJECT_DIR, stack)
+    for drill in drills:
+        check_shape(drill, settings)
+
+    from drills.lab_ground import LabGround
+    from lab.lab import Lab
+    from ops.connect import connect
+
+    lab = Lab()
+    ground = LabGround(lab, connect(stack, settings, lab=True), settings)
+    # Whoever ends the drill ends it as Ctrl-C does: what it broke is healed first.
+    signal.signal(signal.SIGTERM, _interrupt)
+    outcomes: list[Outcome] = []
+    with alone(lab.paths.state / "drill.lock"):
+        healthy_status(ground)
+        for drill in drills:
+            for number in range(repeat):
+                if repeat > 1:
+                    console.step(f"{drill.name}: {number + 1} of {repeat}")
+                outcome = run_drill(drill, ground, console.step)
+                if not drill.proof:
+                    keep(outcome, results)
+                outcomes.append(outcome)
+                console.step(_summary(outcome))
+    if json:
+        _print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in outcomes])
+    else:
+        _print_outcomes(outcomes)
+    if not all(one.kept for one in outcomes):
+        raise typer.Exit(EXIT_PROMISE_BROKEN)
+
+
+def _refuse_aws(stack: str, confirm: str) -> None:
+    if confirm != stack:
+        raise HaError(
+            f"a drill would harm the stack {stack!r} on AWS",
+            where="ha drill run",
+            fix=f"run it in the lab with `ha --lab drill run`, or confirm with --confirm {stack}",
+            exit_code=EXIT_USAGE,
+        )
+    raise HaError(
+        "faults of hosts and network are injected by the lab, and cannot be on AWS",
+        where="ha drill run",
+        fix="run it in the lab: `ha --lab drill run`",
+        exit_code=EXIT_USAGE,
+    )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(json_module.dumps(document, indent=2) + "\n")
+
+
+def _again(outcome: Outcome) -> str:
+    return "never" if outcome.redundant_again_s is None else f"{outcome.redundant_again_s:.1f} s"
+
+
+def _summary(one: Outcome) -> str:
+    verdict = "kept" if one.kept else f"BROKEN ({'; '.join(one.broken)})"
+    return f"{one.fault}: writes out {one.outage_s:.2f} s, {one.failed} of {one.requests} failed, {one.lost} lost: {verdict}"
+
+
+def _print_outcomes(outcomes: list[Outcome]) -> None:
+    table = console.table(
+        "drill",
+        "target",
+        "outage",
+        "reads out",
+        "requests",
+        "failed",
+        "reads",
+        "slowest",
+        "lost",
+        "two",
+        "redundant",
+        "",
+    )
+    for one in outcomes:
+        table.add_row(
+            *(one.fault, one.target, f"{one.outage_s:.2f} s", f"{one.read_outage_s:.2f} s", str(one.requests)),
+            *(str(one.failed), str(one.failed_reads), f"{one.max_latency_s:.2f} s", str(one.lost)),
+            *("YES" if one.two_primaries else "no", _again(one), "kept" if one.kept else "BROKEN"),
+        )
+    console.out.print(table)

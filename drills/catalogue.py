@@ -93,7 +93,7 @@ def find(name: str) -> Drill:
 
 def check_shape(drill: Drill, settings: Settings) -> None:
     """:raises HaError: with exit code 2 when the stack lacks what the drill is about."""
-    if drill.needs is not None and settings.hosts_of(drill.needs).count < 2:
+    if drill.needs is not None and sum(host.tier is drill.needs for host in settings.plan_hosts()) < 2:
         raise HaError(
             f"{drill.name} needs two {drill.needs.role} hosts, the stack has one",
             where="settings",

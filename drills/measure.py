@@ -9,7 +9,6 @@ from itertools import combinations, pairwise
 
 from drills.samples import Kind, Sample, WriteTry
 
-
 HUNG_S = 1.0
 """A commit that takes longer was waiting for something."""
 

@@ -21,7 +21,8 @@ HANGS_S = 2.0
 TABLE = "ha_drill_probe"
 _RESTART_S = 0.3
 
-# Runs on the host. psql stays connected while the node lets it; the end of standard input is the end of the program.
+# Runs on the host. psql stays connected only while its node accepts writes: pg_auto_failover shuts a node that it is about
+# to rewind down only when the last session has ended. The end of standard input is the end of the program.
 ON_HOST = f"""
 import json, os, select, subprocess, sys, time
 COMMAND = ["/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-d", "postgres"]
@@ -42,7 +43,12 @@ def ask():
             session = None
             return b"accepted" in seen
         seen += piece
-    return b"accepted" in seen
+    if b"accepted" in seen:
+        return True
+    session.stdin.close()
+    session.wait()
+    session = None
+    return False
 while True:
     start = time.monotonic()
     try:
@@ -54,7 +60,7 @@ while True:
         break
 if session is not None:
     session.kill()
-"""
+"""  # noqa: S608 - the table's name is ours
 
 
 class Probe:

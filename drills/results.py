@@ -40,8 +40,8 @@ class Timeline(BaseModel):
 class Outcome(BaseModel):
     """One run of a drill: the document of `ha drill run --json`, which is a list of them. Times in seconds.
 
-    `fault` is the drill's name, `target` the hosts that it hit. `redundant_again_s` counts from the fault's healing; null
-    when redundancy did not come back. `kept` is null where nothing is promised.
+    `fault` is the drill's name, `target` the hosts that it hit. `redundant_again_s` counts from the fault's healing;
+    null when redundancy did not come back.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -136,7 +136,7 @@ def _await_load(visitors: Visitors) -> None:
 
 
 def _await_redundancy(drill: Drill, ground: Ground, healed: float) -> float | None:
-    """Seconds until the first of two looks in a row at which the estate is healthy; one alone may be before the fall."""
+    """Seconds until the first of two looks in a row that find the estate healthy; one may be before the fall."""
     first: float | None = None
     while time.monotonic() < healed + drill.redundant_within_s:
         looked = time.monotonic()

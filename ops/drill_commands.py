@@ -139,7 +139,8 @@ def _again(outcome: Outcome) -> str:
 
 def _summary(one: Outcome) -> str:
     verdict = "kept" if one.kept else f"BROKEN ({'; '.join(one.broken)})"
-    return f"{one.fault}: writes out {one.outage_s:.2f} s, {one.failed} of {one.requests} failed, {one.lost} lost: {verdict}"
+    failed = f"{one.failed} of {one.requests} failed"
+    return f"{one.fault}: writes out {one.outage_s:.2f} s, {failed}, {one.lost} lost: {verdict}"
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:

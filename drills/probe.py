@@ -21,8 +21,8 @@ HANGS_S = 2.0
 TABLE = "ha_drill_probe"
 _RESTART_S = 0.3
 
-# Runs on the host. psql stays connected only while its node accepts writes: pg_auto_failover shuts a node that it is about
-# to rewind down only when the last session has ended. The end of standard input is the end of the program.
+# Runs on the host. psql stays connected only while its node accepts writes: pg_auto_failover shuts a node that it is
+# to rewind down only when its last session has ended. The end of standard input is the end of the program.
 ON_HOST = f"""
 import json, os, select, subprocess, sys, time
 COMMAND = ["/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-d", "postgres"]

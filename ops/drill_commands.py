@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -107,6 +108,29 @@ def run(
         _print_outcomes(outcomes)
     if not all(one.kept for one in outcomes):
         raise typer.Exit(EXIT_PROMISE_BROKEN)
+
+
+@app.command()
+def budget(stack: Stack = "dev", json: Json = False) -> None:
+    """How long each database fault may take by the stack's timers, and what fences the old primary."""
+    from components.failover import budgets, fence, seconds
+
+    timers = load_settings(PROJECT_DIR, stack).timers
+    found = budgets(timers)
+    if json:
+        rows = [{**asdict(one), "total_ms": None if one.unbounded else one.total_ms} for one in found]
+        fencing = {"fenced_by_ms": timers.fenced_by_ms, "promoted_from_ms": timers.promoted_from_ms}
+        _print_json({"stack": stack, **fencing, "faults": rows})
+        return
+    table = console.table("fault", "detection", "fencing", "promotion", "routing", "at most")
+    for one in found:
+        if one.unbounded:
+            table.add_row(one.fault, "", "", "", "", f"no limit: {one.unbounded}")
+        else:
+            parts = (one.detection_ms, one.fencing_ms, one.promotion_ms, one.routing_ms, one.total_ms)
+            table.add_row(one.fault, *(seconds(part) for part in parts))
+    console.out.print(table)
+    console.out.print(f"\n{fence(timers)}", soft_wrap=True)
 
 
 def _refuse_aws(stack: str, confirm: str) -> None:

@@ -1,0 +1,122 @@
+"""How long each database fault may take, added up from the timers: detection, fencing, promotion, routing. Pure.
+
+These are worst cases of what the software is told to do, not measurements: on a machine that is short of processors
+each part may take longer. What cannot be computed, because no timer ends it, is said so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from components.timers import KEEPER_LOOP_MS, Timers
+
+PROMOTION_MS: Final = 1200
+"""From the end of the wait to a standby that writes: its keeper's transitions and PostgreSQL's (measured floor)."""
+RESTART_MS: Final = 3000
+"""A keeper starts its PostgreSQL again after a crash, recovery of a small database included."""
+HAND_OVER_MS: Final = 2000
+"""A switchover: the primary shuts down, the standby takes over; both are told without a wait."""
+ROUTE_CHECK_MS: Final = 250 + 100
+"""The database route looks at a node that is down once in `downinter`, and the look itself."""
+POOL_RETRY_MS: Final = 200
+"""pgbouncer's `server_login_retry`."""
+ROUTING_MS: Final = ROUTE_CHECK_MS + POOL_RETRY_MS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The parts of a fault's outage, in milliseconds. `unbounded` says why no timer ends it; the parts are 0 then."""
+
+    fault: str
+    detection_ms: int = 0
+    fencing_ms: int = 0
+    promotion_ms: int = 0
+    routing_ms: int = ROUTING_MS
+    unbounded: str = ""
+
+    @property
+    def total_ms(self) -> int:
+        return self.detection_ms + self.fencing_ms + self.promotion_ms + self.routing_ms
+
+
+def silent_detection_ms(timers: Timers) -> int:
+    """Until the monitor gives up a node that answers nothing.
+
+    Its health check has to fail with all retries, and its last report to be old; the monitor then decides when the
+    standby reports next.
+    """
+    tries = timers.health_check_max_retries + 1
+    check_ms = (
+        timers.health_check_period_ms
+        + tries * timers.health_check_timeout_ms
+        + timers.health_check_max_retries * timers.health_check_retry_delay_ms
+    )
+    return max(check_ms, timers.node_considered_unhealthy_ms) + KEEPER_LOOP_MS
+
+
+def refused_detection_ms(timers: Timers) -> int:
+    """The same for a node whose host still answers that nobody listens: no health check waits for its timeout."""
+    check_ms = timers.health_check_period_ms + timers.health_check_max_retries * timers.health_check_retry_delay_ms
+    return max(check_ms, timers.node_considered_unhealthy_ms) + KEEPER_LOOP_MS
+
+
+def budgets(timers: Timers) -> tuple[Budget, ...]:
+    """The budget of each database fault, by the name of its drill."""
+    silent, refused = silent_detection_ms(timers), refused_detection_ms(timers)
+
+    def failover(fault: str, detection_ms: int) -> Budget:
+        return Budget(
+            fault=fault,
+            detection_ms=detection_ms,
+            fencing_ms=timers.primary_demote_ms,
+            promotion_ms=PROMOTION_MS,
+        )
+
+    return (
+        failover("db-stop", refused),
+        failover("db-stop-no-drain", refused),
+        Budget(fault="db-kill", detection_ms=KEEPER_LOOP_MS, promotion_ms=RESTART_MS),
+        failover("db-hang", silent),
+        failover("db-host-kill", silent),
+        failover("db-power-loss", silent),
+        failover("db-network-cut", silent),
+        failover("db-packet-loss", silent),
+        failover("db-partition-monitor", silent),
+        Budget(
+            fault="db-partition-peer",
+            routing_ms=0,
+            unbounded="both nodes report, so nobody is given up; commits wait for the standby until the link is back",
+        ),
+        failover("db-partition-both", silent),
+        Budget(
+            fault="db-disk-full",
+            routing_ms=0,
+            unbounded="a primary that cannot store rows still answers health checks; an alert comes before it is full",
+        ),
+        Budget(fault="db-switchover", promotion_ms=HAND_OVER_MS),
+    )
+
+
+def markdown(timers: Timers) -> str:
+    """The budgets as a table, and how the old primary is fenced."""
+    lines = ["| fault | detection | fencing | promotion | routing | at most |", "|---|---|---|---|---|---|"]
+    for one in budgets(timers):
+        if one.unbounded:
+            lines.append(f"| `{one.fault}` | | | | | no limit: {one.unbounded} |")
+            continue
+        parts = (one.detection_ms, one.fencing_ms, one.promotion_ms, one.routing_ms, one.total_ms)
+        lines.append(f"| `{one.fault}` | " + " | ".join(seconds(part) for part in parts) + " |")
+    return "\n".join([*lines, "", fence(timers)]) + "\n"
+
+
+def fence(timers: Timers) -> str:
+    """The safety inequality with its numbers."""
+    return (
+        f"A primary that is cut off has stopped accepting writes {seconds(timers.fenced_by_ms)} after its last contact "
+        f"at the latest; the other node may accept them {seconds(timers.promoted_from_ms)} after it at the earliest."
+    )
+
+
+def seconds(milliseconds: int) -> str:
+    return f"{milliseconds / 1000:.2f} s"

@@ -67,7 +67,9 @@ class LabGround:
         ec2.stop_instances(InstanceIds=ids, Force=True)
         eventually(f"{host} is off", lambda: self._stage(host) == "stopped", deadline_s=_STOP_DEADLINE_S)
         ec2.start_instances(InstanceIds=ids)
-        eventually(f"{host} boots", lambda: self._stage(host) != "stopped", deadline_s=_STOP_DEADLINE_S)
+        # Not before its init runs can it be reached into.
+        up = ("setup", "ready")
+        eventually(f"{host} boots", lambda: self._stage(host) in up, deadline_s=_STOP_DEADLINE_S)
 
     def _stage(self, host: str) -> str:
         return next(one.stage for one in self.lab.host_phases() if one.name == host)

@@ -133,6 +133,28 @@ def budget(stack: Stack = "dev", json: Json = False) -> None:
     console.out.print(f"\n{fence(timers)}", soft_wrap=True)
 
 
+@app.command()
+def report(
+    results: Results = RESULTS_DIR,
+    stack: Annotated[str | None, typer.Option(help="Only this stack's results.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the page with the timelines here.")] = None,
+    json: Json = False,
+) -> None:
+    """What the drills found, against the guide: a Markdown table, or one HTML page with a timeline of each run."""
+    from drills.report import markdown, page
+    from drills.results import kept_results
+
+    found = kept_results(results, stack)
+    if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(page(found), encoding="utf-8")
+        console.step(f"wrote {html}")
+    if json:
+        _print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in found])
+    elif html is None:
+        sys.stdout.write(markdown(found))
+
+
 def _refuse_aws(stack: str, confirm: str) -> None:
     if confirm != stack:
         raise HaError(

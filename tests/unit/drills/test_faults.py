@@ -1,0 +1,133 @@
+"""Every fault heals itself, whatever ends its block; healing twice is harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+
+from components.errors import EXIT_USAGE, HaError
+from components.stack_file import load_settings
+from components.tiers import Tier
+from drills.catalogue import CATALOGUE, check_shape, find
+from drills.faults import FAULTS, Fault, Scene, inflicted
+from drills.ground import Way
+
+PROJECT_DIR = Path(__file__).resolve().parents[3]
+SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")
+
+
+class Harmed:
+    """A ground on which all that is broken is held, and nothing else."""
+
+    def __init__(self) -> None:
+        self.down: set[str] = set()
+        self.cut_off: set[str] = set()
+        self.ways: tuple[Way, ...] = ()
+        self.scripts: list[str] = []
+        self.estate = MagicMock(stack="dev")
+        self.public_address = ("203.0.113.1", 80)
+        self.settings = load_settings(PROJECT_DIR, "dev")
+
+    def client_argv(self, command: Sequence[str]) -> list[str]:
+        return list(command)
+
+    def host_argv(self, host: str, command: Sequence[str]) -> list[str]:
+        return list(command)
+
+    def run(self, host: str, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
+        self.scripts.append(script)
+        return ""
+
+    def addresses(self) -> Mapping[str, str]:
+        return {}
+
+    def cut(self, host: str) -> None:
+        self.cut_off.add(host)
+
+    def mend(self, host: str) -> None:
+        self.cut_off.discard(host)
+
+    def power_loss(self, host: str) -> None:
+        self.down.add(host)
+
+    def crash(self, host: str) -> None:
+        self.down.add(host)
+
+    def power_on(self, host: str) -> None:
+        self.down.discard(host)
+
+    def block(self, ways: Sequence[Way]) -> None:
+        self.ways = tuple(ways)
+
+    def unblock(self) -> None:
+        self.ways = ()
+
+    @property
+    def whole(self) -> bool:
+        return not (self.down or self.cut_off or self.ways)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drills.faults.time.sleep", lambda _: None)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
+def test_a_fault_is_healed_when_its_block_is_interrupted_and_healing_again_is_harmless(fault: Fault) -> None:
+    ground = Harmed()
+    with pytest.raises(KeyboardInterrupt), inflicted(fault, ground, SCENE):
+        raise KeyboardInterrupt
+    assert ground.whole
+    fault.heal(ground, SCENE)
+    assert ground.whole
+
+
+def test_a_fault_that_broke_half_way_is_healed() -> None:
+    ground = Harmed()
+
+    def half(on: object, scene: Scene) -> None:
+        ground.cut("db1")
+        raise HaError("the second half failed")
+
+    with pytest.raises(HaError), inflicted(Fault("half", half, FAULTS["network-cut"].heal), ground, SCENE):
+        pytest.fail("the block must not be entered")
+    assert ground.whole
+
+
+@pytest.mark.parametrize("name", ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill"])
+def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
+    ground = Harmed()
+    with inflicted(FAULTS[name], ground, SCENE):
+        assert not ground.whole
+    assert ground.whole
+
+
+def test_a_hang_is_ended_by_sigcont() -> None:
+    ground = Harmed()
+    with inflicted(FAULTS["hang"], ground, SCENE):
+        assert "STOP" in ground.scripts[-1]
+    assert "CONT" in ground.scripts[-1]
+    assert "pgautofailover" in ground.scripts[-1]
+
+
+def test_drills_are_named_by_tier_and_fault_and_need_known_faults() -> None:
+    assert all(name == drill.name for name, drill in CATALOGUE.items())
+    assert {f"db-{fault}" for fault in ("stop", "kill", "hang", "power-loss", "disk-full", "switchover")} <= set(
+        CATALOGUE
+    )
+
+
+def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:
+    with pytest.raises(HaError, match="no drill 'db-earthquake'") as refused:
+        find("db-earthquake")
+    assert refused.value.exit_code == EXIT_USAGE
+    assert "db-power-loss" in refused.value.fix
+
+
+def test_a_drill_about_a_second_load_balancer_is_refused_where_there_is_none() -> None:
+    with pytest.raises(HaError, match="needs two load balancer hosts") as refused:
+        check_shape(find("lb-power-loss"), load_settings(PROJECT_DIR, "dev"))
+    assert refused.value.exit_code == EXIT_USAGE

@@ -76,7 +76,7 @@ def budgets(timers: Timers) -> tuple[Budget, ...]:
     return (
         failover("db-stop", refused),
         failover("db-stop-no-drain", refused),
-        Budget(fault="db-kill", detection_ms=KEEPER_LOOP_MS, promotion_ms=RESTART_MS),
+        _killed(timers, failover("db-kill", refused)),
         failover("db-hang", silent),
         failover("db-host-kill", silent),
         failover("db-power-loss", silent),
@@ -96,6 +96,13 @@ def budgets(timers: Timers) -> tuple[Budget, ...]:
         ),
         Budget(fault="db-switchover", promotion_ms=HAND_OVER_MS),
     )
+
+
+def _killed(timers: Timers, failover: Budget) -> Budget:
+    """Its keeper starts PostgreSQL again, but the monitor may not wait for that."""
+    restart = Budget(fault="db-kill", detection_ms=KEEPER_LOOP_MS, promotion_ms=RESTART_MS)
+    waits = timers.node_considered_unhealthy_ms > restart.detection_ms + restart.promotion_ms
+    return restart if waits else failover
 
 
 def markdown(timers: Timers) -> str:

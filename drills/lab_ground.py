@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from components.errors import HaError
 from components.settings import Settings
@@ -26,6 +27,11 @@ class LabGround:
     lab: Lab
     estate: Estate
     settings: Settings
+
+    @staticmethod
+    def lock_of(lab: Lab) -> Path:
+        """Held while a drill runs in a lab."""
+        return lab.paths.state / "drill.lock"
 
     @cached_property
     def public_address(self) -> tuple[str, int]:

@@ -91,7 +91,7 @@ def run(
     # Whoever ends the drill ends it as Ctrl-C does: what it broke is healed first.
     signal.signal(signal.SIGTERM, _interrupt)
     outcomes: list[Outcome] = []
-    with alone(lab.paths.state / "drill.lock"):
+    with alone(LabGround.lock_of(lab)):
         healthy_status(ground)
         for drill in drills:
             for number in range(repeat):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +27,8 @@ def sample(kind: Kind, end: float, status: int = 200, latency: float = 0.01) -> 
 def test_no_gap_is_longer_than_the_longest(found: list[float]) -> None:
     longest = longest_gap_s(found, 0, 100)
     edges = [0.0, *sorted(found), 100.0]
-    assert all(b - a <= longest for a, b in zip(edges, edges[1:], strict=False))
-    assert any(b - a == longest for a, b in zip(edges, edges[1:], strict=False))
+    assert all(b - a <= longest for a, b in pairwise(edges))
+    assert any(b - a == longest for a, b in pairwise(edges))
 
 
 @given(moments, st.floats(0, 100))

@@ -1,0 +1,84 @@
+"""One drill of each class, each with its deadline, and one that breaks the promise to show that a drill sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE
+from components.failover import budgets
+from drills.lab_ground import LabGround
+from drills.run import alone
+from tests.lab.estate.booted import Booted
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+
+NOISE_S = 4.0
+"""What a machine that is busy with other things may add to an outage; promises themselves are held by `make drills`."""
+
+
+def drill(booted: Booted, name: str, results: Path) -> tuple[Mapping[str, Any], int]:
+    """Runs a drill as a person does; its result and exit code."""
+    done = booted.ha("--lab", "drill", "run", name, "--results", str(results), "--json")
+    assert done.exit_code in (0, EXIT_PROMISE_BROKEN), done.stderr
+    (found,) = json.loads(done.stdout)
+    return found, done.exit_code
+
+
+def assert_safe(found: Mapping[str, Any]) -> None:
+    """What holds after every drill: nothing lost, nothing twice, one writer, redundancy again."""
+    assert (found["lost"], found["doubled"], found["two_primaries"]) == (0, 0, False), found
+    assert found["acknowledged"] > 0
+    assert found["redundant_again_s"] is not None, found
+
+
+@pytest.mark.parametrize("name", ["db-power-loss", "db-switchover"])
+def test_the_database_is_writable_again_within_its_budget(booted: Booted, tmp_path: Path, name: str) -> None:
+    found, _ = drill(booted, name, tmp_path)
+    budget = next(one for one in budgets(booted.settings.timers) if one.fault == name)
+    assert_safe(found)
+    assert found["outage_s"] < budget.total_ms / 1000 + NOISE_S, found
+    assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+def test_no_read_fails_when_an_application_host_loses_its_power(booted: Booted, tmp_path: Path) -> None:
+    found, _ = drill(booted, "app-power-loss", tmp_path)
+    assert_safe(found)
+    assert found["failed_reads"] == 0, found
+    assert found["outage_s"] < 2 + NOISE_S, found
+
+
+def test_sessions_are_back_when_redis_is_killed(booted: Booted, tmp_path: Path) -> None:
+    found, _ = drill(booted, "cache-kill", tmp_path)
+    assert_safe(found)
+    assert found["outage_s"] < 5 + NOISE_S, found
+
+
+def test_the_ledger_finds_a_loss(booted: Booted, tmp_path: Path) -> None:
+    found, exit_code = drill(booted, "db-unsafe-power-loss", tmp_path)
+    assert found["lost"] > 0, found
+    assert found["kept"] is False
+    assert exit_code == EXIT_PROMISE_BROKEN
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+@contextmanager
+def a_drill_that_runs(booted: Booted) -> Iterator[None]:
+    with alone(LabGround.lock_of(booted.lab)):
+        yield
+
+
+def test_a_second_drill_is_refused_while_one_runs(booted: Booted) -> None:
+    with a_drill_that_runs(booted):
+        done = booted.ha("--lab", "drill", "run", "app-kill")
+    assert (done.exit_code, "a drill is running already" in done.stderr) == (EXIT_USAGE, True), done.stderr
+
+
+def test_a_drill_of_what_the_stack_lacks_is_refused(booted: Booted) -> None:
+    done = booted.ha("--lab", "drill", "run", "lb-power-loss")
+    assert (done.exit_code, "needs two" in done.stderr) == (EXIT_USAGE, True), done.stderr

@@ -5,7 +5,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests fmt check test test-unit test-app test-engine test-lab lab lab-down bench docs lock
+.PHONY: help setup setup-tests fmt check test test-unit test-app test-engine test-lab lab lab-down drills bench docs lock
 .NOTPARALLEL:
 
 help: ## This list
@@ -46,6 +46,9 @@ test-engine: setup ## The real Pulumi engine against an AWS API on this machine;
 
 test-lab: setup-tests ## The estate boots and is looked at from all sides; needs root
 	@tools/test lab
+
+drills: setup ## Every drill that the running lab's stack can take, one after another (STACK=dev); results in docs/results
+	@.venv/bin/ha --lab drill run --all --stack $(STACK)
 
 bench: setup ## Time and memory of the lab, cold and warm
 	@.venv/bin/python tools/bench

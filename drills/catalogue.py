@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,7 +47,9 @@ class Drill:
 
 
 def _drill(tier: Tier, fault: str, role: Role, promise: Promise, needs: Tier | None = None) -> Drill:
-    return Drill(f"{tier}-{fault}", FAULTS[fault], tier, role, promise, needs=needs)
+    # The database is given the longest: it has to have failed over before the fault is healed.
+    hold_s = 20.0 if tier is Tier.DB else 10.0
+    return Drill(f"{tier}-{fault}", FAULTS[fault], tier, role, promise, hold_s=hold_s, needs=needs)
 
 
 _HOST_FAULTS = ("stop", "stop-no-drain", "kill", "hang", "host-kill", "power-loss", "network-cut", "packet-loss")
@@ -89,6 +92,17 @@ def find(name: str) -> Drill:
             fix=f"one of {', '.join(CATALOGUE)}",
             exit_code=EXIT_USAGE,
         ) from None
+
+
+def runnable(settings: Settings) -> list[Drill]:
+    """The drills that a stack can take, without those that break a promise on purpose."""
+    found = []
+    for drill in CATALOGUE.values():
+        with contextlib.suppress(HaError):
+            check_shape(drill, settings)
+            if not drill.proof:
+                found.append(drill)
+    return found
 
 
 def check_shape(drill: Drill, settings: Settings) -> None:

@@ -62,7 +62,8 @@ def list_(stack: Stack = "dev", json: Json = False) -> None:
 @app.command()
 def run(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(help="Drills, by name; see `ha drill list`.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Drills, by name; see `ha drill list`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that the stack can take.")] = False,
     repeat: Annotated[int, typer.Option(min=1, max=100, help="How often each is run.")] = 1,
     confirm: Annotated[str, typer.Option(help="Names the stack that may be harmed, where it is not the lab.")] = "",
     results: Results = RESULTS_DIR,
@@ -70,15 +71,19 @@ def run(
     json: Json = False,
 ) -> None:
     """Run drills one after another. Exit code 3 when a promise is broken."""
-    from drills.catalogue import check_shape, find
+    from drills.catalogue import check_shape, find, runnable
     from drills.results import keep
     from drills.run import alone, healthy_status
     from drills.run import run as run_drill
 
-    drills = [find(name) for name in names]
+    drills = [find(name) for name in names or ()]
     if not context.obj.lab:
         _refuse_aws(stack, confirm)
     settings = load_settings(PROJECT_DIR, stack)
+    if everything:
+        drills += [one for one in runnable(settings) if one not in drills]
+    if not drills:
+        raise HaError("no drill is named", where="ha drill run", fix="see `ha drill list`", exit_code=EXIT_USAGE)
     for drill in drills:
         check_shape(drill, settings)
 

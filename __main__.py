@@ -11,11 +11,11 @@ from pulumi.runtime.config import get_config_env
 from components.alerts import Alerts, AlertsArgs
 from components.artifacts import Artifacts, ArtifactsArgs
 from components.firewall import Firewall, FirewallArgs
-from components.flows import FLOWS
+from components.flows import flows
 from components.hosts import Hosts, HostsArgs
 from components.identity import Identity, IdentityArgs
 from components.network import Network, NetworkArgs
-from components.public_address import PublicAddress, PublicAddressArgs
+from components.public_address import Answering, AnsweringArgs, PublicAddress, PublicAddressArgs
 from components.refusal import refusals_told_plainly
 from components.release import find_release
 from components.scope import Scope
@@ -59,13 +59,15 @@ network = Network(
         nat_gateways=settings.network.nat_gateways,
     ),
 )
-firewall = Firewall("firewall", FirewallArgs(stack=stack, vpc_id=network.vpc_id, flows=FLOWS))
+allowed = flows(load_balancers=settings.load_balancer.count, caches=settings.cache.count)
+firewall = Firewall("firewall", FirewallArgs(stack=stack, vpc_id=network.vpc_id, flows=allowed))
 identity = Identity("identity", IdentityArgs(scope=scope))
 artifacts = Artifacts("artifacts", ArtifactsArgs(scope=scope, release=release, protect=settings.protect))
 alerts = Alerts(
     "alerts",
     AlertsArgs(scope=scope, email=settings.alerts.email, budget_monthly_usd=settings.budget_monthly_usd),
 )
+public = PublicAddress("public", PublicAddressArgs(stack=stack, protect=settings.protect))
 hosts = Hosts(
     "hosts",
     HostsArgs(
@@ -77,13 +79,11 @@ hosts = Hosts(
         firewall=firewall,
         identity=identity,
         artifacts=artifacts,
+        public=public,
         alert_topic_arn=alerts.topic_arn,
     ),
 )
-public = PublicAddress(
-    "public",
-    PublicAddressArgs(stack=stack, instance_id=hosts.by_tier[Tier.LB][0].instance_id, protect=settings.protect),
-)
+Answering("answering", AnsweringArgs(stack=stack, public=public, instances=hosts.instance_ids(Tier.LB)))
 
 pulumi.export("url", pulumi.Output.concat("http://", public.address))
 pulumi.export("public_address", public.address)

@@ -18,6 +18,7 @@ NAT_GATEWAY_OFFSET = 8  # planned too: an address that AWS picks could be one th
 
 # The first four addresses of a subnet and its last are AWS's own. Host n of a tier has offset + n.
 _OFFSETS = {Tier.LB: 10, Tier.MONITOR: 10, Tier.CACHE: 15, Tier.DB: 20, Tier.APP: 30}
+_SECOND_ADDRESS = 10  # further on from a host's own: free in the public subnets, which hold nobody else
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class SubnetPlan:
 
 @dataclass(frozen=True)
 class HostPlan:
-    """One host before it exists: `db2`, its tier, zone and address."""
+    """One host before it exists: `db2`, its tier, zone and address.
+
+    `second_address`: where the public address lands, on a load balancer that shares it with another. Its first address
+    keeps a public address of its own: without one it could neither ask AWS for the shared one nor install a package.
+    """
 
     name: str
     tier: Tier
@@ -44,6 +49,7 @@ class HostPlan:
     zone: str
     zone_index: int
     address: IPv4Address
+    second_address: IPv4Address | None = None
 
 
 def plan_subnets(cidr: IPv4Network, zones: Sequence[str]) -> tuple[SubnetPlan, ...]:
@@ -86,5 +92,6 @@ def plan_hosts(subnets: Sequence[SubnetPlan], counts: dict[Tier, int]) -> tuple[
                     f"{subnet.cidr.num_addresses - 2}"
                 )
             address = subnet.cidr.network_address + offset
-            hosts.append(HostPlan(f"{tier}{number}", tier, number, subnet.zone, subnet.zone_index, address))
+            second = address + _SECOND_ADDRESS if tier is Tier.LB and count > 1 else None
+            hosts.append(HostPlan(f"{tier}{number}", tier, number, subnet.zone, subnet.zone_index, address, second))
     return tuple(hosts)

@@ -45,7 +45,7 @@ class Host(Component):
 
     It is replaced by deleting first: the address and the volume are free again only when the old instance is gone. The
     instance is stopped before its volume is detached, so that what writes to it shuts down in order.
-    Attributes: `instance_id`, `ready_to_follow`: what the next host of the tier waits for.
+    Attributes: `plan`, `instance_id`, `ready_to_follow`: what the next host of the tier waits for.
     """
 
     token: ClassVar[str] = "ha:host:Host"
@@ -54,13 +54,14 @@ class Host(Component):
         super().__init__(name, args.stack, opts)
         self._args = args
         self._host = f"{args.stack} {args.plan.name}"
-        plan = args.plan
+        self.plan = plan = args.plan
         instance = aws.ec2.Instance(
             name,
             ami=args.image_id,
             instance_type=args.machine.name,
             subnet_id=args.subnet_id,
             private_ip=str(plan.address),
+            secondary_private_ips=[str(plan.second_address)] if plan.second_address else None,
             # Left open for a public host: read back as true once an Elastic IP is there, it would replace the host.
             associate_public_ip_address=None if plan.tier.public else False,
             vpc_security_group_ids=[args.security_group_id],

@@ -8,12 +8,14 @@ from typing import ClassVar
 
 import pulumi
 
+from components.addresses import HostPlan
 from components.artifacts import Artifacts
 from components.component import Component
 from components.firewall import Firewall
 from components.host import Host, HostArgs
 from components.identity import Identity
 from components.network import Network
+from components.public_address import PublicAddress
 from components.scope import Scope
 from components.settings import Settings
 from components.tiers import Tier
@@ -31,6 +33,7 @@ class HostsArgs:
     firewall: Firewall
     identity: Identity
     artifacts: Artifacts
+    public: PublicAddress
     alert_topic_arn: pulumi.Input[str]
 
 
@@ -55,6 +58,8 @@ class Hosts(Component):
                 after = [*args.network.ways_out, *args.firewall.rules, args.identity.policies[plan.tier]]
                 if plan.tier is Tier.APP:
                     after.append(args.artifacts.release)
+                if plan.tier is Tier.LB:
+                    after.append(args.public.allocation)
             hosts = args.settings.hosts_of(plan.tier)
             host = Host(
                 plan.name,
@@ -77,6 +82,10 @@ class Hosts(Component):
             )
             siblings.append(host)
         self.register_outputs({"instance_ids": {h: i.instance_id for h, i in self._named()}})
+
+    def instance_ids(self, tier: Tier) -> dict[HostPlan, pulumi.Output[str]]:
+        """The instances of a tier by their plans."""
+        return {host.plan: host.instance_id for host in self.by_tier[tier]}
 
     def _named(self) -> list[tuple[str, Host]]:
         return [(f"{tier}{n}", host) for tier, hosts in self.by_tier.items() for n, host in enumerate(hosts, 1)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from components.scope import Scope
 from components.secrets import PARAMETERS, parameter_prefix
+from components.tags import NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
 from components.tiers import Tier
 
 Document = dict[str, Any]
@@ -46,9 +47,34 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
     if tier is Tier.APP:
         releases = f"arn:{scope.partition}:s3:::{scope.artifact_bucket}/releases/*"
         statements.append(_allow("ReadReleases", "s3:GetObject", releases))
+    if tier is Tier.LB and scope.load_balancers > 1:
+        statements += _move_the_public_address(scope)
     if tier is Tier.MONITOR:
         statements.append(_allow("SendAlerts", "sns:Publish", scope.alert_topic_arn))
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _move_the_public_address(scope: Scope) -> list[dict[str, Any]]:
+    """A load balancer may put the stack's public address, and no other, on a load balancer of the stack.
+
+    Neither's id is known before it exists, so they are told by their tags. A network interface has none: which one may
+    take part is said by the instance and the address that must be named with it.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+    """
+
+    def tagged(sid: str, kind: str, **tags: str) -> dict[str, Any]:
+        keys = {STACK_TAG: scope.stack, **tags}
+        resource = f"arn:{scope.partition}:ec2:{scope.region}:{scope.account}:{kind}/*"
+        condition = {f"aws:ResourceTag/{key}": value for key, value in keys.items()}
+        return {**_allow(sid, "ec2:AssociateAddress", resource), "Condition": {"StringEquals": condition}}
+
+    interfaces = f"arn:{scope.partition}:ec2:{scope.region}:{scope.account}:network-interface/*"
+    return [
+        _allow("SeeWhoHoldsThePublicAddress", "ec2:DescribeAddresses", "*"),
+        tagged("MoveThePublicAddress", "elastic-ip", **{NAME_TAG: public_address_name(scope.stack)}),
+        tagged("ToALoadBalancer", "instance", **{TIER_TAG: Tier.LB.value}),
+        _allow("ByItsInterface", "ec2:AssociateAddress", interfaces),
+    ]
 
 
 def alert_topic_policy(scope: Scope) -> Document:

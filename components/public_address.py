@@ -2,43 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 import pulumi_aws as aws
 
+from components.addresses import HostPlan
 from components.component import Component
+from components.tags import PUBLIC_ADDRESS
 from components.tiers import Tier
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublicAddressArgs:
-    """The load balancer's instance; `protect` keeps the address, which visitors' DNS names, from being released."""
+    """`protect` keeps the address, which visitors' DNS names, from being released."""
 
     stack: str
-    instance_id: pulumi.Input[str]
     protect: bool
 
 
 class PublicAddress(Component):
-    """An Elastic IP on the load balancer. Attribute: `address`."""
+    """The Elastic IP that visitors know. Made before the load balancers, which may ask for it themselves, and released
+    after they are gone.
+
+    Attributes: `address`, `allocation`.
+    """
 
     token: ClassVar[str] = "ha:publicaddress:PublicAddress"
 
     def __init__(self, name: str, args: PublicAddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.stack, opts)
-        address = aws.ec2.Eip(
+        self.allocation = aws.ec2.Eip(
             f"{name}-address",
             domain="vpc",
-            tags=self.tags("public", tier=Tier.LB),
+            tags=self.tags(PUBLIC_ADDRESS, tier=Tier.LB),
             opts=self.child(pulumi.ResourceOptions(protect=args.protect)),
         )
-        self.address: pulumi.Output[str] = address.public_ip
-        aws.ec2.EipAssociation(
-            f"{name}-association",
-            allocation_id=address.id,
-            instance_id=args.instance_id,
-            opts=self.child(pulumi.ResourceOptions(delete_before_replace=True)),
-        )
+        self.address: pulumi.Output[str] = self.allocation.public_ip
         self.register_outputs({"address": self.address})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweringArgs:
+    """`instances`: the load balancers' instance ids by their plans."""
+
+    stack: str
+    public: PublicAddress
+    instances: Mapping[HostPlan, pulumi.Output[str]]
+
+
+class Answering(Component):
+    """What the load balancers hold of public addresses.
+
+    One alone holds the estate's address. Of two, the active one takes it: that is theirs to say, by the API and at any
+    time, so nothing here associates it. Each of them has an address of its own instead, by which it reaches the API.
+    An Elastic IP: one that AWS assigns does not come back to a host that was stopped while it held another.
+    """
+
+    token: ClassVar[str] = "ha:answering:Answering"
+
+    def __init__(self, name: str, args: AnsweringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, args.stack, opts)
+        alone = len(args.instances) == 1
+        for plan, instance_id in args.instances.items():
+            address = args.public.allocation if alone else self._own(name, plan)
+            aws.ec2.EipAssociation(
+                f"{name}-{plan.name}",
+                allocation_id=address.id,
+                instance_id=instance_id,
+                private_ip_address=None if alone else str(plan.address),
+                opts=self.child(pulumi.ResourceOptions(delete_before_replace=True)),
+            )
+        self.register_outputs({})
+
+    def _own(self, name: str, plan: HostPlan) -> aws.ec2.Eip:
+        tags = self.tags(f"{plan.name}-own", tier=plan.tier, host=plan.name)
+        return aws.ec2.Eip(f"{name}-{plan.name}", domain="vpc", tags=tags, opts=self.child())

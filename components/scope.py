@@ -18,6 +18,7 @@ class Scope:
     stack: str
     artifact_bucket: str
     certificate_parameter: str | None = None
+    load_balancers: int = 1
 
     @classmethod
     def of(cls, settings: Settings, *, partition: str, account: str, project: str, stack: str) -> Scope:
@@ -30,6 +31,7 @@ class Scope:
             # Bucket names are global, so the default carries what is the account's own.
             artifact_bucket=settings.artifact_bucket or f"{project}-{stack}-{account}-{settings.region}",
             certificate_parameter=settings.load_balancer.certificate_parameter,
+            load_balancers=settings.load_balancer.count,
         )
 
     def parameter_arn(self, path: str) -> str:

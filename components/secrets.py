@@ -35,13 +35,16 @@ def _shared(name: str, *tiers: Tier) -> Parameter:
 
 PARAMETERS: tuple[Parameter, ...] = (
     # The failover monitor is a PostgreSQL server of the database tier's circle of trust: same CA.
-    *_certificate_authority(Tier.DB, {Tier.DB, Tier.MONITOR}, {Tier.APP}),
-    *_certificate_authority(Tier.CACHE, {Tier.CACHE}, {Tier.APP}),
+    # The sentinels, one of which is on the monitor, trust both authorities.
+    *_certificate_authority(Tier.DB, {Tier.DB, Tier.MONITOR}, {Tier.APP, Tier.CACHE}),
+    *_certificate_authority(Tier.CACHE, {Tier.CACHE}, {Tier.APP, Tier.MONITOR}),
     *_certificate_authority(Tier.APP, {Tier.APP}, {Tier.LB, Tier.MONITOR}),
     _shared("db/monitor-password", Tier.MONITOR, Tier.DB),
     _shared("db/replication-password", Tier.DB),
     _shared("db/app-password", Tier.DB, Tier.APP),
     _shared("cache/password", Tier.CACHE, Tier.APP),
+    # Promotes and demotes, and reads no session: so the monitor need not know the password of those.
+    _shared("cache/sentinel-password", Tier.CACHE, Tier.MONITOR),
     _shared("app/session-secret", Tier.APP),
     _shared("app/admin-password", Tier.APP),
 )

@@ -142,6 +142,8 @@ _CONNECTIONS_PER_MIB = 5  # a connection may take 100 KB with TLS: half of the m
 class LoadBalancerSettings(_Hosts):
     """HAProxy. `active-backup` is the guide's primary and `backup`; `active-active` uses all.
 
+    `count` 2: in two zones, and the public address moves to the one that is active.
+
     `server_timeout_ms` bounds the time to the first byte of an answer to what only reads, which is then asked again of
     another host: raise it when the application has slow endpoints, and know that a hung host then costs its visitors
     as much. `write_timeout_ms` is for what changes something, asked once: it outlasts a hand-over of the database.
@@ -165,8 +167,6 @@ class LoadBalancerSettings(_Hosts):
     def _available(self) -> Self:
         if self.kind == "nlb":
             raise ValueError("kind nlb is planned but not available yet: haproxy")
-        if self.count > 1:
-            raise ValueError("count 2 needs the Elastic IP to move between hosts, which is not available yet: 1")
         most = self.machine.memory_mib * _CONNECTIONS_PER_MIB
         if self.max_connections > most:
             raise ValueError(
@@ -225,18 +225,15 @@ class MonitorSettings(_Hosts):
 
 
 class CacheSettings(_Hosts):
-    """Redis for sessions. `max_memory_percent` of the host's memory is for keys; an AOF rewrite needs room beside."""
+    """Redis for sessions. `max_memory_percent` of the host's memory is for keys; an AOF rewrite needs room beside.
+
+    `count` 2: a master and a replica in two zones, and three sentinels (the third on the monitor), of which two decide.
+    """
 
     instance_type: str = "t3.micro"
     count: Annotated[int, Field(ge=1, le=2)] = 1
     volume_gib: VolumeGib = 8
     max_memory_percent: Annotated[int, Field(ge=10, le=75)] = 50
-
-    @model_validator(mode="after")
-    def _available(self) -> Self:
-        if self.count > 1:
-            raise ValueError("count 2 needs Sentinel, which is not available yet: 1")
-        return self
 
 
 class AlertSettings(_Group):

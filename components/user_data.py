@@ -29,6 +29,7 @@ from components.tiers import Tier
 
 CLOUD_INIT_DIR = Path(__file__).resolve().parent.parent / "cloud-init"
 BASE = "base"
+PAIR = "pair"
 # EC2's limit is on the raw bytes, before base64: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
 LIMIT_BYTES = 16_384
 _HOST_LIBRARY = PurePosixPath("/usr/local/lib/ha")
@@ -47,6 +48,14 @@ class Context:
     @property
     def by_tier(self) -> dict[str, list[HostPlan]]:
         return {tier.value: [h for h in self.hosts if h.tier is tier] for tier in Tier}
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where the host's files come from; of two with the same path the later counts."""
+        own = CLOUD_INIT_DIR / self.host.tier.value
+        caches = self.settings.cache.count
+        hosts = {Tier.LB: self.settings.load_balancer.count, Tier.CACHE: caches, Tier.MONITOR: caches}
+        return [CLOUD_INIT_DIR / BASE, own, *([own / PAIR] if hosts.get(self.host.tier, 1) > 1 else [])]
 
     def variables(self) -> dict[str, Any]:
         """The names that templates see."""
@@ -89,16 +98,15 @@ def host_files(context: Context) -> list[HostFile]:
 
     :raises HaError: (exit 2) when a template uses a name that does not exist; names the file and line.
     """
-    folders = [CLOUD_INIT_DIR / BASE, CLOUD_INIT_DIR / context.host.tier.value]
     found: dict[str, HostFile] = {}
-    for folder in folders:
+    for folder in context.folders:
         for source, target in _placed(folder):
             content = source.read_text(encoding="utf-8")
             if source.suffix == ".j2":
                 content = _render(source, context)
             executable = bool(source.stat().st_mode & 0o100) or target.is_relative_to(_HOST_LIBRARY / "steps")
             found[str(target)] = HostFile(str(target), content, executable)
-    packages = "".join(f"{name}\n" for folder in folders for name in listed(folder / "packages"))
+    packages = "".join(f"{name}\n" for folder in context.folders for name in listed(folder / "packages"))
     path = str(_HOST_LIBRARY / "packages")
     found[path] = HostFile(path, packages, executable=False)
     return list(found.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.errors import HaError
-from components.tags import HOST_TAG, STACK_TAG, TIER_TAG
+from components.tags import HOST_TAG, NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
 from components.tiers import Tier
 
 Target = Literal["aws", "lab"]
@@ -22,7 +22,10 @@ _FIRST_POLL_S, _LAST_POLL_S = 0.1, 1.5  # the API allows few calls a second
 
 @dataclass(frozen=True)
 class Instance:
-    """A host's instance as EC2 lists it; `state` in EC2's words."""
+    """A host's instance as EC2 lists it; `state` in EC2's words.
+
+    `public_address`: the one that visitors know, on the host that holds it; not one that a host has of its own.
+    """
 
     instance_id: str
     host: str
@@ -85,14 +88,23 @@ class Estate:
         ]
         try:
             pages = self._ec2.get_paginator("describe_instances").paginate(Filters=filters)
-            found = [_instance(i) for page in pages for r in page["Reservations"] for i in r["Instances"]]
+            described = [i for page in pages for r in page["Reservations"] for i in r["Instances"]]
+            public = {a.get("InstanceId"): a["PublicIp"] for a in self._public_addresses()}
         except (BotoCoreError, ClientError) as error:
             raise HaError(
                 f"AWS cannot be asked for the hosts of {self.stack!r}: {error}",
                 where=f"{self.target}, region {self.region}",
                 fix="check the credentials and the region, or give --lab for the lab",
             ) from None
+        found = [_instance(one, public) for one in described]
         return sorted((i for i in found if i is not None and i.state != "shutting-down"), key=lambda i: i.host)
+
+    def _public_addresses(self) -> list[dict[str, Any]]:
+        """The Elastic IP that visitors know; none before there is one."""
+        known = {STACK_TAG: self.stack, NAME_TAG: public_address_name(self.stack)}
+        filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in known.items()]
+        found: list[dict[str, Any]] = self._ec2.describe_addresses(Filters=filters)["Addresses"]
+        return found
 
     def run(self, instance_id: str, command: str, *, timeout_s: int = 30) -> CommandResult:
         """Runs a shell command as root on a host, through SSM.
@@ -140,7 +152,7 @@ class Estate:
         return document
 
 
-def _instance(description: dict[str, Any]) -> Instance | None:
+def _instance(description: dict[str, Any], public: Mapping[str | None, str]) -> Instance | None:
     """None for what somebody else gave the stack's tag: it has no tier of ours."""
     tags = {t["Key"]: t["Value"] for t in description.get("Tags", [])}
     if tags.get(TIER_TAG) not in set(Tier):
@@ -150,7 +162,7 @@ def _instance(description: dict[str, Any]) -> Instance | None:
         host=tags.get(HOST_TAG, description["InstanceId"]),
         tier=Tier(tags[TIER_TAG]),
         address=description.get("PrivateIpAddress", ""),
-        public_address=description.get("PublicIpAddress"),
+        public_address=public.get(description["InstanceId"]),
         zone=description["Placement"]["AvailabilityZone"],
         state=description["State"]["Name"],
     )

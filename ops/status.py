@@ -106,7 +106,9 @@ def judge(
     """
     hosts = [_host(o) for o in observations]
     database = _database([o for o in observations if o.instance.tier is Tier.DB])
-    cache = next((o.instance.host for o in _of(observations, Tier.CACHE) if o.facts.get("role") == "master"), None)
+    # Two that claim to be master are none: neither is named, here and of the database.
+    masters = [o.instance.host for o in _of(observations, Tier.CACHE) if o.facts.get("role") == "master"]
+    cache = masters[0] if len(masters) == 1 else None
     problems = [f"{h.name}: {h.detail}" for h in hosts if not h.healthy]
     problems += [f"{name}: there is no such instance" for name in expected if name not in {h.name for h in hosts}]
     if database.primary is None:
@@ -114,7 +116,9 @@ def judge(
     if database.replication != "sync":
         problems.append(f"database: no standby in synchronous replication (replication is {database.replication})")
     if cache is None:
-        problems.append("cache: there is no Redis master")
+        problems.append(
+            f"cache: {' and '.join(masters)} both are master" if masters else "cache: there is no Redis master"
+        )
     balancer = _load_balancer(_of(observations, Tier.LB))
     if balancer.active is None:
         problems.append("load balancer: no host of it has the public address")

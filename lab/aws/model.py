@@ -151,6 +151,7 @@ class ElasticIp:
     private_ip: IPv4Address | None
     eni_id: str | None
     instance_id: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)

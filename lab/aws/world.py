@@ -255,6 +255,7 @@ def _elastic_ip(one: Any) -> ElasticIp:
         private_ip=_address(one.get("PrivateIpAddress")),
         eni_id=one.get("NetworkInterfaceId") or None,
         instance_id=one.get("InstanceId") or None,
+        tags=tags_of(one.get("Tags")),
     )
 
 

@@ -81,7 +81,7 @@ def contents(kind: ImageKind, cloud_init: Path = REPOSITORY / "cloud-init") -> C
 
 
 def _of_all_tiers(cloud_init: Path, name: str) -> tuple[str, ...]:
-    return tuple(word for path in sorted(cloud_init.glob(f"*/{name}")) for word in read_words(path))
+    return tuple(word for path in sorted(cloud_init.rglob(name)) for word in read_words(path))
 
 
 def read_words(path: Path) -> tuple[str, ...]:

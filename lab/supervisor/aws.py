@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from ipaddress import IPv4Address
 
-from components.tags import TIER_TAG
+from components.tags import HOST_TAG, TIER_TAG
 from components.tiers import Tier
 from lab.aws import imds
 from lab.aws.actions import Place
@@ -77,11 +77,14 @@ def connected(api: AwsService, keeper: Keeper, fabric: Fabric) -> Iterator[None]
 
 
 def entry(world: World) -> IPv4Address | None:
-    """The public address of the estate: the Elastic IP of a load balancer, else any that is on a host."""
+    """The public address of the estate: the Elastic IP of a load balancer, else any that is on a host.
+
+    One that is a host's own (it says so by its tag) is no way into the estate.
+    """
     on_hosts = []
     for address in world.elastic_ips:
         host = world.instance(address.instance_id) if address.instance_id else None
-        if host:
+        if host and HOST_TAG not in address.tags:
             on_hosts.append((host.tags.get(TIER_TAG) != Tier.LB, address.public_ip))
     return min(on_hosts)[1] if on_hosts else None
 

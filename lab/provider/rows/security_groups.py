@@ -105,7 +105,13 @@ _SOURCES = ("cidrIpv4", "prefixListId", "referencedSecurityGroupId")
 
 def _permission(inputs: Properties) -> dict[str, Any]:
     text = given(Description=inputs.get("description"))
-    permission = given(IpProtocol=inputs["ipProtocol"], FromPort=inputs.get("fromPort"), ToPort=inputs.get("toPort"))
+    # moto wants to be told that a protocol has no ports, such as VRRP's 112; AWS is content with nothing.
+    no_port = None if inputs["ipProtocol"] == "-1" else -1
+    permission = given(
+        IpProtocol=inputs["ipProtocol"],
+        FromPort=inputs.get("fromPort", no_port),
+        ToPort=inputs.get("toPort", no_port),
+    )
     if inputs.get("cidrIpv4"):
         permission["IpRanges"] = [{"CidrIp": inputs["cidrIpv4"], **text}]
     if inputs.get("prefixListId"):

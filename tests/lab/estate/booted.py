@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -11,13 +14,16 @@ from typing import Any
 
 from components.settings import Settings
 from components.stack_file import load_settings
+from components.tags import public_address_name
 from lab import process
 from lab.aws import service
 from lab.lab import Lab
 from lab.network.namespace import Namespace
 from lab.process import Argument, Finished
 from tests.lab.checkout import PROJECT_DIR, STACK, run_ha
+from tests.lab.conftest import free_ports
 
+KEPT_LOGS = PROJECT_DIR / ".logs"
 _CURL = ("curl", "--silent", "--show-error", "--max-time", "10")
 
 
@@ -36,11 +42,12 @@ class Answer:
 class Booted:
     """The estate of one lab state folder. `ports`: this machine's port by the estate's."""
 
-    def __init__(self, state: Path, ports: Mapping[int, int]) -> None:
+    def __init__(self, state: Path, ports: Mapping[int, int], stack: str = STACK) -> None:
         self.state = state
+        self.stack = stack
         self.ports = ports
         self.lab = Lab(state)
-        self.settings: Settings = load_settings(PROJECT_DIR, STACK)
+        self.settings: Settings = load_settings(PROJECT_DIR, stack)
         self.url = f"http://127.0.0.1:{ports[80]}"
 
     def ha(self, *arguments: str, project_dir: Path = PROJECT_DIR, timeout_s: float = 600) -> Finished:
@@ -50,11 +57,13 @@ class Booted:
     def up(self, *options: str, project_dir: Path = PROJECT_DIR, timeout_s: float = 900) -> Finished:
         """Boots the stack, with this machine's ports that are the test's."""
         ports = ("--http-port", str(self.ports[80]), "--https-port", str(self.ports[443]))
-        return self.ha("lab", "up", "--stack", STACK, *ports, *options, project_dir=project_dir, timeout_s=timeout_s)
+        return self.ha(
+            "lab", "up", "--stack", self.stack, *ports, *options, project_dir=project_dir, timeout_s=timeout_s
+        )
 
     def status(self) -> dict[str, Any]:
         """The document of `ha --lab status --json`."""
-        document: dict[str, Any] = json.loads(self.ha("--lab", "status", "--json").stdout)
+        document: dict[str, Any] = json.loads(self.ha("--lab", "status", "--stack", self.stack, "--json").stdout)
         return document
 
     def on_host(self, name: str, *command: Argument, check: bool = True, stdin: str | None = None) -> Finished:
@@ -73,9 +82,19 @@ class Booted:
         """Runs `action` in the lab's internet, where the API is."""
         return Namespace("internet", Path(f"/proc/{self.lab.supervisor_pid()}/ns/net")).call(action)
 
+    def public_address(self) -> str:
+        """The address that visitors know."""
+        found: str = self.in_network(lambda: self._addresses()[0]["PublicIp"])
+        return found
+
+    def _addresses(self) -> list[dict[str, Any]]:
+        filters = [{"Name": "tag:Name", "Values": [public_address_name(self.stack)]}]
+        addresses: list[dict[str, Any]] = self.client("ec2").describe_addresses(Filters=filters)["Addresses"]
+        return addresses
+
     def parameters(self) -> dict[str, dict[str, Any]]:
         """Every SSM parameter of the stack by its name below the stack's path, decrypted."""
-        prefix = f"/ha/{STACK}/"
+        prefix = f"/ha/{self.stack}/"
 
         def read() -> dict[str, dict[str, Any]]:
             pages = self.client("ssm").get_paginator("get_parameters_by_path")
@@ -84,6 +103,27 @@ class Booted:
 
         found: dict[str, dict[str, Any]] = self.in_network(read)
         return found
+
+
+@contextmanager
+def booted_estate(stack: str, broken: Callable[[], bool]) -> Iterator[Booted]:
+    """A stack in a lab of its own. The logs of all hosts are kept in `.logs/` when `broken` says so at the end."""
+    state = Path(os.environ.get("HA_TEST_LAB_STATE", "/var/lib/event-manager-ha/lab-tests"))
+    estate = Booted(state, free_ports(), stack)
+    up = estate.up()
+    try:
+        assert up.exit_code == 0, f"{up.stdout}\n{up.stderr}"
+        yield estate
+    finally:
+        if broken() or up.exit_code != 0:
+            _keep_logs(estate)
+        down = estate.ha("lab", "down")
+        assert down.exit_code == 0, down.stderr
+
+
+def _keep_logs(estate: Booted) -> None:
+    if estate.lab.paths.hosts_logs.is_dir():
+        shutil.copytree(estate.lab.paths.hosts_logs, KEPT_LOGS / estate.stack, dirs_exist_ok=True)
 
 
 class Browser:
@@ -98,8 +138,7 @@ class Browser:
         argv: list[str] = [*_CURL, "--include", "--request", method]
         if body is not None:
             argv += ["--header", "Content-Type: application/json", "--data", json.dumps(body)]
-        cookies = self._jar.read_text(encoding="utf-8") if self._jar.exists() else ""
-        if cookies:
+        if cookies := self.cookies():
             argv += ["--header", f"Cookie: {cookies}"]
         if of is None:
             done = process.run([*argv, f"{self._booted.url}{path}"])
@@ -110,6 +149,10 @@ class Browser:
         answer = _parsed(done.stdout)
         self._keep(answer)
         return answer
+
+    def cookies(self) -> str:
+        """What it sends as its Cookie header; empty before it got one."""
+        return self._jar.read_text(encoding="utf-8") if self._jar.exists() else ""
 
     def _keep(self, answer: Answer) -> None:
         if "set-cookie" in answer.headers:

@@ -33,6 +33,10 @@ class Case:
 
 
 WAL_DIFF = 'pg_stat_replication_pg_wal_lsn_diff{host="db1",application_name="pgautofailover_standby_2"}'
+LB1_READY, LB2_READY = 'ha_load_balancer_ready{host="lb1"}', 'ha_load_balancer_ready{host="lb2"}'
+TWO_BALANCERS = {'up{job="haproxy",host="lb1"}': "1x60", 'up{job="haproxy",host="lb2"}': "1x60"}
+SLAVES1, SLAVES2 = 'redis_connected_slaves{host="cache1"}', 'redis_connected_slaves{host="cache2"}'
+TWO_CACHES = {'up{job="redis",host="cache1"}': "1x60", 'up{job="redis",host="cache2"}': "1x60"}
 SYNC_REP = 'pg_stat_activity_count{host="db1",state="active",wait_event_type="IPC",wait_event="SyncRep"}'
 UP_APP2 = 'haproxy_server_status{host="lb1",proxy="application",server="app2",state="UP"}'
 UP_BACKEND = 'haproxy_backend_status{host="lb1",proxy="application",state="UP"}'
@@ -90,6 +94,26 @@ CASES = (
         "LoadBalancerDown",
         fires={'up{job="haproxy",host="lb1"}': "0x60"},
         quiet={'up{job="haproxy",host="lb1"}': "1x60"},
+    ),
+    Case(
+        "LoadBalancerNotRedundant",  # the standby says that it is in a fault
+        fires={**TWO_BALANCERS, LB1_READY: "1x60", LB2_READY: "1x10 0x50"},
+        quiet={**TWO_BALANCERS, LB1_READY: "1x60", LB2_READY: "1x60"},
+    ),
+    Case(
+        "LoadBalancerNotRedundant",  # the standby is gone; one alone is no pair
+        fires={'up{job="haproxy",host="lb1"}': "1x60", 'up{job="haproxy",host="lb2"}': "0x60", LB1_READY: "1x60"},
+        quiet={'up{job="haproxy",host="lb1"}': "1x60"},
+    ),
+    Case(
+        "RedisNotRedundant",
+        fires={**TWO_CACHES, SLAVES1: "1x10 0x50", SLAVES2: "0x60"},
+        quiet={**TWO_CACHES, SLAVES1: "0x60", SLAVES2: "1x60"},
+    ),
+    Case(
+        "RedisNotRedundant",  # the replica's host is gone; one alone is no pair
+        fires={'up{job="redis",host="cache1"}': "1x60", 'up{job="redis",host="cache2"}': "0x60", SLAVES1: "0x60"},
+        quiet={'up{job="redis",host="cache1"}': "1x60", SLAVES1: "0x60"},
     ),
     Case("RedisDown", fires={'redis_up{host="cache1"}': "0x60"}, quiet={'redis_up{host="cache1"}': "1x60"}),
     Case(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from dataclasses import replace
 
 import pytest
 
@@ -52,11 +53,11 @@ def test_nobody_may_overwrite_a_parameter(tier: Tier) -> None:
 
 @pytest.mark.parametrize("tier", list(Tier))
 def test_no_action_is_a_wildcard_and_star_resources_are_the_agents_alone(tier: Tier) -> None:
-    for statement in role_policy(tier, SCOPE)["Statement"]:
+    for statement in role_policy(tier, replace(SCOPE, load_balancers=2))["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert not any("*" in a for a in actions)
         if statement["Resource"] == "*" and statement["Effect"] == "Allow":
-            assert statement["Sid"] == "SessionManagerAgent"
+            assert statement["Sid"] in ("SessionManagerAgent", "SeeWhoHoldsThePublicAddress")
 
 
 def test_only_the_application_reads_releases_and_only_the_monitor_sends_alerts() -> None:
@@ -70,3 +71,32 @@ def test_only_the_application_reads_releases_and_only_the_monitor_sends_alerts()
 def test_the_load_balancer_holds_no_secret_but_its_certificate() -> None:
     secret = {SCOPE.parameter_arn(f"/ha/dev/{p.name}") for p in PARAMETERS if p.secret}
     assert not secret & set(_resources(Tier.LB, "ssm:GetParameter"))
+
+
+def test_only_a_load_balancer_of_a_pair_may_move_an_address() -> None:
+    pair = replace(SCOPE, load_balancers=2)
+    may = {
+        (tier, scope.load_balancers)
+        for tier in Tier
+        for scope in (SCOPE, pair)
+        if any("ec2:AssociateAddress" in str(s["Action"]) for s in role_policy(tier, scope)["Statement"])
+    }
+    assert may == {(Tier.LB, 2)}
+
+
+def test_the_address_and_the_host_that_it_moves_to_are_the_stacks_own() -> None:
+    statements = {s["Sid"]: s for s in role_policy(Tier.LB, replace(SCOPE, load_balancers=2))["Statement"]}
+    assert statements["MoveThePublicAddress"]["Condition"]["StringEquals"] == {
+        "aws:ResourceTag/ha:stack": "dev",
+        "aws:ResourceTag/Name": "dev-public",
+    }
+    assert statements["ToALoadBalancer"]["Condition"]["StringEquals"] == {
+        "aws:ResourceTag/ha:stack": "dev",
+        "aws:ResourceTag/ha:tier": "lb",
+    }
+
+
+def test_the_monitor_reads_no_session() -> None:
+    readable = set(_resources(Tier.MONITOR, "ssm:GetParameter"))
+    assert SCOPE.parameter_arn("/ha/dev/cache/sentinel-password") in readable
+    assert SCOPE.parameter_arn("/ha/dev/cache/password") not in readable

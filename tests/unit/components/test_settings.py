@@ -142,10 +142,10 @@ def test_settings_that_are_no_mapping_are_refused(settings: object) -> None:
     assert [p.path for p in _refusal(settings).problems] == ["ha:settings"]
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_the_stacks_of_this_repository_are_valid(stack: str) -> None:
+@pytest.mark.parametrize(("stack", "hosts"), [("dev", 7), ("prod", 9)])
+def test_the_stacks_of_this_repository_are_valid(stack: str, hosts: int) -> None:
     settings = load_settings(PROJECT_DIR, stack)
-    assert len(settings.plan_hosts()) == 7
+    assert len(settings.plan_hosts()) == hosts
 
 
 def test_dev_is_the_guides_shape() -> None:

@@ -165,9 +165,9 @@ def test_diff_of_settings_in_all_forms(ha: Any) -> None:
         *("--set", "application.count=3", "--set", "budget_monthly_usd=210"),
     )
     assert ran.out.count("rises by $31.30 a month") == 2
-    # 178.5009 + 31.298 = 209.7989 is within 210, 182.6609 + 31.298 = 213.9589 is not: the gate says which stack.
+    # 178.5009 + 31.298 = 209.7989 is within 210, 207.8049 + 31.298 = 239.1029 is not: the gate says which stack.
     assert ran.code == 3
-    assert "stack prod costs $213.96 a month, $3.96 over its budget of $210.00" in ran.err
+    assert "stack prod costs $239.10 a month, $29.10 over its budget of $210.00" in ran.err
     assert "stack dev costs" not in ran.err
 
 

@@ -19,35 +19,44 @@ Row = tuple[str, str, str, str, str, str]
 SAME_IN_BOTH: list[Row] = [
     ("application hosts app1, app2", "ec2.t3.medium.hour", "2", "730", "0.0416", "60.736"),
     ("database and monitor hosts db1, db2, monitor1", "ec2.t3.small.hour", "3", "730", "0.0208", "45.552"),
-    ("load balancer and cache hosts lb1, cache1", "ec2.t3.micro.hour", "2", "730", "0.0104", "15.184"),
     ("NAT gateway", "nat-gateway.hour", "1", "730", "0.045", "32.85"),
-    ("2 GB of updates for each of 7 hosts", "nat-gateway.gb", "7", "2", "0.045", "0.63"),
-    ("Elastic IPs of the NAT gateway and of lb1", "public-ipv4.hour", "2", "730", "0.005", "7.30"),
     ("what visitors get", "transfer.internet.gb", "1", "50", "0.09", "4.50"),
     ("60 GB between zones, billed on both sides", "transfer.cross-zone.gb", "2", "60", "0.01", "1.20"),
-    ("status and CPU credit alarms of 7 hosts", "cloudwatch.alarm", "14", "1", "0.10", "1.40"),
     ("a thousand messages", "sns.requests", "1", "0.001", "0.50", "0.0005"),
     ("releases", "s3.standard.gb", "1", "1", "0.023", "0.023"),
     ("uploads and lists", "s3.put", "1", "1", "0.005", "0.005"),
     ("fetches", "s3.get", "1", "1", "0.0004", "0.0004"),
 ]
 
-# 7 root volumes of 8 GB are 56 GB. Data: dev 20 + 20 + 10 + 8 = 58, prod 40 + 40 + 20 + 10 = 110.
-DISKS: dict[str, Row] = {
-    "dev": ("56 + 58 GB", "ebs.gp3.gb", "1", "114", "0.08", "9.12"),
-    "prod": ("56 + 110 GB", "ebs.gp3.gb", "1", "166", "0.08", "13.28"),
+# Root volumes have 8 GB each: dev's 7 have 56 GB, prod's 9 have 72 GB.
+# Data: dev 20 + 20 + 10 + 8 = 58, prod 40 + 40 + 20 + 10 + 10 = 120.
+OWN: dict[str, list[Row]] = {
+    "dev": [
+        ("load balancer and cache hosts lb1, cache1", "ec2.t3.micro.hour", "2", "730", "0.0104", "15.184"),
+        ("56 + 58 GB", "ebs.gp3.gb", "1", "114", "0.08", "9.12"),
+        ("2 GB of updates for each of 7 hosts", "nat-gateway.gb", "7", "2", "0.045", "0.63"),
+        ("Elastic IPs of the NAT gateway and of lb1", "public-ipv4.hour", "2", "730", "0.005", "7.30"),
+        ("status and CPU credit alarms of 7 hosts", "cloudwatch.alarm", "14", "1", "0.10", "1.40"),
+    ],
+    "prod": [
+        ("load balancer and cache hosts, two of each", "ec2.t3.micro.hour", "4", "730", "0.0104", "30.368"),
+        ("72 + 120 GB", "ebs.gp3.gb", "1", "192", "0.08", "15.36"),
+        ("2 GB of updates for each of 9 hosts", "nat-gateway.gb", "9", "2", "0.045", "0.81"),
+        ("Elastic IPs: NAT, the public one, lb1's and lb2's own", "public-ipv4.hour", "4", "730", "0.005", "14.60"),
+        ("status and CPU credit alarms of 9 hosts", "cloudwatch.alarm", "18", "1", "0.10", "1.80"),
+    ],
 }
 
-# Hosts 60.736 + 45.552 + 15.184 = 121.472, NAT 32.85 + 0.63 = 33.48, addresses 7.30, transfer 4.50 + 1.20 = 5.70,
-# alerts 1.40 + 0.0005 = 1.4005, objects 0.023 + 0.005 + 0.0004 = 0.0284: together 169.3809.
-# With disks of 9.12 that is 178.5009, with disks of 13.28 it is 182.6609.
-TOTALS = {"dev": "178.5009", "prod": "182.6609"}
+# The same in both: hosts 60.736 + 45.552 = 106.288, NAT gateway 32.85, transfer 4.50 + 1.20 = 5.70, messages 0.0005,
+# objects 0.023 + 0.005 + 0.0004 = 0.0284: together 144.8669.
+# dev's own: 15.184 + 9.12 + 0.63 + 7.30 + 1.40 = 33.634; prod's own: 30.368 + 15.36 + 0.81 + 14.60 + 1.80 = 62.938.
+TOTALS = {"dev": "178.5009", "prod": "207.8049"}
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_every_line_and_the_total_are_those_worked_out_by_hand(stack: str, report_of: Make) -> None:
     found = report_of(stack)
-    rows = [*SAME_IN_BOTH, DISKS[stack]]
+    rows = [*SAME_IN_BOTH, *OWN[stack]]
     for what, key, count, quantity, price, usd in rows:
         assert Decimal(count) * Decimal(quantity) * Decimal(price) == Decimal(usd), what
         lines = [line for line in found.lines if line.price_key == key]

@@ -54,7 +54,18 @@ def test_instances_are_sorted_and_strangers_left_out(estate: Estate) -> None:
     described = [_described("db2", "db"), _described("db1", "db"), _described("x", "tier of another")]
     with Stubber(estate._ec2) as stub:
         stub.add_response("describe_instances", {"Reservations": [{"Instances": described}]})
+        stub.add_response("describe_addresses", {"Addresses": []})
         assert [i.host for i in estate.instances()] == ["db1", "db2"]
+
+
+def test_a_hosts_own_address_is_not_the_public_one(estate: Estate) -> None:
+    described = [{**_described(f"lb{n}", "lb"), "PublicIpAddress": f"203.0.113.2{n}"} for n in (1, 2)]
+    filters = [{"Name": "tag:ha:stack", "Values": ["dev"]}, {"Name": "tag:Name", "Values": ["dev-public"]}]
+    with Stubber(estate._ec2) as stub:
+        stub.add_response("describe_instances", {"Reservations": [{"Instances": described}]})
+        held = {"Addresses": [{"PublicIp": "203.0.113.10", "InstanceId": "i-lb2"}]}
+        stub.add_response("describe_addresses", held, {"Filters": filters})
+        assert {i.host: i.public_address for i in estate.instances()} == {"lb1": None, "lb2": "203.0.113.10"}
 
 
 def test_aws_that_cannot_be_asked_is_told_with_what_to_do(estate: Estate) -> None:

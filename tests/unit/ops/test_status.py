@@ -119,3 +119,23 @@ def test_a_primary_that_still_speaks_as_a_standby_is_not_synchronous() -> None:
 def test_a_server_that_the_load_balancer_lost_is_a_problem() -> None:
     status = _judged(lb1=_well("lb1", servers={"app1": "UP", "app2": "DOWN"}))
     assert "load balancer: app2 is DOWN" in status.problems
+
+
+def test_of_two_load_balancers_the_one_with_the_address_is_active() -> None:
+    report = {"setup": {"state": "ready"}, "healthy": True, "checks": [], "facts": {"active": False, "servers": {}}}
+    assert _judged(lb2=_seen("lb2", report=report)).load_balancer.active == "lb1"
+    nobody = _judged(lb1=None, lb2=_seen("lb2", report=report))
+    assert nobody.load_balancer.active is None
+    assert "load balancer: no host of it has the public address" in nobody.problems
+
+
+def test_of_two_caches_the_master_is_primary_and_two_masters_are_none() -> None:
+    def second(role: str) -> Observation:
+        return _seen(
+            "cache2", report={"setup": {"state": "ready"}, "healthy": True, "checks": [], "facts": {"role": role}}
+        )
+
+    assert _judged(cache2=second("slave")).cache.primary == "cache1"
+    both = _judged(cache2=second("master"))
+    assert both.cache.primary is None
+    assert "cache: cache1 and cache2 both are master" in both.problems

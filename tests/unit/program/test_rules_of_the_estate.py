@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from components import ports
-from components.flows import FLOWS, WORLD
+from components.flows import FLOWS, TCP, WORLD, Flow, flows
 from components.stack_file import read_stack_config
 from components.tiers import Tier
 from tests.unit.program.recorded import ACCOUNT, PROJECT_DIR, Program, run_program
@@ -53,9 +53,9 @@ def test_public_subnets_hold_only_load_balancers_and_nat(program: Program) -> No
 
 def test_every_tier_spreads_over_the_zones(program: Program) -> None:
     subnets = {s.name + "-id": s.inputs["availabilityZone"] for s in program.of("aws:ec2/subnet:Subnet")}
-    for tier in (Tier.APP, Tier.DB):
+    for tier in Tier:
         hosts = [i for i in program.of(INSTANCE) if i.inputs["tags"]["ha:tier"] == tier]
-        assert len({subnets[h.inputs["subnetId"]] for h in hosts}) == 2
+        assert len({subnets[h.inputs["subnetId"]] for h in hosts}) == min(2, len(hosts))
 
 
 def test_a_volume_is_in_the_zone_of_its_host(program: Program) -> None:
@@ -68,7 +68,9 @@ def test_a_volume_is_in_the_zone_of_its_host(program: Program) -> None:
 def test_security_group_rules_are_exactly_the_flows(program: Program) -> None:
     groups = {f"firewall-{tier}-id": tier for tier in Tier}
 
-    def seen(type_: str, *, inbound: bool) -> set[tuple[object, object, int]]:
+    allowed = flows_of(program)
+
+    def seen(type_: str, *, inbound: bool) -> set[tuple[object, object, object]]:
         rules = set()
         for rule in program.of(type_):
             own: object = groups[rule.inputs["securityGroupId"]]
@@ -78,17 +80,31 @@ def test_security_group_rules_are_exactly_the_flows(program: Program) -> None:
                 assert "cidrIpv4" not in rule.inputs
             else:
                 assert rule.inputs["cidrIpv4"] == "0.0.0.0/0"
-            assert rule.inputs["ipProtocol"] == "tcp"
-            assert rule.inputs["fromPort"] == rule.inputs["toPort"]
-            rules.add(((peer, own) if inbound else (own, peer)) + (int(rule.inputs["fromPort"]),))
+            assert rule.inputs.get("fromPort") == rule.inputs.get("toPort")
+            tcp = rule.inputs["ipProtocol"] == TCP
+            what = int(rule.inputs["fromPort"]) if tcp else rule.inputs["ipProtocol"]
+            rules.add(((peer, own) if inbound else (own, peer)) + (what,))
         return rules
 
-    assert seen(INGRESS, inbound=True) == {(f.source, f.target, f.port) for f in FLOWS if f.target != WORLD}
-    assert seen(EGRESS, inbound=False) == {(f.source, f.target, f.port) for f in FLOWS if f.source != WORLD}
+    def listed(chosen: list[Flow]) -> set[tuple[object, object, object]]:
+        return {(f.source, f.target, f.port if f.protocol == TCP else f.protocol) for f in chosen}
+
+    assert seen(INGRESS, inbound=True) == listed([f for f in allowed if f.target != WORLD])
+    assert seen(EGRESS, inbound=False) == listed([f for f in allowed if f.source != WORLD])
+
+
+def flows_of(program: Program) -> tuple[Flow, ...]:
+    count = {tier: sum(i.inputs["tags"]["ha:tier"] == tier for i in program.of(INSTANCE)) for tier in Tier}
+    return flows(load_balancers=count[Tier.LB], caches=count[Tier.CACHE])
+
+
+def test_one_host_of_a_tier_has_no_flows_of_a_pair() -> None:
+    assert flows(load_balancers=1, caches=1) == FLOWS
+    assert not any(f.protocol != TCP or f.source == f.target == Tier.CACHE for f in FLOWS)
 
 
 def test_the_world_reaches_80_and_443_of_the_load_balancer_only() -> None:
-    from_world = {(f.target, f.port) for f in FLOWS if f.source == WORLD}
+    from_world = {(f.target, f.port) for f in flows(load_balancers=2, caches=2) if f.source == WORLD}
     assert from_world == {(Tier.LB, ports.HTTP), (Tier.LB, ports.HTTPS)}
 
 
@@ -132,7 +148,8 @@ def test_burstable_instances_run_with_standard_credits_and_are_watched(program: 
 def test_what_holds_data_or_the_public_address_is_protected_and_nothing_else(program: Program) -> None:
     protected = {(r.type, r.name) for r in program.resources if r.protect}
     volumes = {(VOLUME, v.name) for v in program.of(VOLUME)}
-    assert {v for _, v in volumes} == {"db1-data", "db2-data", "monitor1-data", "cache1-data"}
+    caches = {i.name for i in program.of(INSTANCE) if i.inputs["tags"]["ha:tier"] == "cache"}
+    assert {v for _, v in volumes} == {"db1-data", "db2-data", "monitor1-data", *(f"{name}-data" for name in caches)}
     assert protected == volumes | {
         *((r.type, r.name) for r in program.resources if r.type.startswith("aws:s3/bucket") and "Object" not in r.type),
         ("aws:ec2/eip:Eip", "public-address"),
@@ -169,6 +186,7 @@ def test_addresses_are_the_planned_ones(program: Program) -> None:
     for instance in program.of(INSTANCE):
         assert IPv4Address(instance.inputs["privateIp"]).is_private
     addresses = [i.inputs["privateIp"] for i in program.of(INSTANCE)]
+    addresses += [a for i in program.of(INSTANCE) for a in i.inputs.get("secondaryPrivateIps", ())]
     gateways = [g.inputs["privateIp"] for g in program.of("aws:ec2/natGateway:NatGateway")]
     assert len({*addresses, *gateways}) == len(addresses) + len(gateways)
 

@@ -31,7 +31,15 @@ def checks() -> list[dict[str, Any]]:
         return [{"name": "redis", "ok": False, "detail": str(error)}]
     written = said["aof_enabled"] == "1" and said["aof_last_write_status"] == said["aof_last_bgrewrite_status"] == "ok"
     memory = f"{said['used_memory_human']} of {said['maxmemory_human']}, {said['evicted_keys']} evicted"
+    pair = []
+    if said["role"] == "slave":
+        link = said["master_link_status"]
+        pair = [{"name": "replication", "ok": link == "up", "detail": f"from {said['master_host']}: {link}"}]
+    elif Path("/etc/redis/role.conf").exists():
+        replicas = int(said["connected_slaves"])
+        pair = [{"name": "replication", "ok": replicas > 0, "detail": f"to {replicas} replicas"}]
     return [
+        *pair,
         {"name": "redis", "ok": said["loading"] == "0", "detail": said["redis_version"]},
         {"name": "append-only file", "ok": written, "detail": said["aof_last_write_status"]},
         {"name": "memory", "ok": True, "detail": memory, "informational": True},

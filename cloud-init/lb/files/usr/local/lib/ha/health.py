@@ -1,9 +1,19 @@
 """What ha-report says of a load balancer: HAProxy runs, answers visitors and has a server to send them to."""
 
+import json
 import socket
+from pathlib import Path
 from typing import Any
 
 from haproxy_stats import servers
+
+PAIR = Path("/run/ha/address.json")  # where there are two load balancers: which of them the address is at
+STATES = ("MASTER", "BACKUP")
+
+
+def _pair() -> dict[str, Any] | None:
+    found: dict[str, Any] | None = json.loads(PAIR.read_text(encoding="utf-8")) if PAIR.exists() else None
+    return found
 
 
 def _answers(port: int) -> bool:
@@ -18,7 +28,10 @@ def checks() -> list[dict[str, Any]]:
     state = servers("application")
     up = [name for name, status in state.items() if status.startswith("UP")]
     said = ", ".join(f"{name} {status}" for name, status in state.items())
+    pair = _pair()
+    agreed = [{"name": "keepalived", "ok": pair["state"] in STATES, "detail": pair["state"]}] if pair else []
     return [
+        *agreed,
         {"name": "haproxy", "ok": bool(state), "detail": "answers" if state else "does not answer on its socket"},
         {"name": "servers", "ok": bool(up), "detail": said or "unknown"},
         *({"name": f"port {port}", "ok": _answers(port), "detail": ""} for port in (80, 443)),
@@ -26,5 +39,7 @@ def checks() -> list[dict[str, Any]]:
 
 
 def facts() -> dict[str, Any]:
-    """`active`: visitors who arrive at this load balancer are answered."""
-    return {"active": _answers(80), "servers": servers("application")}
+    """`active`: visitors who arrive at the public address are answered by this load balancer."""
+    pair = _pair()
+    here = pair["active"] if pair else True
+    return {"active": here and _answers(80), "servers": servers("application")}

@@ -1,0 +1,232 @@
+"""Two load balancers, two caches: who takes the public address and when, and what a Redis is to be when it starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from components.user_data import LIMIT_BYTES, user_data
+from tests.unit.cloud_init.rendering import estate, files_of, program
+
+PAIRS: dict[str, Any] = {"load_balancer": {"count": 2}, "cache": {"count": 2}}
+ADDRESS = "lb/pair/files/usr/local/lib/ha/address"
+
+
+class Api:
+    """EC2 with one address; `fails` calls are refused first."""
+
+    def __init__(self, holder: str | None, fails: int = 0) -> None:
+        self.holder, self.fails = holder, fails
+        self.taken = 0
+
+    def describe_addresses(self, **_: Any) -> dict[str, Any]:
+        held = {"InstanceId": self.holder, "PrivateIpAddress": "10.0.0.21"} if self.holder else {}
+        return {"Addresses": [{"AllocationId": "eipalloc-1", "PublicIp": "203.0.113.10", **held}]}
+
+    def associate_address(self, **asked: Any) -> None:
+        assert asked["AllowReassociation"] is True
+        assert asked["PrivateIpAddress"] == "10.0.0.21"
+        self.taken += 1
+        if self.taken <= self.fails:
+            raise OSError("throttled")
+        self.holder = asked["InstanceId"]
+
+
+@pytest.fixture
+def keeper_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """A keeper on host i-1, at an API; `serves` is what visitors find at the public address."""
+    module = program(ADDRESS)
+
+    def make(api: Api, *, state: str = "INIT", serves: bool = True) -> Any:
+        monkeypatch.setattr(module, "serves", lambda address: serves)
+        return module.Keeper(module.Address(api, "dev-public", "dev", "i-1", "10.0.0.21"), state)
+
+    return make
+
+
+def turns(keeper: Any, count: int) -> None:
+    for _ in range(count):
+        keeper.turn()
+
+
+def test_who_becomes_active_takes_the_address_from_whoever_has_it(keeper_of: Callable[..., Any]) -> None:
+    api = Api("i-2")
+    keeper = keeper_of(api)
+    turns(keeper, 1)
+    assert api.holder == "i-2"
+    keeper.became("MASTER")
+    turns(keeper, 1)
+    assert (api.holder, keeper.held, api.taken) == ("i-1", True, 1)
+
+
+def test_at_the_first_boot_it_takes_an_address_that_nobody_has(keeper_of: Callable[..., Any]) -> None:
+    api = Api(None)
+    keeper = keeper_of(api)
+    keeper.became("MASTER")
+    turns(keeper, 2)
+    assert api.holder == "i-1"
+
+
+def test_what_it_has_it_does_not_take_again(keeper_of: Callable[..., Any]) -> None:
+    api = Api("i-1")
+    keeper = keeper_of(api, state="MASTER")
+    turns(keeper, 5)
+    assert api.taken == 0
+
+
+def test_a_refused_attempt_is_made_again(keeper_of: Callable[..., Any]) -> None:
+    api = Api("i-2", fails=2)
+    keeper = keeper_of(api)
+    turns(keeper, 1)
+    keeper.became("MASTER")
+    for _ in range(2):
+        with pytest.raises(OSError):
+            keeper.turn()
+    turns(keeper, 1)
+    assert api.holder == "i-1"
+
+
+def test_who_stands_by_takes_nothing(keeper_of: Callable[..., Any]) -> None:
+    for state in ("BACKUP", "FAULT", "STOP"):
+        api = Api("i-2")
+        keeper = keeper_of(api, serves=False)
+        keeper.became(state)
+        turns(keeper, 5)
+        assert api.taken == 0
+
+
+def test_two_that_are_both_active_do_not_pull_at_it_while_visitors_are_answered(keeper_of: Callable[..., Any]) -> None:
+    api = Api("i-2")
+    keeper = keeper_of(api, state="MASTER")
+    turns(keeper, 20)
+    assert api.taken == 0
+
+
+@pytest.mark.parametrize("holder", ["i-2", None])
+def test_active_without_the_address_it_takes_it_where_visitors_find_nobody(
+    keeper_of: Callable[..., Any], holder: str | None
+) -> None:
+    api = Api(holder)
+    keeper = keeper_of(api, state="MASTER", serves=False)
+    turns(keeper, 1)
+    assert api.taken == 0  # one look may be wrong
+    turns(keeper, 2)
+    assert api.holder == "i-1"
+
+
+def test_what_keepalived_tells_besides_changes_nothing() -> None:
+    module = program(ADDRESS)
+    reader, writer = os.pipe()
+    try:
+        lines = ("BACKUP 109", "MASTER 109", "MASTER_RX_LOWER_PRI 109")
+        os.write(writer, "".join(f'INSTANCE "public" {line}\n' for line in lines).encode())
+        assert module.heard(reader, 1.0) == ["BACKUP", "MASTER"]
+        assert module.heard(reader, 0.0) == []
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_the_higher_number_has_the_lower_priority_and_nobody_preempts() -> None:
+    def value(host: str, name: str) -> str:
+        lines = files_of(host, **PAIRS)["/etc/keepalived/keepalived.conf"].split("\n")
+        return next(line.split()[-1] for line in lines if line.split()[:1] == [name])
+
+    assert int(value("lb1", "priority")) > int(value("lb2", "priority"))
+    assert value("lb1", "unicast_src_ip") == str(estate(**PAIRS)["lb1"].host.address)
+    config = files_of("lb1", **PAIRS)["/etc/keepalived/keepalived.conf"]
+    assert "    nopreempt\n" in config
+    assert f"        {estate(**PAIRS)['lb2'].host.address}\n" in config
+    assert "auth_pass" not in config
+
+
+def redis_role(host: str = "cache1") -> ModuleType:
+    text = files_of(host, **PAIRS)["/usr/local/lib/ha/redis-role"]
+    program("base/files/usr/local/lib/ha/ha_host.py")  # puts what it imports in reach
+    module = ModuleType("redis_role")
+    exec(compile(text, "redis-role", "exec"), module.__dict__)
+    return module
+
+
+ROLE = redis_role()
+OWN, OTHER = ROLE.OWN, ROLE.OTHER
+
+
+@pytest.mark.parametrize(
+    ("other", "votes", "chosen"),
+    [
+        ("slave", [(0, OWN), (0, OWN), (0, OWN)], OWN),
+        ("", [(3, OTHER), (3, OTHER)], OTHER),
+        ("", [(3, OTHER), (2, OWN)], OTHER),  # the later decision counts: the own sentinel slept through it
+        ("master", [(2, OWN), (2, OWN)], OTHER),  # just promoted: the sentinels have not noted it yet
+        ("", [(2, OWN)], OWN),  # all others are lost
+    ],
+)
+def test_what_a_redis_is_to_be_when_it_starts(other: str, votes: list[tuple[int, str]], chosen: str) -> None:
+    assert ROLE.master(lambda address: other, lambda: votes, 0) == chosen
+
+
+def test_a_redis_that_nobody_can_tell_does_not_start() -> None:
+    with pytest.raises(LookupError):
+        ROLE.master(lambda address: "", list, 0)
+
+
+def test_one_sentinel_is_not_believed_at_once() -> None:
+    answers = [[(0, OWN)], [(0, OWN)], [(0, OWN), (1, OTHER)]]
+    assert ROLE.master(lambda address: "", lambda: answers.pop(0), 60) == OTHER
+
+
+@pytest.mark.parametrize(
+    ("votes", "replaced"),
+    [
+        ([(2, OTHER), (2, OTHER), (1, OWN)], True),
+        ([(2, OTHER), (1, OWN), (1, OWN)], False),  # one alone does not decide
+        ([(2, OWN), (2, OWN), (1, OTHER)], False),
+        ([], False),
+    ],
+)
+def test_a_master_is_replaced_when_two_sentinels_say_so(votes: list[tuple[int, str]], replaced: bool) -> None:
+    assert ROLE.replaced(votes) is replaced
+
+
+def test_each_of_a_pair_knows_the_other_and_three_sentinels() -> None:
+    second = redis_role("cache2")
+    assert (second.OWN, second.OTHER) == (OTHER, OWN)
+    assert len(set(ROLE.SENTINELS)) == 3
+
+
+def test_one_alone_has_nothing_of_a_pair() -> None:
+    for host in ("lb1", "cache1", "monitor1", "app1"):
+        files = files_of(host)
+        shared = files.pop("/usr/local/lib/ha/health.py")  # asks at run time whether there is another
+        assert shared
+        everything = "\n".join([*files, *files.values()])
+        for word in ("keepalived", "redis-sentinel", "sentinel-password", "listen sessions"):
+            assert word not in everything, (host, word)
+
+
+def test_user_data_of_pairs_fits() -> None:
+    for name, context in estate(**PAIRS).items():
+        assert len(user_data(context)) <= LIMIT_BYTES, name
+
+
+def test_the_applications_tls_goes_through_to_the_master() -> None:
+    files = files_of("app1", **PAIRS)
+    assert "REDIS_URL=rediss://127.0.0.1:6380\n" in files["/etc/ha/application.env"]
+    route = files["/etc/haproxy/haproxy.cfg"].partition("listen sessions\n")[2]
+    assert "mode tcp" in route
+    for line in (line for line in route.splitlines() if line.strip().startswith("server ")):
+        assert " ssl" not in line  # only the check ends TLS
+    assert "check-ssl verify required ca-file /etc/ha/tls/cache-ca.crt" in route
+
+
+def test_the_monitors_sentinel_cannot_read_sessions() -> None:
+    step = files_of("cache1", **PAIRS)["/usr/local/lib/ha/steps/40-redis"]
+    users = {line.split()[1]: line for line in step.splitlines() if line.startswith("user ")}
+    assert {"default", "exporter", "replica", "sentinel", "route"} == set(users)
+    assert "resetkeys" in users["sentinel"]
+    assert users["route"] == "user route on nopass resetkeys resetchannels -@all +role"

@@ -145,6 +145,8 @@ class Browser:
         else:
             # As the load balancer speaks to it: TLS verified with the tier's authority, and whose request it is.
             argv += ["--header", "X-Forwarded-Proto: http", "--cacert", "/etc/haproxy/tls/application-ca.crt"]
+            address = next(h.address for h in self._booted.settings.plan_hosts() if h.name == of)
+            argv += ["--resolve", f"{of}:5000:{address}"]  # load balancers know application hosts by address
             done = self._booted.on_host("lb1", *argv, f"https://{of}:5000{path}")
         answer = _parsed(done.stdout)
         self._keep(answer)

@@ -53,35 +53,34 @@ class Firewall(Component):
 
     def _open(self, flow: Flow) -> None:
         if isinstance(flow.target, Tier):
-            self.rules.append(
-                aws.vpc.SecurityGroupIngressRule(
-                    f"{self._name}-in-{flow.name}",
-                    security_group_id=self.group_ids[flow.target],
-                    referenced_security_group_id=self._group(flow.source),
-                    cidr_ipv4=_anywhere(flow.source),
-                    ip_protocol=flow.protocol,
-                    from_port=flow.port,
-                    to_port=flow.port,
-                    description=flow.why,
-                    tags=self.tags(flow.name, tier=flow.target),
-                    opts=self.child(),
-                )
-            )
+            self._rule(aws.vpc.SecurityGroupIngressRule, "in", flow, own=flow.target, peer=flow.source)
         if isinstance(flow.source, Tier):
-            self.rules.append(
-                aws.vpc.SecurityGroupEgressRule(
-                    f"{self._name}-out-{flow.name}",
-                    security_group_id=self.group_ids[flow.source],
-                    referenced_security_group_id=self._group(flow.target),
-                    cidr_ipv4=_anywhere(flow.target),
-                    ip_protocol=flow.protocol,
-                    from_port=flow.port,
-                    to_port=flow.port,
-                    description=flow.why,
-                    tags=self.tags(flow.name, tier=flow.source),
-                    opts=self.child(),
-                )
+            self._rule(aws.vpc.SecurityGroupEgressRule, "out", flow, own=flow.source, peer=flow.target)
+
+    def _rule(
+        self,
+        kind: type[aws.vpc.SecurityGroupIngressRule] | type[aws.vpc.SecurityGroupEgressRule],
+        direction: str,
+        flow: Flow,
+        *,
+        own: Tier,
+        peer: Peer,
+    ) -> None:
+        """One end of a flow, as the security group of the tier at that end has it."""
+        self.rules.append(
+            kind(
+                f"{self._name}-{direction}-{flow.name}",
+                security_group_id=self.group_ids[own],
+                referenced_security_group_id=self._group(peer),
+                cidr_ipv4=_anywhere(peer),
+                ip_protocol=flow.protocol,
+                from_port=flow.port,
+                to_port=flow.port,
+                description=flow.why,
+                tags=self.tags(flow.name, tier=own),
+                opts=self.child(),
             )
+        )
 
     def _group(self, peer: Peer) -> pulumi.Output[str] | None:
         return self.group_ids[peer] if isinstance(peer, Tier) else None

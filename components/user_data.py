@@ -20,6 +20,7 @@ import jinja2
 
 from components import ports
 from components.addresses import HostPlan
+from components.comments import without_comments
 from components.errors import EXIT_USAGE, HaError
 from components.release import Release
 from components.scope import Scope
@@ -94,7 +95,7 @@ class HostFile:
 
 
 def host_files(context: Context) -> list[HostFile]:
-    """Every file of the host, base files first, rendered.
+    """Every file of the host, base files first, rendered, without comments.
 
     :raises HaError: (exit 2) when a template uses a name that does not exist; names the file and line.
     """
@@ -104,6 +105,7 @@ def host_files(context: Context) -> list[HostFile]:
             content = source.read_text(encoding="utf-8")
             if source.suffix == ".j2":
                 content = _render(source, context)
+            content = without_comments(str(target), content)
             executable = bool(source.stat().st_mode & 0o100) or target.is_relative_to(_HOST_LIBRARY / "steps")
             found[str(target)] = HostFile(str(target), content, executable)
     packages = "".join(f"{name}\n" for folder in context.folders for name in listed(folder / "packages"))

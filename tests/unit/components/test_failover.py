@@ -5,16 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.failover import budgets, silent_detection_ms
+from components.failover import budgets, fencing_ms, refused_detection_ms, silent_detection_ms
 from components.timers import Timers
 
 
 def test_the_default_budgets() -> None:
     found = {one.fault: one.total_ms for one in budgets(Timers()) if not one.unbounded}
-    assert (found["db-power-loss"], found["db-stop"], found["db-switchover"]) == (12_500, 11_750, 2550)
+    assert (found["db-power-loss"], found["db-stop"], found["db-switchover"]) == (4100, 4600, 2550)
 
 
-@given(st.integers(7000, 60_000), st.integers(100, 5000))
+@given(st.integers(951, 60_000), st.integers(100, 5000))
 def test_longer_timers_never_make_a_budget_shorter(demote_ms: int, timeout_ms: int) -> None:
     timers = Timers(primary_demote_ms=demote_ms, health_check_timeout_ms=timeout_ms)
     longer = Timers(primary_demote_ms=demote_ms + 1, health_check_timeout_ms=timeout_ms + 1)
@@ -25,5 +25,17 @@ def test_a_failover_waits_at_least_until_the_old_primary_is_fenced() -> None:
     timers = Timers()
     for one in budgets(timers):
         if one.fencing_ms:
-            assert one.detection_ms + one.fencing_ms >= timers.promoted_from_ms > timers.fenced_by_ms
-    assert silent_detection_ms(timers) == 3750
+            assert one.fencing_ms >= timers.promoted_from_ms > timers.fenced_by_ms
+
+
+def test_a_report_that_is_not_old_when_the_checks_have_failed_costs_another_report() -> None:
+    # Two checks of 500 ms, 250 ms apart, begun 500 ms after the loss at the latest.
+    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=1250)) == 1750
+    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=1300)) == 1750 + 1000
+    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=3000)) == 3000 + 1000
+    assert refused_detection_ms(Timers(node_considered_unhealthy_ms=1250)) == 1250 + 1000
+
+
+def test_a_demote_timeout_beyond_the_pause_costs_another_report() -> None:
+    assert fencing_ms(Timers(primary_demote_ms=1000)) == 1000
+    assert fencing_ms(Timers(primary_demote_ms=1001)) == 2001

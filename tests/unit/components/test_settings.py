@@ -97,9 +97,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "an image that is not pinned": (_given(image__name="debian-13-amd64"), "image.name", "debian-13-amd64"),
     "unsafe timers": (
-        _given(timers__network_partition_s=10),
+        _given(timers__fence_lease_ms=2000),
         "timers",
-        "a cut-off primary may accept writes for 16500 ms",
+        "an old primary may let applications in for 2150 ms",
     ),
     "a timer of zero": (_given(timers__primary_demote_ms=0), "timers.primary_demote_ms", "greater than 0"),
     "one application host": (_given(application__count=1), "application.count", "greater than or equal to 2"),

@@ -45,11 +45,18 @@ def facts() -> dict[str, Any]:
     }
 
 
+def _let_in() -> bool:
+    """Whether the fence lets applications in."""
+    rules = subprocess.run(["nft", "list", "set", "inet", "ha_fence", "lease"], capture_output=True, text=True, check=False)
+    return "elements" in rules.stdout
+
+
 def checks() -> list[dict[str, Any]]:
     now = facts()
     state, goal = now["node_state"], now["goal_state"]
     found = [
         {"name": "postgresql", "ok": now["role"] != "down", "detail": now["role"]},
+        {"name": "fence", "ok": _let_in(), "detail": "applications are let in" if _let_in() else "no witness"},
         {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
     ]
     if _planned_nodes() > 1:

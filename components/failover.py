@@ -16,6 +16,10 @@ PROMOTION_MS: Final = 800
 measured)."""
 RESTART_MS: Final = 3000
 """A keeper starts its PostgreSQL again after a crash, recovery of a small database included."""
+STALL_MS: Final = 1750
+"""Until `stalled-standby` (cloud-init/db) is sure: three looks, each of which waits for an answer of the standby."""
+RELEASE_MS: Final = KEEPER_LOOP_MS
+"""The primary is told not to wait for its standby any more."""
 HAND_OVER_MS: Final = 2000
 """A switchover: the primary shuts down, the standby takes over; both are told without a wait."""
 ROUTE_CHECK_MS: Final = 250 + 100
@@ -97,8 +101,9 @@ def budgets(timers: Timers) -> tuple[Budget, ...]:
         failover("db-partition-monitor", silent),
         Budget(
             fault="db-partition-peer",
+            detection_ms=timers.wal_sender_timeout_ms + STALL_MS,
+            promotion_ms=RELEASE_MS,
             routing_ms=0,
-            unbounded="both nodes report, so nobody is given up; commits wait for the standby until the link is back",
         ),
         failover("db-partition-both", silent),
         Budget(
@@ -132,8 +137,9 @@ def markdown(timers: Timers) -> str:
 def fence(timers: Timers) -> str:
     """The safety inequality with its numbers."""
     return (
-        f"A primary that may be replaced is closed to applications {seconds(timers.fenced_by_ms)} after the last word of a "
-        f"witness at the latest; the other node may accept writes {seconds(timers.promoted_from_ms)} after it at the earliest."
+        f"A primary that may be replaced is closed to applications {seconds(timers.fenced_by_ms)} after the last word "
+        f"of a witness at the latest; the other node may accept writes {seconds(timers.promoted_from_ms)} after it at "
+        "the earliest."
     )
 
 

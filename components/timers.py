@@ -1,17 +1,17 @@
 """Every timer of the failover, in one object that refuses unsafe sets.
 
-The names are pg_auto_failover's and PostgreSQL's own. What must hold is that a primary that may be replaced is closed to
-applications before the other node may write, without leaning on synchronous replication. A lease in the kernel of each
-database host sees to that (cloud-init/db, `ha-fence`): applications are let in for `fence_lease_ms` from the moment at
-which a witness was asked who then answered that no other node is on its way. A witness last says so
+The names are pg_auto_failover's and PostgreSQL's own. What must hold is that a primary that may be replaced is closed
+to applications before the other node may write, without leaning on synchronous replication. A lease in the kernel of
+each database host sees to that (`ha-fence` in cloud-init/db): applications are let in for `fence_lease_ms` from the
+moment at which a witness was asked who then answered that no other node is on its way. A witness last says so
 
 - the failover monitor, before it assigns `demote_timeout` to the old primary: from then on it waits
   `primary_demote_ms` until it lets the other node write (pg_auto_failover 2.2, group_state_machine.c);
 - the other node, before the first act of its promotion: after that pg_auto_failover waits `PROMOTION_PAUSE_MS` in every
   promotion before it looks whether PostgreSQL is ready (primary_standby.c, standby_promote).
 
-So the lease, with `FENCE_SLACK_MS` for a busy host, has to be shorter than either. When the fault began, what was cut and
-how long detection took do not matter.
+So the lease, with `FENCE_SLACK_MS` for a busy host, has to be shorter than either. When the fault began, what was cut
+and how long detection took do not matter.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Timers(BaseModel):
     startup_grace_ms: Milliseconds = 2000
     fence_lease_ms: Milliseconds = 800
     network_partition_s: Annotated[int, Field(ge=1, le=600)] = 2
-    wal_sender_timeout_ms: Milliseconds = 3000
+    wal_sender_timeout_ms: Milliseconds = 2000
     wal_receiver_timeout_ms: Milliseconds = 3000
     wal_retrieve_retry_interval_ms: Milliseconds = 500
     application_drain_s: Annotated[int, Field(ge=0, le=300)] = 3

@@ -48,7 +48,7 @@ class Drill:
 
 def _drill(tier: Tier, fault: str, role: Role, promise: Promise, needs: Tier | None = None) -> Drill:
     # The database is given the longest: it has to have failed over before the fault is healed.
-    hold_s = 20.0 if tier is Tier.DB else 10.0
+    hold_s = 12.0 if tier is Tier.DB else 10.0
     return Drill(f"{tier}-{fault}", FAULTS[fault], tier, role, promise, hold_s=hold_s, needs=needs)
 
 

@@ -37,8 +37,9 @@ def files_of(host: str, **settings: Any) -> dict[str, str]:
 def program(path: str) -> ModuleType:
     """A Python program or module of cloud-init, by its path there, with its import path as on a host."""
     source = CLOUD_INIT_DIR / path
-    if str(BASE_LIBRARY) not in sys.path:
-        sys.path.insert(0, str(BASE_LIBRARY))
+    for library in (BASE_LIBRARY, source.parent):
+        if str(library) not in sys.path:
+            sys.path.append(str(library))
     name = re.sub(r"\W", "_", path)
     loader = SourceFileLoader(name, str(source))
     spec = importlib.util.spec_from_loader(name, loader)

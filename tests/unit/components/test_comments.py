@@ -76,8 +76,8 @@ def test_every_program_of_a_host_is_the_same_program(path: Path) -> None:
 
 def _undocumented(source: str) -> ast.Module:
     tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if len(node.body) > 1 and ast.get_docstring(node, clean=False) is not None:
-                del node.body[0]
+        if isinstance(node, documented) and len(node.body) > 1 and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
     return tree

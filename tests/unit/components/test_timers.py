@@ -37,7 +37,9 @@ def test_a_longer_demote_timeout_does_not_allow_a_longer_lease() -> None:
 
 
 def test_a_refusal_names_the_numbers() -> None:
-    with pytest.raises(ValidationError, match=r"for 950 ms \(fence_lease_ms 800 .* from 700 ms .*primary_demote_ms 700"):
+    with pytest.raises(
+        ValidationError, match=r"for 950 ms \(fence_lease_ms 800 .* from 700 ms .*primary_demote_ms 700"
+    ):
         Timers(primary_demote_ms=700)
 
 

@@ -47,7 +47,9 @@ def facts() -> dict[str, Any]:
 
 def _let_in() -> bool:
     """Whether the fence lets applications in."""
-    rules = subprocess.run(["nft", "list", "set", "inet", "ha_fence", "lease"], capture_output=True, text=True, check=False)
+    rules = subprocess.run(
+        ["nft", "list", "set", "inet", "ha_fence", "lease"], capture_output=True, text=True, check=False
+    )
     return "elements" in rules.stdout
 
 

@@ -1,0 +1,98 @@
+"""When the standby is taken out and back in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cloud_init.rendering import estate, files_of, program
+
+PROGRAM = program("db/files/usr/local/lib/ha/stalled-standby")
+
+
+class Pair:
+    """The two nodes as this program sees them; `asked` is what was done to them."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+        self.stalled = self.well = True
+        self.reachable = self.out = False
+        self.now_s = 100.0
+        self.asked: list[str] = []
+        self.standby: Any = PROGRAM.Standby(self.ask, lambda: self.reachable, mark, lambda: self.now_s)
+
+    def ask(self, question: str) -> bool:
+        if question in (PROGRAM.TAKE_OUT, PROGRAM.TAKE_BACK):
+            self.asked.append("out" if question == PROGRAM.TAKE_OUT else "back")
+            return True
+        return {PROGRAM.STALLED: self.stalled, PROGRAM.WELL: self.well, PROGRAM.OUT: self.out}[question]
+
+    def look_for(self, seconds: float) -> None:
+        until = self.now_s + seconds
+        while self.now_s <= until:
+            self.standby.look()
+            self.now_s += PROGRAM.EVERY_S
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return Pair(tmp_path / "standby-is-out")
+
+
+def test_a_standby_that_stalls_commits_is_taken_out_and_marked(pair: Pair) -> None:
+    pair.look_for(PROGRAM.STALLED_S)
+    assert pair.asked == ["out"]
+    assert pair.mark.exists()
+
+
+def test_a_stall_that_is_over_at_once_changes_nothing(pair: Pair) -> None:
+    pair.standby.look()
+    pair.stalled = False
+    pair.look_for(5)
+    pair.stalled = True
+    pair.standby.look()
+    assert pair.asked == []
+
+
+@pytest.mark.parametrize("what", ["it can be reached", "the monitor does not call both well"])
+def test_a_standby_that_others_look_after_is_left_to_them(pair: Pair, what: str) -> None:
+    pair.reachable = what == "it can be reached"
+    pair.well = what != "the monitor does not call both well"
+    pair.look_for(10)
+    assert pair.asked == []
+    assert not pair.mark.exists()
+
+
+def test_it_is_taken_back_when_it_has_been_reachable_for_a_while(pair: Pair) -> None:
+    pair.mark.touch()
+    pair.out = True
+    pair.look_for(10)
+    assert pair.asked == []
+    pair.reachable = True
+    pair.look_for(PROGRAM.MENDED_S - PROGRAM.EVERY_S)
+    assert pair.asked == []
+    pair.look_for(2 * PROGRAM.EVERY_S)
+    assert pair.asked == ["back"]
+    pair.out = False
+    pair.standby.look()
+    assert not pair.mark.exists()
+
+
+def test_a_maintenance_of_a_person_is_not_ended(pair: Pair) -> None:
+    pair.out, pair.stalled, pair.reachable = True, False, True
+    pair.look_for(10)
+    assert pair.asked == []
+
+
+def test_a_refused_request_is_tried_again(pair: Pair) -> None:
+    pair.look_for(PROGRAM.STALLED_S)  # it is marked, but the monitor did not do it: `out` stays false
+    pair.look_for(2 * PROGRAM.STALLED_S)
+    assert pair.asked[:2] == ["out", "out"]
+
+
+def test_each_node_watches_the_other() -> None:
+    db2, monitor = (estate()[name].host.address for name in ("db2", "monitor1"))
+    unit = files_of("db1")["/etc/systemd/system/ha-stalled-standby.service"]
+    assert f"/usr/local/lib/ha/stalled-standby db1 {monitor} {db2} 5432\n" in unit

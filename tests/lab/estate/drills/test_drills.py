@@ -37,7 +37,7 @@ def assert_safe(found: Mapping[str, Any]) -> None:
     assert found["redundant_again_s"] is not None, found
 
 
-@pytest.mark.parametrize("name", ["db-power-loss", "db-switchover"])
+@pytest.mark.parametrize("name", ["db-power-loss", "db-partition-peer", "db-switchover"])
 def test_the_database_is_writable_again_within_its_budget(booted: Booted, tmp_path: Path, name: str) -> None:
     found, _ = drill(booted, name, tmp_path)
     budget = next(one for one in budgets(booted.settings.timers) if one.fault == name)

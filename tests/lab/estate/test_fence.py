@@ -1,0 +1,143 @@
+"""An old primary is closed to applications before another node writes, whatever PostgreSQL on it would still accept."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import boto3
+import pytest
+
+from components.tiers import Tier
+from drills.faults import FAULTS, Scene, inflicted
+from drills.lab_ground import LabGround
+from drills.measure import accepting
+from drills.probe import TABLE, Probe
+from lab.waiting import eventually
+from ops.estate import Estate
+from tests.lab.estate.booted import Booted
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+# On an application host: whether the database host lets it in, forty times a second. PostgreSQL's answer to the
+# question for TLS needs neither a password nor a free connection. The end of standard input is its end.
+ASK = """
+import select, socket, struct, sys, time
+while not select.select([sys.stdin], [], [], 0.025)[0]:
+    asked = time.monotonic()
+    try:
+        with socket.create_connection((sys.argv[1], 5432), timeout=0.5) as visit:
+            visit.sendall(struct.pack("!ii", 8, 80877103))
+            let_in = visit.recv(1) == b"S"
+    except OSError:
+        let_in = False
+    print(asked, int(let_in), flush=True)
+"""
+PSQL = "/usr/local/sbin/ha-postgres psql -Xq -d postgres"
+
+
+class Door:
+    """What an application host saw of one database host's port: pairs of a time and whether it was let in."""
+
+    def __init__(self, lines: list[str]) -> None:
+        words = [line.split() for line in lines if line.count(" ") == 1]
+        self.seen = [(float(at), let_in == "1") for at, let_in in words]
+
+    def open_between(self, begin: float, end: float) -> list[float]:
+        """When it was let in, of the times between two moments."""
+        return [at for at, let_in in self.seen if let_in and begin < at < end]
+
+
+@contextmanager
+def watched(booted: Booted, address: str) -> Iterator[list[str]]:
+    """What the first application host sees of a database host during the block; complete after it."""
+    argv = [str(word) for word in booted.lab.on_host("app1", ["python3", "-uc", ASK, address])]
+    lines: list[str] = []
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield lines
+    finally:
+        lines += child.communicate(timeout=10)[0].splitlines()
+
+
+@pytest.fixture
+def pair(booted: Booted) -> Scene:
+    """The healthy pair."""
+    eventually("the estate is healthy", lambda: booted.status()["healthy"], deadline_s=120, every_s=1)
+    database = booted.status()["database"]
+    return Scene(Tier.DB, (database["primary"],), database["primary"], database["standby"], "monitor1")
+
+
+@pytest.fixture
+def ground(booted: Booted) -> LabGround:
+    estate = Estate(stack=booted.stack, region=booted.settings.region, target="lab", session=boto3.Session())
+    return LabGround(booted.lab, estate, booted.settings)
+
+
+@contextmanager
+def acknowledging_alone(ground: LabGround, pair: Scene) -> Iterator[None]:
+    """The primary acknowledges without its standby, so that nothing but the fence keeps an old one from it."""
+    ground.run(pair.primary, f"{PSQL} -c 'create table if not exists {TABLE} (n int)'")
+    ground.run(pair.primary, f"{PSQL} -c 'alter system set synchronous_commit = local' -c 'select pg_reload_conf()'")
+    try:
+        yield
+    finally:
+        for host in (pair.primary, pair.standby):
+            restore(ground, host)
+
+
+def restore(ground: LabGround, host: str) -> None:
+    reset = f"{PSQL} -c 'alter system reset synchronous_commit' -c 'select pg_reload_conf()' && echo done"
+    eventually(f"{host} is as before", lambda: ground.run(host, reset, check=False), deadline_s=90)
+
+
+def test_a_primary_that_is_cut_off_is_closed_before_another_writes(
+    booted: Booted, ground: LabGround, pair: Scene
+) -> None:
+    old, new = pair.primary, pair.standby
+    with acknowledging_alone(ground, pair), Probe(ground, [old, new]).running() as probe:
+        with watched(booted, ground.addresses()[old]) as lines:
+            eventually("the primary accepts writes", lambda: accepting(probe.tries[old]), deadline_s=20)
+            cut = time.monotonic()
+            with inflicted(FAULTS["partition-both"], ground, pair):
+                eventually("the standby accepts writes", lambda: accepting(probe.tries[new]), deadline_s=30)
+                end = time.monotonic()
+        tries = {host: list(seen) for host, seen in probe.tries.items()}
+    door = Door(lines)
+    writes_from = next(one.start for one in tries[new] if one.accepted)
+    let_in = door.open_between(cut, end)
+    assert door.open_between(cut - 1, cut), "it was open before"
+    assert all(at < writes_from for at in let_in), "open while another node wrote"
+    fenced_s = booted.settings.timers.fenced_by_ms / 1000
+    assert all(at - cut < fenced_s + 1 for at in let_in), "closed as late as only pg_auto_failover's own fence would"
+    assert any(one.accepted and one.start > writes_from for one in tries[old]), (
+        "PostgreSQL itself had stopped, so this shows nothing of the fence"
+    )
+    eventually("the estate is healthy again", lambda: booted.status()["healthy"], deadline_s=120, every_s=1)
+
+
+def test_a_fence_that_hangs_closes_and_opens_again_without_a_failover(
+    booted: Booted, ground: LabGround, pair: Scene
+) -> None:
+    with watched(booted, ground.addresses()[pair.primary]) as lines:
+        time.sleep(0.5)  # of an open door
+        stopped = time.monotonic()
+        ground.run(pair.primary, "systemctl kill --signal=STOP ha-fence")
+        try:
+            closed = "nft list set inet ha_fence lease | grep -q elements || echo closed"
+            eventually("the lease has ended", lambda: "closed" in ground.run(pair.primary, closed), deadline_s=10)
+            ended = time.monotonic()
+            time.sleep(0.5)  # of a closed one
+        finally:
+            ground.run(pair.primary, "systemctl kill --signal=CONT ha-fence")
+            continued = time.monotonic()
+        eventually("applications are let in", lambda: "closed" not in ground.run(pair.primary, closed), deadline_s=10)
+        time.sleep(0.5)
+        end = time.monotonic()
+    door = Door(lines)
+    assert door.open_between(stopped - 0.5, stopped)
+    assert not door.open_between(ended, continued)
+    assert door.open_between(continued, end)
+    assert booted.status()["database"]["primary"] == pair.primary

@@ -31,7 +31,7 @@ class Witness:
             self._link.autocommit = True
         with self._link.cursor() as cursor:
             cursor.execute(self._query, self._values)
-            return cursor.fetchone() == (True,)
+            return bool(cursor.fetchone() == (True,))
 
     def leave(self) -> None:
         if self._link is not None:

@@ -26,6 +26,7 @@ class Role(StrEnum):
     MONITOR_AND_STANDBY = "monitor and standby"
     ZONE = "the primary's zone"
     NAT = "nat gateway"
+    PAIR = "both database hosts"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ CATALOGUE: Mapping[str, Drill] = {
         Drill(
             "db-unsafe-power-loss", FAULTS["unsafe-power-loss"], Tier.DB, Role.PRIMARY, promises.DATABASE, proof=True
         ),
+        Drill("soak", FAULTS["stress"], Tier.DB, Role.PAIR, promises.SOAK, hold_s=1800.0),
         Drill("nat-power-loss", FAULTS["route-loss"], Tier.LB, Role.NAT, promises.UNNOTICED),
         Drill("zone-power-loss", _POWER_LOSS, Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
     )
@@ -131,5 +133,6 @@ def scene_of(drill: Drill, status: Status) -> Scene:
         Role.MONITOR_AND_STANDBY: (monitor, standby),
         Role.ZONE: tuple(h.name for h in status.hosts if h.zone == zone),
         Role.NAT: (),
+        Role.PAIR: (primary, standby),
     }[drill.role]
     return Scene(drill.tier, targets, primary, standby, monitor)

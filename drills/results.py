@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 RESULTS_DIR = PROJECT_DIR / "docs" / "results"
 BIN_S = 0.25
+MOST_BINS = 720
 
 
 class Machine(BaseModel):
@@ -59,6 +60,12 @@ class Outcome(BaseModel):
     unanswered: int
     two_primaries: bool
     redundant_again_s: float | None
+    held_s: float | None = None
+    """How long the fault lasted; older results do not say."""
+    failovers: int | None = None
+    """How often the failover monitor had a node take over; null when it could not be asked."""
+    departures: tuple[str, ...] | None = None
+    """Each time that it told a node to be neither primary nor secondary."""
     promise: str
     kept: bool
     broken: tuple[str, ...]

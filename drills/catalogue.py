@@ -71,7 +71,8 @@ CATALOGUE: Mapping[str, Drill] = {
         *(_drill(Tier.CACHE, fault, Role.ONE, promises.CACHE, Tier.CACHE) for fault in _HOST_FAULTS if fault != "kill"),
         # It comes back by itself, also where there is one alone.
         _drill(Tier.CACHE, "kill", Role.ONE, promises.CACHE),
-        _drill(Tier.MONITOR, "power-loss", Role.MONITOR, promises.UNNOTICED),
+        # As long as somebody may take to be told of it.
+        Drill("monitor-power-loss", _POWER_LOSS, Tier.MONITOR, Role.MONITOR, promises.MONITOR, hold_s=120.0),
         Drill("monitor-and-standby-power-loss", _POWER_LOSS, Tier.MONITOR, Role.MONITOR_AND_STANDBY, promises.SAFE),
         Drill(
             "db-unsafe-power-loss", FAULTS["unsafe-power-loss"], Tier.DB, Role.PRIMARY, promises.DATABASE, proof=True

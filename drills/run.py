@@ -20,6 +20,7 @@ from drills.faults import Scene, inflicted
 from drills.ground import Ground
 from drills.load import LoadPlan
 from drills.measure import Figures, accepting, figures, timeline, two_primaries
+from drills.pages import Pages, subscribed
 from drills.probe import TABLE, Probe
 from drills.promises import broken_by
 from drills.results import BIN_S, MOST_BINS, Outcome, Timeline, now, this_commit, this_machine
@@ -73,6 +74,7 @@ class _Run:
     healed: float
     ended: float
     redundant_again_s: float | None
+    paged_s: float | None
 
 
 def run(drill: Drill, ground: Ground, say: Say) -> Outcome:
@@ -86,9 +88,12 @@ def run(drill: Drill, ground: Ground, say: Say) -> Outcome:
     prefix = f"drill-{uuid.uuid4().hex[:8]}-"
     plan = _plan(drill, ground, prefix)
     last = last_event(ground, scene.monitor)
-    with _traces(ground, databases, scene.primary, prefix), Probe(ground, databases).running() as probe:
+    with contextlib.ExitStack() as around:
+        pages = around.enter_context(subscribed(ground, scene.primary)) if drill.promise.paged_s else None
+        around.enter_context(_traces(ground, databases, scene.primary, prefix))
+        probe = around.enter_context(Probe(ground, databases).running())
         with visiting(ground, plan) as visitors:
-            recorded = _break_and_heal(drill, ground, scene, visitors, probe, say)
+            recorded = _break_and_heal(drill, ground, scene, visitors, probe, pages, say)
         primary = _primary(ground)
         say("holding the ledger against the database")
         verdict = ledger.compare(visitors.samples, ledger.stored_titles(ground, primary, prefix))
@@ -123,14 +128,16 @@ def _traces(ground: Ground, databases: list[str], primary: str, prefix: str) -> 
         tell_primary(ground, databases, ground.settings.database.name, ledger.forgetting(prefix))
 
 
-def _break_and_heal(drill: Drill, ground: Ground, scene: Scene, visitors: Visitors, probe: Probe, say: Say) -> _Run:
+def _break_and_heal(
+    drill: Drill, ground: Ground, scene: Scene, visitors: Visitors, probe: Probe, pages: Pages | None, say: Say
+) -> _Run:
     _await_load(visitors)
     say(f"{drill.name}: {drill.fault.name} on {', '.join(scene.targets) or drill.role}")
     began = time.monotonic()
     with inflicted(drill.fault, ground, scene):
         try:
             if not drill.fault.passing:
-                time.sleep(max(0.0, began + drill.hold_s - time.monotonic()))
+                _hold(pages, began + drill.hold_s)
         except KeyboardInterrupt:
             say(f"{drill.name}: interrupted, healing first")
             raise
@@ -140,7 +147,14 @@ def _break_and_heal(drill: Drill, ground: Ground, scene: Scene, visitors: Visito
     time.sleep(AFTER_S)
     ended = time.monotonic()
     visitors.end()
-    return _Run(visitors, probe, began, healed, ended, again)
+    paged_s = pages.firing[0].at - began if pages and pages.firing else None
+    return _Run(visitors, probe, began, healed, ended, again, paged_s)
+
+
+def _hold(pages: Pages | None, until: float) -> None:
+    """Waits while the fault lasts; where a page is waited for, only until it has come."""
+    while (left := until - time.monotonic()) > 0 and not (pages and pages.firing):
+        time.sleep(min(left, POLL_S) if pages else left)
 
 
 def _await_load(visitors: Visitors) -> None:
@@ -186,6 +200,7 @@ class _Measured:
     lost: int
     doubled: int
     two_primaries: bool
+    paged_s: float | None
     departures: Sequence[str] | None
 
     @property
@@ -215,6 +230,7 @@ def _outcome(
         len(verdict.lost),
         len(verdict.doubled),
         two_primaries(tries),
+        seen.paged_s,
         decided.departures if decided else None,
     )
     broken = broken_by(drill.promise, measured)
@@ -236,6 +252,7 @@ def _outcome(
         two_primaries=measured.two_primaries,
         redundant_again_s=None if seen.redundant_again_s is None else round(seen.redundant_again_s, 1),
         held_s=None if drill.fault.passing else round(seen.healed - seen.began, 1),
+        paged_s=None if seen.paged_s is None else round(seen.paged_s, 1),
         failovers=decided.failovers if decided else None,
         departures=decided.departures if decided else None,
         promise=drill.promise.text,

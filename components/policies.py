@@ -49,7 +49,8 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
         statements.append(_allow("ReadReleases", "s3:GetObject", releases))
     if tier is Tier.LB and scope.load_balancers > 1:
         statements += _move_the_public_address(scope)
-    if tier is Tier.MONITOR:
+    # The load balancer tells of a monitor that is silent.
+    if tier in (Tier.MONITOR, Tier.LB):
         statements.append(_allow("SendAlerts", "sns:Publish", scope.alert_topic_arn))
     return {"Version": "2012-10-17", "Statement": statements}
 

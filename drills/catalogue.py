@@ -26,6 +26,7 @@ class Role(StrEnum):
     MONITOR_AND_STANDBY = "monitor and standby"
     ZONE = "the primary's zone"
     NAT = "nat gateway"
+    PAIR = "both database hosts"
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,13 @@ CATALOGUE: Mapping[str, Drill] = {
         *(_drill(Tier.CACHE, fault, Role.ONE, promises.CACHE, Tier.CACHE) for fault in _HOST_FAULTS if fault != "kill"),
         # It comes back by itself, also where there is one alone.
         _drill(Tier.CACHE, "kill", Role.ONE, promises.CACHE),
-        _drill(Tier.MONITOR, "power-loss", Role.MONITOR, promises.UNNOTICED),
+        # As long as somebody may take to be told of it.
+        Drill("monitor-power-loss", _POWER_LOSS, Tier.MONITOR, Role.MONITOR, promises.MONITOR, hold_s=120.0),
         Drill("monitor-and-standby-power-loss", _POWER_LOSS, Tier.MONITOR, Role.MONITOR_AND_STANDBY, promises.SAFE),
         Drill(
             "db-unsafe-power-loss", FAULTS["unsafe-power-loss"], Tier.DB, Role.PRIMARY, promises.DATABASE, proof=True
         ),
+        Drill("soak", FAULTS["stress"], Tier.DB, Role.PAIR, promises.SOAK, hold_s=1800.0),
         Drill("nat-power-loss", FAULTS["route-loss"], Tier.LB, Role.NAT, promises.UNNOTICED),
         Drill("zone-power-loss", _POWER_LOSS, Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
     )
@@ -131,5 +134,6 @@ def scene_of(drill: Drill, status: Status) -> Scene:
         Role.MONITOR_AND_STANDBY: (monitor, standby),
         Role.ZONE: tuple(h.name for h in status.hosts if h.zone == zone),
         Role.NAT: (),
+        Role.PAIR: (primary, standby),
     }[drill.role]
     return Scene(drill.tier, targets, primary, standby, monitor)

@@ -10,7 +10,9 @@ from typing import Any
 
 from components.tags import STACK_TAG
 from components.tiers import Tier
+from drills import soak
 from drills.ground import ANY, Ground, Way
+from drills.interrupts import held_back
 
 UNITS: Mapping[Tier, tuple[str, ...]] = {
     Tier.LB: ("haproxy",),
@@ -54,12 +56,17 @@ class Fault:
 
 @contextlib.contextmanager
 def inflicted(fault: Fault, ground: Ground, scene: Scene) -> Iterator[None]:
-    """The fault, for as long as the block: also what was half done when it, or the block, was interrupted is healed."""
-    try:
-        fault.inject(ground, scene)
-        yield
-    finally:
-        fault.heal(ground, scene)
+    """The fault, for as long as the block: also what was half done when it, or the block, was interrupted is healed.
+
+    Signals end the block, but neither the injection nor the healing.
+    """
+    with held_back() as held:
+        try:
+            fault.inject(ground, scene)
+            with held.let_through():
+                yield
+        finally:
+            fault.heal(ground, scene)
 
 
 def _on_targets(script: str, *, check: bool = True) -> Act:
@@ -202,5 +209,10 @@ FAULTS: Mapping[str, Fault] = {
         Fault("switchover", _on_targets(_SWITCHOVER), _nothing, passing=True),
         Fault("unsafe-power-loss", _lose_power_unsafely, _safe_again),
         Fault("route-loss", _lose_nat, _restore_nat),
+        Fault(
+            "stress",
+            lambda ground, scene: soak.begin(ground, scene.primary, scene.standby, scene.monitor),
+            lambda ground, scene: soak.end(ground, scene.primary, scene.standby),
+        ),
     )
 }

@@ -9,6 +9,17 @@ from typing import Protocol
 from components.settings import Settings
 from ops.estate import Estate
 
+
+@dataclass(frozen=True)
+class Roughness:
+    """What a packet meets on a bad way: a wait of up to `delay_up_to_s`, each its own, and a chance to be lost."""
+
+    delay_up_to_s: float
+    loss: float
+
+
+LONGEST_S = 7200.0
+"""What works on its own during a fault ends by itself after so long, whatever became of the drill."""
 ANY = "*"
 """Every host and every place outside, in a way that is blocked."""
 
@@ -66,3 +77,12 @@ class Ground(Protocol):
 
     def unblock(self) -> None:
         """Drops no packets any more."""
+
+    def roughen(self, ways: Sequence[Way], roughness: Roughness) -> None:
+        """Makes these ways, between two hosts each, slow and lossy. It ends by itself after `LONGEST_S`."""
+
+    def smooth(self) -> None:
+        """Makes all ways as good as they were."""
+
+    def throttle(self, host: str, cpus: float | None) -> None:
+        """Holds all of a host to so many processors, as its hypervisor would; None lets it have what there is."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from components.errors import HaError
 from components.settings import Settings
 from components.tiers import Tier
-from drills.ground import ANY, Way
+from drills.ground import ANY, LONGEST_S, Roughness, Way
 from lab import process
-from lab.lab import Lab
+from lab.hosts.cgroups import CgroupTree
+from lab.lab import HostPhase, Lab
+from lab.network import rough_links, topology
 from lab.waiting import eventually
 from ops.estate import Estate
 
@@ -27,6 +31,8 @@ class LabGround:
     lab: Lab
     estate: Estate
     settings: Settings
+    _rough: list[tuple[subprocess.Popen[str], Sequence[str]]] = field(default_factory=list, init=False)
+    """What makes links bad at present, and those links."""
 
     @staticmethod
     def lock_of(lab: Lab) -> Path:
@@ -47,7 +53,9 @@ class LabGround:
         return [str(word) for word in self.lab.on_host(host, command)]
 
     def run(self, host: str, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
-        return process.run(self.host_argv(host, ["sh", "-c", script]), check=check, timeout_s=timeout_s).stdout
+        # A session of its own: Ctrl-C on a terminal must not end what heals.
+        argv = self.host_argv(host, ["sh", "-c", script])
+        return process.run(argv, check=check, timeout_s=timeout_s, new_session=True).stdout
 
     def addresses(self) -> Mapping[str, str]:
         return {one.name: str(one.address) for one in self.settings.plan_hosts()}
@@ -78,13 +86,48 @@ class LabGround:
         eventually(f"{host} boots", lambda: self._stage(host) in up, deadline_s=_STOP_DEADLINE_S)
 
     def _stage(self, host: str) -> str:
-        return next(one.stage for one in self.lab.host_phases() if one.name == host)
+        return next(one.stage for one in self._phases() if one.name == host)
+
+    def _phases(self) -> Sequence[HostPhase]:
+        return self.lab.host_phases()
 
     def block(self, ways: Sequence[Way]) -> None:
         self._nft("\n".join([*self._replacing(), *self._rules(ways)]))
 
     def unblock(self) -> None:
         self._nft("\n".join(self._replacing()))
+
+    def roughen(self, ways: Sequence[Way], roughness: Roughness) -> None:
+        addresses, links = self.addresses(), {one.name: topology.host_link(one.instance_id) for one in self._phases()}
+        sources: dict[str, list[str]] = {}
+        for way in ways:
+            sources.setdefault(links[way.destination], []).append(addresses[way.source])
+        plan = rough_links.Plan(
+            links=sources, delay_up_to_s=roughness.delay_up_to_s, loss=roughness.loss, max_seconds=LONGEST_S
+        )
+        self.smooth()
+        child = process.converse(self.lab.in_fabric([sys.executable, "-I", rough_links.__file__]))
+        self._rough.append((child, list(sources)))
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(plan.to_json() + "\n")
+        child.stdin.flush()
+        if child.stdout.readline().strip() != rough_links.READY:
+            self.smooth()
+            raise HaError("links between hosts cannot be made bad", where=rough_links.__file__)
+
+    def smooth(self) -> None:
+        while self._rough:
+            child, links = self._rough[-1]
+            child.communicate()  # at the end of its input it ends, and undoes what it did
+            if child.returncode != 0:
+                for link in links:
+                    process.run(self.lab.in_fabric(["tc", "qdisc", "del", "dev", link, "clsact"]), check=False)
+            self._rough.pop()
+
+    def throttle(self, host: str, cpus: float | None) -> None:
+        instance_id = next(one.instance_id for one in self._phases() if one.name == host)
+        CgroupTree(self.lab.paths.state).limit_cpu(instance_id, cpus)
 
     @staticmethod
     def _replacing() -> list[str]:

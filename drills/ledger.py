@@ -44,6 +44,6 @@ def stored_titles(ground: Ground, primary: str, prefix: str) -> list[str]:
     return _sql(ground, primary, f"select title from events where starts_with(title, $${prefix}$$)").splitlines()  # noqa: S608 - ours
 
 
-def forget(ground: Ground, primary: str, prefix: str) -> None:
-    """Removes a drill's rows."""
-    _sql(ground, primary, f"delete from events where starts_with(title, $${prefix}$$)")  # noqa: S608 - ours
+def forgetting(prefix: str) -> str:
+    """The statement that removes a drill's rows."""
+    return f"delete from events where starts_with(title, $${prefix}$$)"  # noqa: S608 - ours

@@ -19,6 +19,10 @@ class Promise:
     failed: int | None = None
     failed_reads: int | None = None
     max_latency_s: float | None = None
+    paged_s: float | None = None
+    """How long it may take until somebody is told."""
+    departures: int | None = None
+    """How often a database node may be neither primary nor secondary."""
 
 
 class Measured(Protocol):
@@ -38,6 +42,13 @@ class Measured(Protocol):
     def doubled(self) -> int: ...
     @property
     def two_primaries(self) -> bool: ...
+    @property
+    def paged_s(self) -> float | None:
+        """How long it took until somebody was told; None when nobody was."""
+
+    @property
+    def departures(self) -> Sequence[str] | None:
+        """When a database node left its role, in words; None when nobody could say."""
 
 
 def broken_by(promise: Promise, seen: Measured) -> list[str]:
@@ -49,6 +60,13 @@ def broken_by(promise: Promise, seen: Measured) -> list[str]:
         ("a request took {:.1f} s, at most {:g}", promise.max_latency_s, seen.max_latency_s),
     )
     found = [text.format(value, limit) for text, limit, value in limits if limit is not None and value > limit]
+    if promise.paged_s is not None and (seen.paged_s is None or seen.paged_s > promise.paged_s):
+        found.append(f"nobody was told within {promise.paged_s:g} s")
+    if promise.departures is not None:
+        if seen.departures is None:
+            found.append("the failover monitor could not say what it decided")
+        elif len(seen.departures) > promise.departures:
+            found.extend(seen.departures)
     if seen.lost:
         found.append(f"{seen.lost} acknowledged writes are lost")
     if seen.doubled:
@@ -69,5 +87,7 @@ SWITCHOVER = Promise(
 CACHE = Promise(text="sessions back within 5 s", guide="not covered", outage_s=5.0)
 ZONE = Promise(text="back within 10 s", guide="not covered", outage_s=10.0)
 UNNOTICED = Promise(text="no failed request", guide="not covered", failed=0)
+MONITOR = Promise(text="no failed request, somebody is told within 2 min", guide="not covered", failed=0, paged_s=120.0)
+SOAK = Promise(text="no failover in 30 minutes, nor any node out of its role", guide="not covered", departures=0)
 SAFE = Promise(text="no acknowledged write lost, never two writable primaries", guide="not covered")
 """What holds even when availability is not promised."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from drills.catalogue import CATALOGUE
 from drills.measure import percentile
-from drills.results import Outcome, by_fault
+from drills.results import Outcome
 from drills.svg import timeline_svg
 
 HEADINGS = (
     *("drill", "runs", "writes out: median", "p95", "worst", "reads out", "failed requests", "failed reads"),
-    *("slowest", "lost", "two primaries", "redundant again", "the guide", "promise", "kept"),
+    *("slowest", "lost", "two primaries", "failovers", "redundant again", "the guide", "promise", "kept"),
 )
 NO_RESULTS = "No drill has been run yet: `ha --lab drill run NAME...`."
 
@@ -41,7 +41,7 @@ class Spread:
         drill = CATALOGUE.get(runs[0].fault)
         verdict = f"{self.kept} of {len(runs)}" + (", p95 broken" if self.p95_broken() else "")
         return (
-            runs[0].fault,
+            title(runs[0]),
             str(len(runs)),
             *(f"{value:.1f} s" for value in (percentile(outages, 50), percentile(outages, 95), max(outages))),
             f"{max(one.read_outage_s for one in runs):.1f} s",
@@ -50,6 +50,7 @@ class Spread:
             f"{max(one.max_latency_s for one in runs):.1f} s",
             str(sum(one.lost for one in runs)),
             "yes" if any(one.two_primaries for one in runs) else "never",
+            _most(one.failovers for one in runs),
             "not in time" if None in again else f"{max(one for one in again if one is not None):.0f} s",
             drill.promise.guide if drill else "",
             runs[0].promise,
@@ -57,10 +58,25 @@ class Spread:
         )
 
 
+def title(one: Outcome) -> str:
+    """The drill's name; a fault that was held for less than the drill says is another row."""
+    drill = CATALOGUE.get(one.fault)
+    if drill is None or one.held_s is None or one.held_s >= drill.hold_s or drill.promise.paged_s is not None:
+        return one.fault
+    return f"{one.fault}, {one.held_s:.0f} s"
+
+
+def _most(counts: Iterable[int | None]) -> str:
+    known = [one for one in counts if one is not None]
+    return str(max(known)) if known else ""
+
+
 def spreads(outcomes: Sequence[Outcome]) -> list[Spread]:
     """One for each fault of each stack."""
-    stacks = sorted({one.stack for one in outcomes})
-    return [Spread(runs) for stack in stacks for runs in by_fault([o for o in outcomes if o.stack == stack]).values()]
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for one in outcomes:
+        groups.setdefault((one.stack, title(one)), []).append(one)
+    return [Spread(groups[key]) for key in sorted(groups)]
 
 
 def provenance(outcomes: Sequence[Outcome]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 RESULTS_DIR = PROJECT_DIR / "docs" / "results"
 BIN_S = 0.25
+MOST_BINS = 720
 
 
 class Machine(BaseModel):
@@ -59,6 +60,14 @@ class Outcome(BaseModel):
     unanswered: int
     two_primaries: bool
     redundant_again_s: float | None
+    held_s: float | None = None
+    """How long the fault lasted; older results do not say."""
+    paged_s: float | None = None
+    """When the first page had come; null when none had, or nobody looked."""
+    failovers: int | None = None
+    """How often the failover monitor had a node take over; null when it could not be asked."""
+    departures: tuple[str, ...] | None = None
+    """Each time that it told a node to be neither primary nor secondary."""
     promise: str
     kept: bool
     broken: tuple[str, ...]
@@ -112,11 +121,3 @@ def kept_results(folder: Path, stack: str | None = None) -> list[Outcome]:
     files = sorted((folder / stack if stack else folder).rglob("*.json"))
     found = [Outcome.model_validate_json(path.read_text(encoding="utf-8")) for path in files]
     return sorted(found, key=lambda one: (one.stack, one.fault, one.at))
-
-
-def by_fault(outcomes: Iterable[Outcome]) -> Mapping[str, Sequence[Outcome]]:
-    """Results of each fault, in the order of their names."""
-    groups: dict[str, list[Outcome]] = {}
-    for one in outcomes:
-        groups.setdefault(one.fault, []).append(one)
-    return groups

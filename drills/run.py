@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.errors import EXIT_USAGE, HaError
 from components.tiers import Tier
 from drills import ledger
 from drills.catalogue import Drill, scene_of
+from drills.failovers import Decisions, decisions, events_since, last_event
 from drills.faults import Scene, inflicted
 from drills.ground import Ground
 from drills.load import LoadPlan
 from drills.measure import Figures, accepting, figures, timeline, two_primaries
+from drills.pages import Pages, subscribed
 from drills.probe import TABLE, Probe
 from drills.promises import broken_by
-from drills.results import BIN_S, Outcome, Timeline, now, this_commit, this_machine
+from drills.results import BIN_S, MOST_BINS, Outcome, Timeline, now, this_commit, this_machine
+from drills.tidy import tell_primary
 from drills.visitors import Visitors, visiting
 from ops.status import Status, status
 
@@ -29,6 +33,8 @@ WARM_WRITES = 30
 WARM_S = 20.0
 AFTER_S = 2.0
 """Load goes on for so long after redundancy is back, to see that nothing is wrong with it."""
+SPARE_S = 120.0
+"""What injecting and healing may take themselves, such as a host's boot."""
 POLL_S = 1.0
 
 
@@ -68,6 +74,7 @@ class _Run:
     healed: float
     ended: float
     redundant_again_s: float | None
+    paged_s: float | None
 
 
 def run(drill: Drill, ground: Ground, say: Say) -> Outcome:
@@ -79,51 +86,75 @@ def run(drill: Drill, ground: Ground, say: Say) -> Outcome:
     scene = scene_of(drill, before)
     databases = [h.name for h in before.hosts if h.role == Tier.DB.role]
     prefix = f"drill-{uuid.uuid4().hex[:8]}-"
-    plan = _plan(ground, prefix)
-    with _probe_table(ground, scene.primary, databases), Probe(ground, databases).running() as probe:
+    plan = _plan(drill, ground, prefix)
+    last = last_event(ground, scene.monitor)
+    with contextlib.ExitStack() as around:
+        pages = around.enter_context(subscribed(ground, scene.primary)) if drill.promise.paged_s else None
+        around.enter_context(_traces(ground, databases, scene.primary, prefix))
+        probe = around.enter_context(Probe(ground, databases).running())
         with visiting(ground, plan) as visitors:
-            recorded = _break_and_heal(drill, ground, scene, visitors, probe, say)
+            recorded = _break_and_heal(drill, ground, scene, visitors, probe, pages, say)
         primary = _primary(ground)
         say("holding the ledger against the database")
         verdict = ledger.compare(visitors.samples, ledger.stored_titles(ground, primary, prefix))
-        ledger.forget(ground, primary, prefix)
-    return _outcome(drill, ground, scene, recorded, verdict)
+    return _outcome(drill, ground, scene, recorded, verdict, _decided(ground, scene.monitor, last))
 
 
-def _plan(ground: Ground, prefix: str) -> LoadPlan:
+def _decided(ground: Ground, monitor: str, last: int) -> Decisions | None:
+    with contextlib.suppress(HaError):
+        return decisions(events_since(ground, monitor, last))
+    return None
+
+
+def _plan(drill: Drill, ground: Ground, prefix: str) -> LoadPlan:
     host, port = ground.public_address
     secret = next(h.name for h in ground.settings.plan_hosts() if h.tier is Tier.APP)
     password = ground.run(secret, "/usr/local/sbin/ha-secret app/admin-password").strip()
-    return LoadPlan(host=host, port=port, prefix=prefix, user="admin", password=password)
+    plan = LoadPlan(host=host, port=port, prefix=prefix, user="admin", password=password)
+    seconds = WARM_S + drill.hold_s + drill.redundant_within_s + SPARE_S
+    requests = math.ceil(seconds * (plan.reads_per_s + plan.writes_per_s))
+    return replace(plan, max_seconds=seconds, max_requests=requests)
 
 
 @contextlib.contextmanager
-def _probe_table(ground: Ground, primary: str, databases: list[str]) -> Iterator[None]:
-    psql = "/usr/local/sbin/ha-postgres psql -Xq -d postgres -c"
-    ground.run(primary, f"{psql} 'create table if not exists {TABLE} (n int)'")
+def _traces(ground: Ground, databases: list[str], primary: str, prefix: str) -> Iterator[None]:
+    """What a drill has in the database while it runs: the probe's table, and the rows of its visitors."""
+    psql = "/usr/local/sbin/ha-postgres psql -Xq -d postgres"
+    ground.run(primary, f"{psql} -c 'create table if not exists {TABLE} (n int)'")
     try:
         yield
     finally:
-        # Who the primary is now is not asked: on the others it fails and does no harm.
-        for host in databases:
-            with contextlib.suppress(HaError):
-                ground.run(host, f"timeout 10 {psql} 'drop table if exists {TABLE}'", check=False)
+        tell_primary(ground, databases, "postgres", f"drop table if exists {TABLE}")
+        tell_primary(ground, databases, ground.settings.database.name, ledger.forgetting(prefix))
 
 
-def _break_and_heal(drill: Drill, ground: Ground, scene: Scene, visitors: Visitors, probe: Probe, say: Say) -> _Run:
+def _break_and_heal(
+    drill: Drill, ground: Ground, scene: Scene, visitors: Visitors, probe: Probe, pages: Pages | None, say: Say
+) -> _Run:
     _await_load(visitors)
     say(f"{drill.name}: {drill.fault.name} on {', '.join(scene.targets) or drill.role}")
     began = time.monotonic()
     with inflicted(drill.fault, ground, scene):
-        if not drill.fault.passing:
-            time.sleep(max(0.0, began + drill.hold_s - time.monotonic()))
+        try:
+            if not drill.fault.passing:
+                _hold(pages, began + drill.hold_s)
+        except KeyboardInterrupt:
+            say(f"{drill.name}: interrupted, healing first")
+            raise
     healed = time.monotonic()
     say(f"{drill.name}: healed, waiting for redundancy")
     again = _await_redundancy(drill, ground, healed)
     time.sleep(AFTER_S)
     ended = time.monotonic()
     visitors.end()
-    return _Run(visitors, probe, began, healed, ended, again)
+    paged_s = pages.firing[0].at - began if pages and pages.firing else None
+    return _Run(visitors, probe, began, healed, ended, again, paged_s)
+
+
+def _hold(pages: Pages | None, until: float) -> None:
+    """Waits while the fault lasts; where a page is waited for, only until it has come."""
+    while (left := until - time.monotonic()) > 0 and not (pages and pages.firing):
+        time.sleep(min(left, POLL_S) if pages else left)
 
 
 def _await_load(visitors: Visitors) -> None:
@@ -169,6 +200,8 @@ class _Measured:
     lost: int
     doubled: int
     two_primaries: bool
+    paged_s: float | None
+    departures: Sequence[str] | None
 
     @property
     def outage_s(self) -> float:
@@ -187,11 +220,18 @@ class _Measured:
         return self.figures.max_latency_s
 
 
-def _outcome(drill: Drill, ground: Ground, scene: Scene, seen: _Run, verdict: ledger.Verdict) -> Outcome:
+def _outcome(
+    drill: Drill, ground: Ground, scene: Scene, seen: _Run, verdict: ledger.Verdict, decided: Decisions | None
+) -> Outcome:
     during = [one for one in seen.visitors.samples if one.end >= seen.began]
     tries = seen.probe.tries
     measured = _Measured(
-        figures(during, seen.began, seen.ended), len(verdict.lost), len(verdict.doubled), two_primaries(tries)
+        figures(during, seen.began, seen.ended),
+        len(verdict.lost),
+        len(verdict.doubled),
+        two_primaries(tries),
+        seen.paged_s,
+        decided.departures if decided else None,
     )
     broken = broken_by(drill.promise, measured)
     if seen.redundant_again_s is None:
@@ -211,6 +251,10 @@ def _outcome(drill: Drill, ground: Ground, scene: Scene, seen: _Run, verdict: le
         unanswered=verdict.unanswered,
         two_primaries=measured.two_primaries,
         redundant_again_s=None if seen.redundant_again_s is None else round(seen.redundant_again_s, 1),
+        held_s=None if drill.fault.passing else round(seen.healed - seen.began, 1),
+        paged_s=None if seen.paged_s is None else round(seen.paged_s, 1),
+        failovers=decided.failovers if decided else None,
+        departures=decided.departures if decided else None,
         promise=drill.promise.text,
         kept=not broken,
         broken=tuple(broken),
@@ -224,13 +268,14 @@ def _outcome(drill: Drill, ground: Ground, scene: Scene, seen: _Run, verdict: le
 
 
 def _timeline(seen: _Run) -> Timeline:
-    bins = timeline(seen.visitors.samples, seen.began, seen.ended, BIN_S)
+    width_s = max(BIN_S, math.ceil((seen.ended - seen.began) / MOST_BINS))
+    bins = timeline(seen.visitors.samples, seen.began, seen.ended, width_s)
     spans = {
         host: tuple((round(s.begin - seen.began, 2), round(s.end - seen.began, 2)) for s in accepting(list(tries)))
         for host, tries in seen.probe.tries.items()
     }
     return Timeline(
-        bin_s=BIN_S,
+        bin_s=width_s,
         good=tuple(b.good for b in bins),
         failed=tuple(b.failed for b in bins),
         max_latency_s=tuple(round(b.max_latency_s, 2) for b in bins),

@@ -61,10 +61,12 @@ def run(
     timeout_s: float | None = None,
     pass_fds: Sequence[int] = (),
     directory: Path | None = None,
+    new_session: bool = False,
 ) -> Finished:
     """Runs a program to its end and returns what it printed.
 
     :param stdin: fed to it; without one it reads nothing.
+    :param new_session: so that what is typed on this terminal, Ctrl-C above all, does not reach it.
     :raises ProgramFailed: when it fails (unless `check` is false) or runs longer than `timeout_s` (always).
     """
     words = tuple(str(word) for word in argv)
@@ -79,6 +81,7 @@ def run(
             timeout=timeout_s,
             pass_fds=pass_fds,
             cwd=directory,
+            start_new_session=new_session,
         )
     except FileNotFoundError as error:
         raise HaError(f"{words[0]} is not installed", where=" ".join(words)[:400]) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +24,8 @@ app = typer.Typer(
     help="Faults injected into the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
 )
 Results = Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")]
+LONGEST_HOLD_S = 7000.0
+"""Less than after what a fault ends by itself."""
 RESULTS_DIR = PROJECT_DIR / "docs" / "results"
 
 
@@ -65,6 +67,9 @@ def run(
     names: Annotated[list[str] | None, typer.Argument(help="Drills, by name; see `ha drill list`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that the stack can take.")] = False,
     repeat: Annotated[int, typer.Option(min=1, max=100, help="How often each is run.")] = 1,
+    hold_s: Annotated[
+        float | None, typer.Option("--hold-s", min=1, max=LONGEST_HOLD_S, help="How long each fault lasts, in seconds.")
+    ] = None,
     confirm: Annotated[str, typer.Option(help="Names the stack that may be harmed, where it is not the lab.")] = "",
     results: Results = RESULTS_DIR,
     stack: Stack = "dev",
@@ -86,6 +91,8 @@ def run(
         raise HaError("no drill is named", where="ha drill run", fix="see `ha drill list`", exit_code=EXIT_USAGE)
     for drill in drills:
         check_shape(drill, settings)
+    if hold_s is not None:
+        drills = [replace(one, hold_s=hold_s) for one in drills]
 
     from drills.lab_ground import LabGround
     from lab.lab import Lab

@@ -23,6 +23,8 @@ HOST_CPU_WEIGHT = 100
 SUPERVISOR_CPU_WEIGHT = 500
 """AWS answers at once however busy the hosts are: SDKs wait for metadata no longer than a second."""
 _LAB_CPU_WEIGHT = 1000
+_PERIOD_US = 10_000
+"""Short, so that a limited host is slow rather than standing still for most of each tenth of a second."""
 
 
 def _set(path: Path, names: tuple[str, ...], value: int) -> None:
@@ -68,6 +70,16 @@ class CgroupTree:
             if memory_mib:
                 _set(path, ("memory.max", "memory.limit_in_bytes"), memory_mib * 2**20)
         return paths
+
+    def limit_cpu(self, group: str, cpus: float | None) -> None:
+        """Holds a group to so much of a processor in each hundredth of a second; None lifts the limit."""
+        quota_us = None if cpus is None else max(1000, round(cpus * _PERIOD_US))
+        for path in (root / group for root in self.roots):
+            if (path / "cpu.max").exists():
+                quota = "max" if quota_us is None else quota_us
+                (path / "cpu.max").write_text(f"{quota} {_PERIOD_US}", encoding="ascii")
+            _set(path, ("cpu.cfs_period_us",), _PERIOD_US)
+            _set(path, ("cpu.cfs_quota_us",), -1 if quota_us is None else quota_us)
 
     def argv(self, groups: Sequence[Path], command: Sequence[Argument]) -> list[Argument]:
         """The command, to be run inside the groups."""

@@ -60,9 +60,9 @@ def test_no_action_is_a_wildcard_and_star_resources_are_the_agents_alone(tier: T
             assert statement["Sid"] in ("SessionManagerAgent", "SeeWhoHoldsThePublicAddress")
 
 
-def test_only_the_application_reads_releases_and_only_the_monitor_sends_alerts() -> None:
+def test_only_the_application_reads_releases_and_alerts_come_from_the_monitor_and_from_who_watches_it() -> None:
     assert [t for t in Tier if _resources(t, "s3:GetObject")] == [Tier.APP]
-    assert [t for t in Tier if _resources(t, "sns:Publish")] == [Tier.MONITOR]
+    assert [t for t in Tier if _resources(t, "sns:Publish")] == [Tier.LB, Tier.MONITOR]
     (release,) = _resources(Tier.APP, "s3:GetObject")
     assert fnmatch.fnmatch("arn:aws:s3:::artifacts/releases/event-manager-1.0.0.tar.gz", release)
     assert not fnmatch.fnmatch("arn:aws:s3:::artifacts/backups/base", release)

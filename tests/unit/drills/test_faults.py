@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -13,7 +14,7 @@ from components.stack_file import load_settings
 from components.tiers import Tier
 from drills.catalogue import CATALOGUE, check_shape, find
 from drills.faults import FAULTS, Fault, Scene, inflicted
-from drills.ground import Way
+from drills.ground import Roughness, Way
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
 SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")
@@ -26,6 +27,9 @@ class Harmed:
         self.down: set[str] = set()
         self.cut_off: set[str] = set()
         self.ways: tuple[Way, ...] = ()
+        self.rough: tuple[Way, ...] = ()
+        self.slow: set[str] = set()
+        self.units: set[tuple[str, str]] = set()
         self.scripts: list[str] = []
         self.estate = MagicMock(stack="dev")
         self.public_address = ("203.0.113.1", 80)
@@ -39,6 +43,9 @@ class Harmed:
 
     def run(self, host: str, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
         self.scripts.append(script)
+        self.units |= {(host, unit) for unit in re.findall(r"--unit=(\S+)", script)}
+        if script.startswith("systemctl stop"):
+            self.units -= {(host, unit) for unit in script.split()}
         return ""
 
     def addresses(self) -> Mapping[str, str]:
@@ -65,9 +72,18 @@ class Harmed:
     def unblock(self) -> None:
         self.ways = ()
 
+    def roughen(self, ways: Sequence[Way], roughness: Roughness) -> None:
+        self.rough = tuple(ways)
+
+    def smooth(self) -> None:
+        self.rough = ()
+
+    def throttle(self, host: str, cpus: float | None) -> None:
+        self.slow = self.slow - {host} if cpus is None else self.slow | {host}
+
     @property
     def whole(self) -> bool:
-        return not (self.down or self.cut_off or self.ways)
+        return not (self.down or self.cut_off or self.ways or self.rough or self.slow or self.units)
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +113,7 @@ def test_a_fault_that_broke_half_way_is_healed() -> None:
     assert ground.whole
 
 
-@pytest.mark.parametrize("name", ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill"])
+@pytest.mark.parametrize("name", ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress"])
 def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
     ground = Harmed()
     with inflicted(FAULTS[name], ground, SCENE):

@@ -74,3 +74,11 @@ def test_the_picture_is_well_formed_and_the_page_escapes_what_it_shows() -> None
 
 def test_without_results_the_table_says_how_to_get_some() -> None:
     assert "drill run" in markdown([])
+
+
+def test_a_soak_that_was_cut_short_is_a_row_of_its_own() -> None:
+    soak: dict[str, object] = {"fault": "soak", "promise": "no failover"}
+    runs = [outcome(1.0, **soak, held_s=1800.4, failovers=0), outcome(1.0, **soak, held_s=90.2, failovers=1)]
+    rows = [line for line in markdown(runs).splitlines() if line.startswith("| soak")]
+    assert [row.split(" | ")[:2] for row in rows] == [["| soak", "1"], ["| soak, 90 s", "1"]]
+    assert [row.split(" | ")[11] for row in rows] == ["0", "1"]

@@ -18,13 +18,15 @@ from tests.lab.estate.booted import Booted
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
+SOAK_S = 60
+"""The whole soak is of half an hour; this one shows that it can be run, and catches timers that fail at once."""
 NOISE_S = 4.0
 """What a machine that is busy with other things may add to an outage; promises themselves are held by `make drills`."""
 
 
-def drill(booted: Booted, name: str, results: Path) -> tuple[Mapping[str, Any], int]:
+def drill(booted: Booted, name: str, results: Path, *options: str) -> tuple[Mapping[str, Any], int]:
     """Runs a drill as a person does; its result and exit code."""
-    done = booted.ha("--lab", "drill", "run", name, "--results", str(results), "--json")
+    done = booted.ha("--lab", "drill", "run", name, "--results", str(results), "--json", *options)
     assert done.exit_code in (0, EXIT_PROMISE_BROKEN), done.stderr
     (found,) = json.loads(done.stdout)
     return found, done.exit_code
@@ -57,6 +59,21 @@ def test_sessions_are_back_when_redis_is_killed(booted: Booted, tmp_path: Path) 
     found, _ = drill(booted, "cache-kill", tmp_path)
     assert_safe(found)
     assert found["outage_s"] < 5 + NOISE_S, found
+
+
+def test_a_healthy_pair_under_stress_keeps_its_roles(booted: Booted, tmp_path: Path) -> None:
+    found, _ = drill(booted, "soak", tmp_path, "--hold-s", str(SOAK_S))
+    assert_safe(found)
+    assert found["held_s"] >= SOAK_S
+    assert (found["failovers"], found["departures"]) == (0, []), found
+
+
+def test_somebody_is_told_of_a_lost_monitor_and_no_request_fails(booted: Booted, tmp_path: Path) -> None:
+    found, _ = drill(booted, "monitor-power-loss", tmp_path)
+    assert_safe(found)
+    assert found["failed"] == 0, found
+    assert found["paged_s"] is not None, found
+    assert found["paged_s"] < 120, found
 
 
 def test_the_ledger_finds_a_loss(booted: Booted, tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Whenever signals come, what is broken is healed whole, and the drill ends."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+
+import pytest
+
+from components.tiers import Tier
+from drills.faults import Fault, Scene, inflicted
+from drills.interrupts import ENDINGS, held_back
+from tests.unit.drills.test_faults import Harmed
+
+SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")
+
+
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+class Interrupted:
+    """A fault of two steps each way, with a signal at one or more of the moments `injecting`, `holding`, `healing`."""
+
+    def __init__(self, moments: tuple[str, ...], number: signal.Signals) -> None:
+        self.done: list[str] = []
+        self.held = self.held_to_the_end = False
+        self._moments = moments
+        self._number = number
+
+    def at(self, moment: str) -> None:
+        if moment in self._moments:
+            send(self._number)
+
+    def inject(self, *_: object) -> None:
+        self.done.append("first")
+        self.at("injecting")
+        self.done.append("second")
+
+    def heal(self, *_: object) -> None:
+        self.done.remove("first")
+        self.at("healing")
+        self.done.remove("second")
+
+    def run(self) -> None:
+        with inflicted(Fault("two", self.inject, self.heal), Harmed(), SCENE):
+            self.held = True
+            self.at("holding")
+            self.held_to_the_end = True
+
+
+MOMENTS = [
+    chosen for count in (1, 2, 3) for chosen in itertools.combinations(("injecting", "holding", "healing"), count)
+]
+
+
+@pytest.mark.parametrize("number", ENDINGS, ids=lambda number: number.name)
+@pytest.mark.parametrize("moments", MOMENTS, ids="-".join)
+def test_a_fault_is_whole_or_healed(moments: tuple[str, ...], number: signal.Signals) -> None:
+    fault = Interrupted(moments, number)
+    before = {one: signal.getsignal(one) for one in ENDINGS}
+    with pytest.raises(KeyboardInterrupt):
+        fault.run()
+    assert fault.done == []
+    assert fault.held is ("injecting" not in moments)
+    assert fault.held_to_the_end is (moments == ("healing",))
+    assert {one: signal.getsignal(one) for one in ENDINGS} == before
+
+
+def test_of_two_signals_in_a_row_the_second_waits() -> None:
+    healed: list[str] = []
+
+    def run() -> None:
+        with held_back() as held:
+            try:
+                with held.let_through():
+                    send(signal.SIGINT)
+            finally:
+                send(signal.SIGTERM)
+                healed.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert healed == ["whole"]
+
+
+def test_without_a_signal_nothing_is_raised() -> None:
+    with held_back() as held, held.let_through():
+        pass
+    assert not held.came

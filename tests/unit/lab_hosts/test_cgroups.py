@@ -1,0 +1,40 @@
+"""The processors that a group may have, on either kind of hierarchy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.hosts.cgroups import CgroupTree
+
+
+@pytest.mark.parametrize(
+    ("files", "limited", "free"),
+    [
+        ({"cpu.max": ""}, {"cpu.max": "4000 10000"}, {"cpu.max": "max 10000"}),
+        (
+            {"cpu.cfs_period_us": "", "cpu.cfs_quota_us": ""},
+            {"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "4000"},
+            {"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "-1"},
+        ),
+        ({}, {}, {}),
+    ],
+)
+def test_a_group_is_limited_and_set_free(
+    tmp_path: Path, files: dict[str, str], limited: dict[str, str], free: dict[str, str]
+) -> None:
+    tree = CgroupTree(tmp_path)
+    tree.roots = [tmp_path]
+    group = tmp_path / "i-1"
+    group.mkdir()
+    for name, text in files.items():
+        (group / name).write_text(text, encoding="ascii")
+
+    def found() -> dict[str, str]:
+        return {path.name: path.read_text(encoding="ascii") for path in group.iterdir()}
+
+    tree.limit_cpu("i-1", 0.4)
+    assert found() == limited
+    tree.limit_cpu("i-1", None)
+    assert found() == free

@@ -43,6 +43,8 @@ class LabOptions:
     """Port of the machine's loopback by port of the estate."""
     vpc_ranges: tuple[IPv4Network, ...] = ()
     """The stack's own ranges, which must not be in use on the machine."""
+    hosts: int = 1
+    """How many hosts the stack has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +140,7 @@ class Lab:
         self._require_absent()
         preflight.check_addresses(options.vpc_ranges)
         preflight.check_kernel()
+        preflight.check_watches(options.hosts)
         preflight.check_disk(options.image_kind, self.paths.state)
         sockets = preflight.bind_ports(options.ports)
         try:

@@ -22,6 +22,10 @@ from lab.pulumi_cli import find_pulumi
 STATE_GIB = 4.0
 """What seven hosts write while they set themselves up, with some room."""
 
+WATCHES_PER_HOST = 8
+"""inotify instances that a booted host's systemd and services hold (56 were counted with seven hosts)."""
+
+_WATCHES_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 _MOST_PORT = 65535
 _WIDEST_USE = 8
 """Bits of the widest private range. A route to a wider one is a default route, or a part of it."""
@@ -107,6 +111,30 @@ def check_kernel() -> None:
             where=tried.stderr.strip()[:500],
             fix="run the lab on a whole machine with a Debian kernel, not in a container",
         )
+
+
+def check_watches(hosts: int) -> None:
+    """inotify instances for all hosts: root has so many on the whole machine, and a systemd without one does not boot."""
+    limit, used = int(_WATCHES_LIMIT.read_text(encoding="ascii")), watches_in_use()
+    needed = hosts * WATCHES_PER_HOST
+    if used + needed > limit:
+        raise refused(
+            f"{hosts} hosts need about {needed} inotify instances; {used} of root's {limit} are in use",
+            where="fs.inotify.max_user_instances",
+            fix=f"end another lab, or `sysctl fs.inotify.max_user_instances={max(512, 2 * (used + needed))}`",
+        )
+
+
+def watches_in_use() -> int:
+    """inotify instances that processes of root hold."""
+    found = 0
+    for process_dir in Path("/proc").glob("[0-9]*"):
+        try:
+            if process_dir.stat().st_uid == 0:
+                found += sum(str(fd.readlink()) == "anon_inode:inotify" for fd in (process_dir / "fd").iterdir())
+        except OSError:
+            continue  # it ended while it was looked at
+    return found
 
 
 def check_disk(kind: ImageKind, state: Path) -> None:

@@ -101,6 +101,7 @@ def _start(lab: Lab, stack: str, settings: Settings, *, bare_image: bool, ports:
         image_kind=ImageKind.BARE if bare_image else ImageKind.FULL,
         machine_images=(MachineImage(name=image.name, owner=image.owner, architecture=image.architecture),),
         ports=dict(ports),
+        hosts=len(settings.plan_hosts()),
         vpc_ranges=(settings.network.cidr,),
     )
     lab.start(options, console.step)

@@ -45,6 +45,21 @@ def test_missing_programs_are_named_by_package(monkeypatch: pytest.MonkeyPatch) 
     assert "apt-get install nftables systemd-container" in refusal(refused)
 
 
+@pytest.mark.parametrize(("used", "enough"), [(72, True), (73, False)])
+def test_too_few_inotify_instances_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, used: int, enough: bool
+) -> None:
+    (tmp_path / "limit").write_text("128\n")
+    monkeypatch.setattr(preflight, "_WATCHES_LIMIT", tmp_path / "limit")
+    monkeypatch.setattr(preflight, "watches_in_use", lambda: used)
+    if enough:
+        preflight.check_watches(7)
+        return
+    with pytest.raises(HaError) as refused:
+        preflight.check_watches(7)
+    assert "7 hosts need about 56 inotify instances; 73 of root's 128 are in use" in refusal(refused)
+
+
 @pytest.mark.parametrize(
     ("wanted", "overlaps"),
     [

@@ -114,7 +114,7 @@ def check_kernel() -> None:
 
 
 def check_watches(hosts: int) -> None:
-    """inotify instances for all hosts: root has so many on the whole machine, and a systemd without one does not boot."""
+    """inotify instances for all hosts: root has so many on the machine, and a systemd without one does not boot."""
     limit, used = int(_WATCHES_LIMIT.read_text(encoding="ascii")), watches_in_use()
     needed = hosts * WATCHES_PER_HOST
     if used + needed > limit:

@@ -34,9 +34,9 @@ class Timers(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     health_check_period_ms: Milliseconds = 500
-    health_check_timeout_ms: Milliseconds = 500
-    health_check_max_retries: Annotated[int, Field(ge=0, le=10)] = 1
-    health_check_retry_delay_ms: Milliseconds = 250
+    health_check_timeout_ms: Milliseconds = 700
+    health_check_max_retries: Annotated[int, Field(ge=0, le=10)] = 2
+    health_check_retry_delay_ms: Milliseconds = 100
     node_considered_unhealthy_ms: Milliseconds = 1250
     primary_demote_ms: Milliseconds = 1000
     startup_grace_ms: Milliseconds = 2000

@@ -11,7 +11,7 @@ from components.timers import Timers
 
 def test_the_default_budgets() -> None:
     found = {one.fault: one.total_ms for one in budgets(Timers()) if not one.unbounded}
-    assert (found["db-power-loss"], found["db-stop"], found["db-switchover"]) == (4100, 4600, 2550)
+    assert (found["db-power-loss"], found["db-stop"], found["db-switchover"]) == (5150, 4600, 2550)
 
 
 @given(st.integers(951, 60_000), st.integers(100, 5000))
@@ -29,9 +29,9 @@ def test_a_failover_waits_at_least_until_the_old_primary_is_fenced() -> None:
 
 
 def test_a_report_that_is_not_old_when_the_checks_have_failed_costs_another_report() -> None:
-    # Two checks of 500 ms, 250 ms apart, begun 500 ms after the loss at the latest.
-    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=1250)) == 1750
-    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=1300)) == 1750 + 1000
+    # Three checks of 700 ms, 100 ms apart, begun 500 ms after the loss at the latest.
+    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=2300)) == 2800
+    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=2301)) == 2800 + 1000
     assert silent_detection_ms(Timers(node_considered_unhealthy_ms=3000)) == 3000 + 1000
     assert refused_detection_ms(Timers(node_considered_unhealthy_ms=1250)) == 1250 + 1000
 

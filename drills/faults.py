@@ -11,6 +11,7 @@ from typing import Any
 from components.tags import STACK_TAG
 from components.tiers import Tier
 from drills.ground import ANY, Ground, Way
+from ops.switchover import hand_over
 
 UNITS: Mapping[Tier, tuple[str, ...]] = {
     Tier.LB: ("haproxy",),
@@ -122,7 +123,11 @@ _SAFE_AGAIN = (
     f"{_PSQL} -c 'alter system reset synchronous_commit' -c 'select pg_reload_conf()' >/dev/null 2>&1; do "
     "i=$((i+1)); [ $i -lt 120 ] || break; sleep 0.5; done"
 )
-_SWITCHOVER = "/usr/local/sbin/ha-postgres pg_autoctl perform switchover"
+
+
+def _hand_over(ground: Ground, _: Scene) -> None:
+    """No fault at all: what an operator does before work on the primary."""
+    hand_over(ground.estate, lambda _: None)
 
 
 def _lose_power_unsafely(ground: Ground, scene: Scene) -> None:
@@ -199,7 +204,7 @@ FAULTS: Mapping[str, Fault] = {
         ),
         Fault("disk-full", _on_targets(f"{_FILL}; {_SWITCH}"), _on_targets(f"rm -f {_FILLER}")),
         Fault("memory-pressure", _on_targets(_HOG_START), _on_targets(_HOG_STOP)),
-        Fault("switchover", _on_targets(_SWITCHOVER), _nothing, passing=True),
+        Fault("switchover", _hand_over, _nothing, passing=True),
         Fault("unsafe-power-loss", _lose_power_unsafely, _safe_again),
         Fault("route-loss", _lose_nat, _restore_nat),
     )

@@ -32,8 +32,8 @@ def switchover(context: typer.Context, stack: Stack = "dev", json: Json = False)
         console.print_json(done)
         return
     console.out.print(
-        f"{done.stack} on {done.target}: {done.primary_after} is the primary, {done.primary_before} was. It wrote after "
-        f"{done.writable_s:.1f} s; all took {done.took_s:.0f} s.",
+        f"{done.stack} on {done.target}: {done.primary_after} is the primary, {done.primary_before} was. "
+        f"It wrote after {done.writable_s:.1f} s; all took {done.took_s:.0f} s.",
         markup=False,
         soft_wrap=True,
     )

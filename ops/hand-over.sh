@@ -9,7 +9,7 @@ passed_ms() { echo $(((${EPOCHREALTIME/./} - began) / 1000)); }
 
 # What is on disk before need not be written there while everybody waits.
 sql checkpoint
-monitor=$(ha-postgres pg_autoctl show uri --monitor)
+monitor=$(ha-postgres pg_autoctl config get pg_autoctl.monitor)
 began=${EPOCHREALTIME/./}
 ha-postgres psql -XqAtw -v ON_ERROR_STOP=1 "$monitor" -c "select pgautofailover.perform_failover('default', 0)" >/dev/null
 until [ "$(sql "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool" 2>/dev/null)" = f ]; do

@@ -21,7 +21,8 @@ REDUNDANT_WITHIN_S: Final = 150.0
 _POLL_S = 0.5
 _COMMAND_S = 90
 """Longer than the script's own time limit, which says more."""
-_SCRIPT = Path(__file__).with_name("hand-over.sh")
+# SSM gives what it runs to sh.
+HAND_OVER: Final = f"bash -s <<'END'\n{Path(__file__).with_name('hand-over.sh').read_text(encoding='utf-8')}END\n"
 _CHECKPOINT = "ha-postgres psql -Xqw -d postgres -c checkpoint"
 
 Say = Callable[[str], None]
@@ -86,7 +87,7 @@ def hand_over(estate: Estate, say: Say) -> HandedOver:
     say(f"{before} is the primary, {after} its standby ({lag_bytes} bytes behind): writing both to disk")
     _run(estate, primary, _CHECKPOINT)
     say(f"handing over from {before} to {after}")
-    result = _run(estate, standby, _SCRIPT.read_text(encoding="utf-8"))
+    result = _run(estate, standby, HAND_OVER)
     return HandedOver(before, after, lag_bytes, int(result.stdout.split()[-1]) / 1000)
 
 

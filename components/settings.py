@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from ipaddress import IPv4Network
+from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -136,6 +137,8 @@ class NetworkSettings(_Group):
 CHECKS_TO_FALL = 2  # failed health checks in a row until HAProxy sends a host nothing more
 CHECK_TIMEOUT_MS = 400
 RESERVED_CONNECTIONS = 15  # of PostgreSQL's: for health checks and people when the application has taken the rest
+_LEAST_RETRIES = 3
+_STATEMENT_MS = 3000  # the longest that the application lets one statement take
 _CONNECTIONS_PER_MIB = 5  # a connection may take 100 KB with TLS: half of the memory is for them
 
 
@@ -144,9 +147,11 @@ class LoadBalancerSettings(_Hosts):
 
     `count` 2: in two zones, and the public address moves to the one that is active.
 
-    `server_timeout_ms` bounds the time to the first byte of an answer to what only reads, which is then asked again of
-    another host: raise it when the application has slow endpoints, and know that a hung host then costs its visitors
-    as much. `write_timeout_ms` is for what changes something, asked once: it outlasts a hand-over of the database.
+    `server_timeout_ms` bounds the time to the first byte of an answer to what may be asked again of another host: what
+    only reads, and what carries an Idempotency-Key header. Raise it when the application has slow endpoints, and know
+    that a hung host then costs its visitors as much. `write_timeout_ms` is the time of everything else, which is asked
+    once, and of all tries together. It outlasts a failover of the database: the application waits for that as long,
+    less the time of one statement.
     """
 
     instance_type: str = "t3.micro"
@@ -158,10 +163,20 @@ class LoadBalancerSettings(_Hosts):
     max_connections: Annotated[int, Field(ge=100, le=100_000)] = 4096
     connect_timeout_ms: PositiveMs = 300
     server_timeout_ms: PositiveMs = 1500
-    write_timeout_ms: PositiveMs = 6000
+    write_timeout_ms: PositiveMs = 12_000
     client_timeout_ms: PositiveMs = 50_000
     queue_timeout_ms: PositiveMs = 2000
     check_interval_ms: PositiveMs = 500
+
+    @property
+    def retries(self) -> int:
+        """How often a request may be tried again: until `write_timeout_ms` when each try takes `server_timeout_ms`."""
+        return max(_LEAST_RETRIES, ceil(self.write_timeout_ms / self.server_timeout_ms) - 1)
+
+    @property
+    def database_wait_ms(self) -> int:
+        """How long the application lets requests wait for the database: it is to answer before it is given up."""
+        return max(0, self.write_timeout_ms - _STATEMENT_MS)
 
     @model_validator(mode="after")
     def _available(self) -> Self:

@@ -13,21 +13,23 @@ from components.tiers import Tier
 from drills import soak
 from drills.ground import ANY, Ground, Way
 from drills.interrupts import held_back
+from ops.switchover import hand_over
 
 
 @dataclass(frozen=True)
 class Software:
-    """What keeps the database pair: its service, PostgreSQL's data, its command for a planned hand-over."""
+    """What keeps the database pair: its service, PostgreSQL's data, its own command for a planned hand-over if it has
+    one besides `ha db switchover`.
+    """
 
     unit: str
     data: str
-    switchover: str
+    switchover: str = ""
 
 
 PG_AUTO_FAILOVER = Software(
     unit="pgautofailover",
     data="/srv/data/postgresql/main",
-    switchover="/usr/local/sbin/ha-postgres pg_autoctl perform switchover",
 )
 
 UNITS: Mapping[Tier, tuple[str, ...]] = {
@@ -151,6 +153,14 @@ def _kill(ground: Ground, scene: Scene) -> None:
     (_KILL_POSTGRES if scene.tier is Tier.DB else _KILL_SERVICE)(ground, scene)
 
 
+def _hand_over(ground: Ground, scene: Scene) -> None:
+    """No fault at all: what an operator does before work on the primary."""
+    if scene.software.switchover:
+        _on_targets(scene.software.switchover)(ground, scene)
+    else:
+        hand_over(ground.estate, lambda _: None)
+
+
 def _lose_power_unsafely(ground: Ground, scene: Scene) -> None:
     """Breaks the promise on purpose: writes are acknowledged that no other node has, then their only holder is lost."""
     ground.run(scene.primary, f"{_PSQL} -c 'alter system set synchronous_commit = local' -c 'select pg_reload_conf()'")
@@ -225,7 +235,7 @@ FAULTS: Mapping[str, Fault] = {
         ),
         Fault("disk-full", _on_targets(f"{_FILL}; {_SWITCH}"), _on_targets(f"rm -f {_FILLER}")),
         Fault("memory-pressure", _on_targets(_HOG_START), _on_targets(_HOG_STOP)),
-        Fault("switchover", _on_targets("{software.switchover}"), _nothing, passing=True),
+        Fault("switchover", _hand_over, _nothing, passing=True),
         Fault("unsafe-power-loss", _lose_power_unsafely, _safe_again),
         Fault("route-loss", _lose_nat, _restore_nat),
         Fault(

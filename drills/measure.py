@@ -24,7 +24,9 @@ class Figures:
     requests: int
     failed: int
     failed_reads: int
-    """Of the failed ones those that only read: they could have been asked again."""
+    """Of the failed ones those that only read."""
+    failed_idempotent: int
+    """Those that only read, and writes under a key by which they are stored once: they could have been asked again."""
     max_latency_s: float
     """Of all requests, also of those that failed."""
 
@@ -44,6 +46,7 @@ def figures(samples: Sequence[Sample], begin: float, end: float) -> Figures:
         requests=len(samples),
         failed=len(failed),
         failed_reads=sum(one.kind is Kind.READ for one in failed),
+        failed_idempotent=sum(one.idempotent for one in failed),
         max_latency_s=max((one.latency_s for one in samples), default=0.0),
     )
 

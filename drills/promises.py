@@ -17,7 +17,8 @@ class Promise:
     p95_outage_s: float | None = None
     """Held over the repeats of a drill, not over each."""
     failed: int | None = None
-    failed_reads: int | None = None
+    failed_idempotent: int | None = None
+    """Reads, and writes that carry a key by which they are stored once: what may be asked again."""
     max_latency_s: float | None = None
     paged_s: float | None = None
     """How long it may take until somebody is told."""
@@ -33,7 +34,7 @@ class Measured(Protocol):
     @property
     def failed(self) -> int: ...
     @property
-    def failed_reads(self) -> int: ...
+    def failed_idempotent(self) -> int: ...
     @property
     def max_latency_s(self) -> float: ...
     @property
@@ -56,7 +57,7 @@ def broken_by(promise: Promise, seen: Measured) -> list[str]:
     limits: Sequence[tuple[str, float | None, float]] = (
         ("writes were out for {:.1f} s, at most {:g}", promise.outage_s, seen.outage_s),
         ("{:g} requests failed, at most {:g}", promise.failed, seen.failed),
-        ("{:g} reads failed, at most {:g}", promise.failed_reads, seen.failed_reads),
+        ("{:g} idempotent requests failed, at most {:g}", promise.failed_idempotent, seen.failed_idempotent),
         ("a request took {:.1f} s, at most {:g}", promise.max_latency_s, seen.max_latency_s),
     )
     found = [text.format(value, limit) for text, limit, value in limits if limit is not None and value > limit]
@@ -77,7 +78,7 @@ def broken_by(promise: Promise, seen: Measured) -> list[str]:
 
 
 APPLICATION = Promise(
-    text="0 failed idempotent requests, none over 2 s", guide="< 30 s", failed_reads=0, max_latency_s=2.0
+    text="0 failed idempotent requests, none over 2 s", guide="< 30 s", failed_idempotent=0, max_latency_s=2.0
 )
 LOAD_BALANCER = Promise(text="back within 3 s", guide="not covered", outage_s=3.0)
 DATABASE = Promise(text="writable again within 8 s, p95 within 5 s", guide="< 60 s", outage_s=8.0, p95_outage_s=5.0)

@@ -41,8 +41,9 @@ class Timeline(BaseModel):
 class Outcome(BaseModel):
     """One run of a drill: the document of `ha drill run --json`, which is a list of them. Times in seconds.
 
-    `fault` is the drill's name, `target` the hosts that it hit. `redundant_again_s` counts from the fault's healing;
-    null when redundancy did not come back.
+    `fault` is the drill's name, `target` the hosts that it hit. `failed_idempotent` counts reads, and writes under a
+    key by which they are stored once; null in results from before it was counted. `redundant_again_s` counts from the
+    fault's healing; null when redundancy did not come back.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +54,7 @@ class Outcome(BaseModel):
     requests: int
     failed: int
     failed_reads: int
+    failed_idempotent: int | None = None
     max_latency_s: float
     acknowledged: int
     lost: int

@@ -238,8 +238,8 @@ class _Measured:
         return self.figures.failed
 
     @property
-    def failed_reads(self) -> int:
-        return self.figures.failed_reads
+    def failed_idempotent(self) -> int:
+        return self.figures.failed_idempotent
 
     @property
     def max_latency_s(self) -> float:
@@ -269,7 +269,8 @@ def _outcome(
         read_outage_s=round(measured.figures.read_outage_s, 3),
         requests=measured.figures.requests,
         failed=measured.failed,
-        failed_reads=measured.failed_reads,
+        failed_reads=measured.figures.failed_reads,
+        failed_idempotent=measured.failed_idempotent,
         max_latency_s=round(measured.max_latency_s, 3),
         acknowledged=verdict.acknowledged,
         lost=measured.lost,

@@ -36,6 +36,11 @@ class Sample:
         return 200 <= self.status < 300
 
     @property
+    def idempotent(self) -> bool:
+        """Whether it might have been sent again. Each write of the load carries an Idempotency-Key."""
+        return self.kind is not Kind.LOGIN
+
+    @property
     def latency_s(self) -> float:
         return self.end - self.start
 

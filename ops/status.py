@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -74,9 +74,15 @@ class Observation:
         facts = (self.report or {}).get("facts", {})
         return facts if isinstance(facts, Mapping) else {}
 
+    @property
+    def unsettled(self) -> str:
+        """How the state of a database node differs from what it is to be; empty when it does not."""
+        state, goal = self.facts.get("node_state"), self.facts.get("goal_state")
+        return "" if state == goal else f"{state}, to be {goal}"
 
-def observe(estate: Estate) -> list[Observation]:
-    """Asks every host at once. A host that cannot answer is an observation too."""
+
+def observe(estate: Estate, tiers: Collection[Tier] = tuple(Tier)) -> list[Observation]:
+    """Asks every host of the tiers at once. A host that cannot answer is an observation too."""
 
     def ask(instance: Instance) -> Observation:
         if instance.state != "running":
@@ -86,7 +92,7 @@ def observe(estate: Estate) -> list[Observation]:
         except CommandFailed as failed:
             return Observation(instance, None, failed.what)
 
-    instances = estate.instances()
+    instances = [one for one in estate.instances() if one.tier in tiers]
     estate.prepare()
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as pool:
         return list(pool.map(ask, instances))
@@ -105,7 +111,7 @@ def judge(
     :param expected: host names that the stack's settings plan; one that is missing makes the estate unhealthy.
     """
     hosts = [_host(o) for o in observations]
-    database = _database([o for o in observations if o.instance.tier is Tier.DB])
+    database = database_of(_of(observations, Tier.DB))
     # Two that claim to be master are none: neither is named, here and of the database.
     masters = [o.instance.host for o in _of(observations, Tier.CACHE) if o.facts.get("role") == "master"]
     cache = masters[0] if len(masters) == 1 else None
@@ -183,7 +189,8 @@ def _state(seen: Observation) -> tuple[HostState, bool, str]:
 _REPLICATION: Mapping[str, Literal["sync", "async", "none"]] = {"sync": "sync", "async": "async"}
 
 
-def _database(seen: Sequence[Observation]) -> DatabaseStatus:
+def database_of(seen: Sequence[Observation]) -> DatabaseStatus:
+    """The pair, from what the database hosts said. Pure."""
     primaries = [o for o in seen if o.facts.get("role") == "primary"]
     standbys = [o.instance.host for o in seen if o.facts.get("role") == "standby"]
     # Two that claim to be primary is worse than none: neither is named.

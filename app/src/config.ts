@@ -33,7 +33,8 @@ export interface DatabaseConfig {
   readonly poolSize: number;
   readonly connectTimeoutMs: number;
   readonly queryTimeoutMs: number;
-  /** How long after the start of an outage a request may still be tried again instead of failing at once. */
+  /** How long after the start of an outage a request may still be tried again instead of failing at once; until then
+   *  the health check calls this server healthy. Longer than a failover. */
   readonly retryMs: number;
   readonly healthTimeoutMs: number;
 }
@@ -79,8 +80,8 @@ export function loadConfig(environment: Environment): Config {
       poolSize: env.integer("DATABASE_POOL_SIZE", 1, 200, 10),
       connectTimeoutMs: env.integer("DATABASE_CONNECT_TIMEOUT_MS", 50, 60_000, 2000),
       queryTimeoutMs: env.integer("DATABASE_QUERY_TIMEOUT_MS", 50, 60_000, 3000),
-      retryMs: env.integer("DATABASE_RETRY_MS", 0, 60_000, 2500),
-      healthTimeoutMs: env.integer("HEALTH_TIMEOUT_MS", 50, 10_000, 1000),
+      retryMs: env.integer("DATABASE_RETRY_MS", 0, 60_000, 9000),
+      healthTimeoutMs: env.integer("HEALTH_TIMEOUT_MS", 50, 10_000, 300),
     },
     sessions: readSessions(env, production),
     admin: {

@@ -1,6 +1,7 @@
 /**
  * PostgreSQL by way of pgbouncer in transaction mode, so: no named statements, no session state, time limits kept by the
- * client. A short outage (failover, switchover) is bridged by trying again; a long one fails at once.
+ * client. A short outage (failover, switchover) is bridged by trying again; a long one fails at once. Who has gone away
+ * meanwhile (the load balancer asks another server) is not worked for.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
@@ -20,11 +21,11 @@ export type Kind = "read" | "idempotent write" | "write";
 
 export interface ProbeResult {
   readonly reachable: boolean;
+  /** Not reachable, but for so short a time that requests wait for it instead of failing. */
+  readonly bridged: boolean;
   /** false on a standby and on a primary that is kept from writing. */
   readonly writable: boolean;
 }
-
-const UNREACHABLE: ProbeResult = { reachable: false, writable: false };
 
 export interface PoolCounts {
   readonly total: number;
@@ -70,12 +71,14 @@ export class Database {
 
   /**
    * Runs one statement by itself, again and again while an outage is younger than the configured time.
+   * @param gone aborted when nobody waits for the answer any more
    * @throws Unavailable when the database is away or read-only; pg.DatabaseError when the statement is at fault.
    */
   async query<Row extends pg.QueryResultRow>(
     text: string,
     values: readonly unknown[],
     kind: Kind,
+    gone?: AbortSignal,
   ): Promise<pg.QueryResult<Row>> {
     for (;;) {
       const start = performance.now();
@@ -88,7 +91,8 @@ export class Database {
         if (!isTransient(error)) throw error;
         this.#failures.run((hidden) => { this.#log.warn("database statement failed", { error, hidden }); });
         const again = kind !== "write" || neverRan(error);
-        if (!again || this.#outageMs(kind, start) >= this.#config.retryMs) throw new Unavailable("database", error);
+        const old = this.#outageMs(kind, start) >= this.#config.retryMs;
+        if (!again || old || gone?.aborted) throw new Unavailable("database", error);
         await sleep(RETRY_PAUSE_MS);
       }
     }
@@ -112,15 +116,14 @@ export class Database {
 
   /** Answers within the health check's time limit, whatever the database does. Callers at one time share one probe. */
   async probe(): Promise<ProbeResult> {
+    const start = performance.now();
     this.#probing ??= this.#probeOnce().finally(() => { this.#probing = undefined; });
     const limit = this.#config.healthTimeoutMs;
     const stop = new AbortController();
     const late = sleep(limit, "late" as const, { signal: stop.signal }).catch(() => "aborted" as const);
     const result = await Promise.race([this.#probing, late]);
     stop.abort();
-    if (typeof result === "object") return result;
-    this.#probeFailed(`no answer within ${String(limit)} ms`);
-    return UNREACHABLE;
+    return typeof result === "object" ? result : this.#unreachable(start, `no answer within ${String(limit)} ms`);
   }
 
   counts(): PoolCounts {
@@ -132,6 +135,7 @@ export class Database {
   }
 
   async #probeOnce(): Promise<ProbeResult> {
+    const start = performance.now();
     try {
       const { rows } = await this.#probePool.query<{ writable: boolean }>(
         "SELECT current_setting('transaction_read_only') = 'off' AS writable",
@@ -139,10 +143,9 @@ export class Database {
       this.#probeFailures.reset();
       const writable = rows[0]?.writable === true;
       this.#works(writable);
-      return { reachable: true, writable };
+      return { reachable: true, bridged: false, writable };
     } catch (error) {
-      this.#probeFailed(error);
-      return UNREACHABLE;
+      return this.#unreachable(start, error);
     }
   }
 
@@ -159,7 +162,8 @@ export class Database {
     return performance.now() - since;
   }
 
-  #probeFailed(error: unknown): void {
+  #unreachable(start: number, error: unknown): ProbeResult {
     this.#probeFailures.run((hidden) => { this.#log.warn("database health check failed", { error, hidden }); });
+    return { reachable: false, bridged: this.#outageMs("read", start) < this.#config.retryMs, writable: false };
   }
 }

@@ -1,6 +1,6 @@
 /** /api/events: anyone may read, who is signed in may create and delete. */
 import { randomUUID } from "node:crypto";
-import { type Request, Router } from "express";
+import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { type Events, listQuery, newEvent } from "./events.js";
 import { HttpError } from "./errors.js";
@@ -13,26 +13,34 @@ export function eventRoutes(events: Events, sessions: Sessions): Router {
   const router = Router();
 
   router.get("/", async (req, res) => {
-    res.json(await events.list(parseQuery(listQuery, req.query)));
+    res.json(await events.list(parseQuery(listQuery, req.query), goneSignal(res)));
   });
 
   router.get("/:id", async (req, res) => {
-    const event = await events.get(idOf(req));
+    const event = await events.get(idOf(req), goneSignal(res));
     if (!event) throw noSuchEvent();
     res.json(event);
   });
 
   router.post("/", sessions.middleware, requireUser, async (req, res) => {
-    const event = await events.create(parseBody(newEvent, req.body), req.session.user ?? "", keyOf(req));
+    const event = await events.create(parseBody(newEvent, req.body), req.session.user ?? "", keyOf(req), goneSignal(res));
     res.status(201).location(`/api/events/${String(event.id)}`).json(event);
   });
 
   router.delete("/:id", sessions.middleware, requireUser, async (req, res) => {
-    if (!await events.delete(idOf(req))) throw noSuchEvent();
+    if (!await events.delete(idOf(req), goneSignal(res))) throw noSuchEvent();
     res.status(204).end();
   });
 
   return router;
+}
+
+/** Aborted when the connection of a request ends before its answer, as when a load balancer asks another server. */
+function goneSignal(res: Response): AbortSignal {
+  const gone = new AbortController();
+  if (res.closed) gone.abort();
+  else res.once("close", () => { gone.abort(); });
+  return gone.signal;
 }
 
 function noSuchEvent(): HttpError {

@@ -57,18 +57,19 @@ export class Events {
     this.#database = database;
   }
 
-  async list({ when, limit, offset }: ListQuery): Promise<{ events: Event[]; total: number }> {
+  async list({ when, limit, offset }: ListQuery, gone?: AbortSignal): Promise<{ events: Event[]; total: number }> {
     const { where, order } = WHEN[when];
     const [page, count] = await Promise.all([
       this.#database.query<Row>(
-        `SELECT ${COLUMNS} FROM events WHERE ${where} ORDER BY ${order} LIMIT $1 OFFSET $2`, [limit, offset], "read"),
-      this.#database.query<{ total: string }>(`SELECT count(*) AS total FROM events WHERE ${where}`, [], "read"),
+        `SELECT ${COLUMNS} FROM events WHERE ${where} ORDER BY ${order} LIMIT $1 OFFSET $2`, [limit, offset], "read", gone),
+      this.#database.query<{ total: string }>(`SELECT count(*) AS total FROM events WHERE ${where}`, [], "read",
+        gone),
     ]);
     return { events: page.rows.map(toEvent), total: Number(count.rows[0]?.total ?? 0) };
   }
 
-  async get(id: number): Promise<Event | undefined> {
-    const { rows } = await this.#database.query<Row>(`SELECT ${COLUMNS} FROM events WHERE id = $1`, [id], "read");
+  async get(id: number, gone?: AbortSignal): Promise<Event | undefined> {
+    const { rows } = await this.#database.query<Row>(`SELECT ${COLUMNS} FROM events WHERE id = $1`, [id], "read", gone);
     return rows[0] && toEvent(rows[0]);
   }
 
@@ -77,14 +78,15 @@ export class Events {
    * answer was lost in a failover.
    * @throws HttpError 409 when the key was used for another event.
    */
-  async create(event: NewEvent, user: string, requestKey: string): Promise<Event> {
+  async create(event: NewEvent, user: string, requestKey: string, gone?: AbortSignal): Promise<Event> {
     const inserted = await this.#database.query<Row>(
       `INSERT INTO events (title, starts_at, place, description, created_by, request_key)
        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (request_key) DO NOTHING RETURNING ${COLUMNS}`,
       [event.title, event.startsAt, event.place, event.description, user, requestKey],
       "idempotent write",
+      gone,
     );
-    const created = inserted.rows[0] ?? (await this.#byKey(requestKey));
+    const created = inserted.rows[0] ?? (await this.#byKey(requestKey, gone));
     if (!created || !isSame(created, event, user)) {
       throw new HttpError(409, "key_used", "This Idempotency-Key was used for another event.");
     }
@@ -92,14 +94,14 @@ export class Events {
   }
 
   /** @returns false when there was no such event. */
-  async delete(id: number): Promise<boolean> {
-    const { rowCount } = await this.#database.query("DELETE FROM events WHERE id = $1", [id], "write");
+  async delete(id: number, gone?: AbortSignal): Promise<boolean> {
+    const { rowCount } = await this.#database.query("DELETE FROM events WHERE id = $1", [id], "write", gone);
     return (rowCount ?? 0) > 0;
   }
 
-  async #byKey(requestKey: string): Promise<Row | undefined> {
+  async #byKey(requestKey: string, gone?: AbortSignal): Promise<Row | undefined> {
     const { rows } = await this.#database.query<Row>(
-      `SELECT ${COLUMNS} FROM events WHERE request_key = $1`, [requestKey], "read");
+      `SELECT ${COLUMNS} FROM events WHERE request_key = $1`, [requestKey], "read", gone);
     return rows[0];
   }
 }

@@ -11,7 +11,7 @@ export interface Health {
   readonly server: string;
   readonly version: string;
   readonly database: boolean;
-  /** false while a failover is under way or only a standby is left: reading works, changing does not. */
+  /** false while a failover is under way or only a standby is left: changing waits, or does not work. */
   readonly writable: boolean;
   /** null: sessions are kept in this process, there is no Redis. */
   readonly redis: boolean | null;
@@ -31,10 +31,12 @@ export async function health(sources: HealthSources): Promise<Health> {
   const database = await sources.probe();
   const redis = sources.redisReady() ?? null;
   const out = lifecycle.phase === "draining" ? "draining"
-    : !database.reachable ? "the database cannot be reached"
+    : !database.reachable && !database.bridged ? "the database cannot be reached"
     : lifecycle.phase === "starting" ? lifecycle.waitingFor
     : undefined;
-  const worse = !database.writable ? "the database is read-only"
+  // Leaving the load balancer would fail the requests that wait here, and the other servers have the same database.
+  const worse = !database.reachable ? "the database cannot be reached, requests wait for it"
+    : !database.writable ? "the database is read-only"
     : redis === false ? "redis cannot be reached: nobody can sign in"
     : undefined;
   const reason = out ?? worse;

@@ -93,12 +93,14 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
 
   test("database refuses: 503 within the bounds, then at once, and back by itself", async () => {
     await database.set("refuse");
+    await becomes("degraded");
+    const early = await health();
+    assert.deepEqual([early.status, early.body.database, early.body.writable], [200, false, false], "requests wait here");
+    assertFastRefusal(await client.call("GET", "/api/events"), "database_unavailable", RETRY_MS + SLACK_MS);
     await becomes("unhealthy");
     const { status, body, ms } = await health();
     assert.deepEqual([status, body.database], [503, false]);
     assert.ok(ms < HEALTH_TIMEOUT_MS + SLACK_MS);
-    assertFastRefusal(await client.call("GET", "/api/events"), "database_unavailable", RETRY_MS + SLACK_MS);
-    await sleep(RETRY_MS);
     assertFastRefusal(await client.call("GET", "/api/events"), "database_unavailable", SLACK_MS);
     assert.equal((await client.call("GET", "/")).status, 200, "the page itself needs no database");
     await database.set("pass");
@@ -106,14 +108,16 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     assert.equal((await client.call("GET", "/api/events")).status, 200);
   });
 
-  test("database silent: the health check answers 503 within its own time limit, also while requests hang", async () => {
+  test("database silent: the health check answers within its own time limit, also while requests hang", async () => {
     await database.set("silent");
     const hanging = Array.from({ length: 30 }, () => client.call("GET", "/api/events"));
-    for (let checks = 0; checks < 3; checks += 1) {
+    const seen = new Set<number>();
+    for (const start = performance.now(); performance.now() < start + RETRY_MS + 2 * HEALTH_TIMEOUT_MS;) {
       const { status, ms } = await health();
-      assert.equal(status, 503);
+      seen.add(status);
       assert.ok(ms < HEALTH_TIMEOUT_MS + SLACK_MS, `took ${String(ms)} ms`);
     }
+    assert.deepEqual([...seen], [200, 503], "healthy for as long as requests wait");
     for (const answer of await Promise.all(hanging)) {
       assert.equal(answer.status, 503);
       assert.ok(answer.ms < RETRY_MS + 500 + 800 + SLACK_MS, `took ${String(answer.ms)} ms`);
@@ -130,6 +134,21 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     assert.deepEqual((await Promise.all(waiting)).map(({ status }) => status), [200, 201]);
     assert.equal(await stored("bridged"), 1);
     await becomes("healthy");
+  });
+
+  test("who has gone away during an outage is not worked for afterwards", async () => {
+    await database.set("refuse");
+    const leaving = new AbortController();
+    const left = assert.rejects(client.call("POST", "/api/events", { ...CONCERT, title: "gone" }, {}, leaving.signal));
+    const stayed = create("stayed");
+    await sleep(300);
+    leaving.abort();
+    await left;
+    await sleep(300);
+    await database.set("pass");
+    assert.equal((await stayed).status, 201);
+    await becomes("healthy");
+    assert.deepEqual([await stored("gone"), await stored("stayed")], [0, 1]);
   });
 
   test("an event whose answer was lost on the way is stored once, and the caller is told so", async () => {

@@ -45,9 +45,10 @@ test("Redis is tried again soon at first and at least every second later", () =>
   }
 });
 
-const READ_ONLY = { reachable: true, writable: false };
-const AWAY = { reachable: false, writable: false };
-const UP = { reachable: true, writable: true };
+const READ_ONLY = { reachable: true, bridged: false, writable: false };
+const BRIDGED = { reachable: false, bridged: true, writable: false };
+const AWAY = { reachable: false, bridged: false, writable: false };
+const UP = { reachable: true, bridged: false, writable: true };
 interface HealthCase {
   readonly name: string;
   readonly probe: ProbeResult;
@@ -61,6 +62,9 @@ const HEALTH_CASES: readonly HealthCase[] = [
   { name: "redis away", probe: UP, redis: false, serve: true, drain: false, status: "degraded" },
   { name: "no redis in use", probe: UP, redis: undefined, serve: true, drain: false, status: "healthy" },
   { name: "read-only", probe: READ_ONLY, redis: true, serve: true, drain: false, status: "degraded" },
+  { name: "database away for a moment", probe: BRIDGED, redis: true, serve: true, drain: false, status: "degraded" },
+  { name: "database away while starting", probe: BRIDGED, redis: true, serve: false, drain: false, status: "unhealthy" },
+  { name: "database away for a moment, draining", probe: BRIDGED, redis: true, serve: true, drain: true, status: "unhealthy" },
   { name: "database away", probe: AWAY, redis: true, serve: true, drain: false, status: "unhealthy" },
   { name: "still starting", probe: UP, redis: true, serve: false, drain: false, status: "unhealthy" },
   { name: "draining", probe: UP, redis: true, serve: true, drain: true, status: "unhealthy" },

@@ -37,7 +37,13 @@ export class Client {
     this.cookie = cookie;
   }
 
-  async call(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     const start = performance.now();
     const response = await fetch(`${this.#base}${path}`, {
       method,
@@ -47,6 +53,7 @@ export class Client {
         ...headers,
       },
       ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      ...(signal && { signal }),
     });
     const text = await response.text();
     const set = response.headers.get("Set-Cookie");

@@ -72,7 +72,11 @@ export class FaultProxy {
   }
 
   #reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) {
+      // Node cannot reset one that is ending: it would stay open, and the process with it.
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 
   #relay(client: Socket): void {

@@ -58,13 +58,46 @@ def test_health_is_what_the_guide_asks() -> None:
     assert "http-check expect status 200" in backend
 
 
-def test_only_safe_methods_are_sent_twice() -> None:
+def test_only_what_may_run_twice_is_sent_twice() -> None:
     backend = load_balancer()["backend application"]
     assert "acl reads method GET HEAD OPTIONS" in backend
-    assert "http-request disable-l7-retry unless reads" in backend
-    assert "http-request set-timeout server 6000ms unless reads" in backend
+    assert "acl keyed req.hdr(Idempotency-Key) -m found" in backend
+    assert "http-request disable-l7-retry unless reads or keyed short" in backend
+    assert "http-request set-timeout server 12000ms unless reads or keyed short" in backend
     assert any(line.startswith("retry-on conn-failure empty-response response-timeout") for line in backend)
     assert "option redispatch 1" in backend
+
+
+def test_a_body_is_there_before_it_is_sent_or_it_could_not_be_sent_again() -> None:
+    backend = load_balancer()["backend application"]
+    waiting = next(n for n, line in enumerate(backend) if line.startswith("http-request wait-for-body"))
+    assert backend[waiting].endswith("if keyed short")
+    (bound,) = (
+        int(line.split()[-1]) for line in backend if line.startswith("acl short req.hdr_val(Content-Length) le ")
+    )
+    assert bound <= 16_384 - 1024 - 4096, "HAProxy's buffer holds the head as well"
+
+
+@pytest.mark.parametrize(
+    ("given", "tries"),
+    [
+        ({}, 8),
+        ({"server_timeout_ms": 2000, "write_timeout_ms": 11_000}, 6),
+        ({"server_timeout_ms": 20_000}, 4),
+    ],
+)
+def test_tries_go_on_for_as_long_as_a_write_may_take(given: dict[str, int], tries: int) -> None:
+    backend = load_balancer(load_balancer=given)["backend application"]
+    assert f"retries {tries - 1}" in backend
+
+
+def test_the_application_gives_a_write_up_before_the_load_balancer_does() -> None:
+    env = files_of("app1", load_balancer={"write_timeout_ms": 8000})["/etc/ha/application.env"]
+    assert "DATABASE_RETRY_MS=5000" in env.splitlines()
+    assert "DATABASE_RETRY_MS=9000" in files_of("app1")["/etc/ha/application.env"].splitlines()
+    assert (
+        "DATABASE_RETRY_MS=0" in files_of("app1", load_balancer={"write_timeout_ms": 1000})["/etc/ha/application.env"]
+    )
 
 
 def test_application_hosts_are_verified_by_name() -> None:

@@ -87,8 +87,12 @@ class Harmed:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The estates whose primary was handed over; nothing is waited for."""
+    estates: list[object] = []
     monkeypatch.setattr("drills.faults.time.sleep", lambda _: None)
+    monkeypatch.setattr("drills.faults.hand_over", lambda estate, _: estates.append(estate))
+    return estates
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
@@ -127,6 +131,13 @@ def test_a_hang_is_ended_by_sigcont() -> None:
         assert "STOP" in ground.scripts[-1]
     assert "CONT" in ground.scripts[-1]
     assert "pgautofailover" in ground.scripts[-1]
+
+
+def test_a_switchover_is_what_operators_do(handed_over: list[object]) -> None:
+    ground = Harmed()
+    with inflicted(FAULTS["switchover"], ground, SCENE):
+        assert handed_over == [ground.estate]
+    assert ground.scripts == []
 
 
 def test_drills_are_named_by_tier_and_fault_and_need_known_faults() -> None:

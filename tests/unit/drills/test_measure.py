@@ -50,6 +50,12 @@ def test_failed_writes_do_not_end_an_outage_and_reads_are_counted_apart() -> Non
     assert (found.requests, found.failed, found.failed_reads, found.max_latency_s) == (len(seen), 13, 1, 2.5)
 
 
+def test_a_log_in_is_no_idempotent_request() -> None:
+    seen = [sample(kind, 1.0, 503) for kind in (Kind.READ, Kind.WRITE, Kind.WRITE, Kind.LOGIN)]
+    found = figures(seen, 0, 2)
+    assert (found.failed, found.failed_reads, found.failed_idempotent) == (4, 1, 3)
+
+
 def test_a_failover_with_a_pause_is_not_two_primaries() -> None:
     tries = {"db1": [*ticks(0, 5), *ticks(5, 20, False)], "db2": [*ticks(0, 9, False), *ticks(9, 20)]}
     assert not two_primaries(tries)

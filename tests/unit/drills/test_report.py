@@ -29,6 +29,7 @@ def outcome(outage_s: float, **changes: object) -> Outcome:
         "requests": 15,
         "failed": 5,
         "failed_reads": 2,
+        "failed_idempotent": 4,
         "max_latency_s": 2.5,
         "acknowledged": 5,
         "lost": 0,

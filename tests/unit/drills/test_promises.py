@@ -1,0 +1,55 @@
+"""What keeps a promise and what breaks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from drills.promises import APPLICATION, SWITCHOVER, Promise, broken_by
+
+
+@dataclass(frozen=True)
+class Seen:
+    outage_s: float = 0.5
+    failed: int = 0
+    failed_idempotent: int = 0
+    max_latency_s: float = 0.5
+    lost: int = 0
+    doubled: int = 0
+    two_primaries: bool = False
+
+
+WELL = Seen()
+
+
+@pytest.mark.parametrize("promise", [APPLICATION, SWITCHOVER])
+def test_a_quiet_drill_keeps_its_promise(promise: Promise) -> None:
+    assert broken_by(promise, WELL) == []
+
+
+def test_an_application_host_may_cost_a_log_in_and_nothing_else() -> None:
+    assert broken_by(APPLICATION, replace(WELL, failed=1)) == []
+    assert broken_by(APPLICATION, replace(WELL, failed=1, failed_idempotent=1)) == [
+        "1 idempotent requests failed, at most 0"
+    ]
+    assert broken_by(APPLICATION, replace(WELL, max_latency_s=2.04)) == ["a request took 2.0 s, at most 2"]
+
+
+def test_a_switchover_fails_nothing_and_lets_nobody_wait_for_longer_than_three_seconds() -> None:
+    assert broken_by(SWITCHOVER, replace(WELL, max_latency_s=2.99)) == []
+    assert broken_by(SWITCHOVER, replace(WELL, max_latency_s=3.01)) == ["a request took 3.0 s, at most 3"]
+    assert broken_by(SWITCHOVER, replace(WELL, failed=1)) == ["1 requests failed, at most 0"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"lost": 2}, "2 acknowledged writes are lost"),
+        ({"doubled": 1}, "1 writes were stored twice"),
+        ({"two_primaries": True}, "two nodes accepted writes at once"),
+    ],
+)
+def test_what_no_drill_may_do(changed: dict[str, Any], why: str) -> None:
+    assert why in broken_by(Promise(text="", guide=""), replace(WELL, **changed))

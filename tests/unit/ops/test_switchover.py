@@ -1,0 +1,169 @@
+"""`ha db switchover` against an estate that is made up: what it refuses, what it runs where, what it waits for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import pytest
+from typer.testing import CliRunner
+
+from components.errors import EXIT_FAILED, HaError
+from components.tiers import Tier
+from ops import switchover as module
+from ops.cli import app
+from ops.estate import CommandFailed, CommandResult, Estate, Instance
+from ops.switchover import MAX_LAG_BYTES, hand_over, switchover
+
+PRIMARY = {"role": "primary", "replication": "sync", "lag_bytes": 24, "node_state": "primary", "goal_state": "primary"}
+STANDBY = {
+    "role": "standby",
+    "replication": "streaming",
+    "lag_bytes": 0,
+    "node_state": "secondary",
+    "goal_state": "secondary",
+}
+
+
+class Pair:
+    """Two database hosts that change places when the standby is told to; `looks` until they are redundant again."""
+
+    stack = "dev"
+    target = "lab"
+
+    def __init__(self, looks: int = 0, changed: Mapping[str, dict[str, Any]] | None = None) -> None:
+        self.facts: dict[str, dict[str, Any] | None] = {"db1": {**PRIMARY}, "db2": {**STANDBY}}
+        for host, facts in (changed or {}).items():
+            self.facts[host] = {**(self.facts[host] or {}), **facts}
+        self.commands: list[tuple[str, str]] = []
+        self.asked: list[str] = []
+        self.result = CommandResult(0, "1423\n", "")
+        self._looks = looks
+        self._handed_over = False
+
+    def prepare(self) -> None:
+        pass
+
+    def instances(self) -> list[Instance]:
+        hosts = {"app1": Tier.APP, "db1": Tier.DB, "db2": Tier.DB, "monitor1": Tier.MONITOR}
+        return [Instance(f"i-{n}", n, tier, "10.20.0.1", None, "us-east-1a", "running") for n, tier in hosts.items()]
+
+    def report(self, instance_id: str, *, timeout_s: int = 30) -> dict[str, Any]:
+        host = instance_id.removeprefix("i-")
+        self.asked.append(host)
+        if self._handed_over and host == "db1":
+            self._looks -= 1
+        if self._handed_over and self._looks == 0:
+            self.facts = {"db1": {**STANDBY}, "db2": {**PRIMARY}}
+        facts = self.facts[host]
+        if facts is None:
+            raise CommandFailed("no answer within 30 s", where=instance_id)
+        return {"setup": {"state": "ready"}, "healthy": True, "checks": [], "facts": facts}
+
+    def run(self, instance_id: str, command: str, *, timeout_s: int = 30) -> CommandResult:
+        self.commands.append((instance_id.removeprefix("i-"), command))
+        if "perform_failover" in command:
+            self._handed_over = True
+            self.facts = {"db1": None, "db2": {**PRIMARY, "replication": "none"}}
+            return self.result
+        return CommandResult(0, "", "")
+
+
+def estate(pair: Pair) -> Estate:
+    return cast(Estate, pair)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_POLL_S", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"db1": {"role": "down"}}, "there is no primary"),
+        ({"db1": {"role": "read-only"}}, "there is no primary"),
+        ({"db2": {"role": "primary"}}, "there is no primary"),
+        ({"db2": {"role": "down"}}, "db1 has no standby"),
+        ({"db1": {"replication": "async"}}, "db2 is not in synchronous replication with db1 (async)"),
+        ({"db1": {"replication": "none"}}, "db2 is not in synchronous replication with db1 (none)"),
+        ({"db1": {"lag_bytes": MAX_LAG_BYTES + 1}}, f"db2 lags {MAX_LAG_BYTES + 1} bytes behind db1"),
+        ({"db1": {"goal_state": "wait_primary"}}, "db1 is changing its state (primary, to be wait_primary)"),
+        ({"db2": {"node_state": "catchingup"}}, "db2 is changing its state (catchingup, to be secondary)"),
+    ],
+)
+def test_a_pair_that_is_not_fit_is_refused_and_not_touched(changed: dict[str, dict[str, Any]], why: str) -> None:
+    pair = Pair(changed=changed)
+    with pytest.raises(HaError) as refused:
+        switchover(estate(pair), lambda _: None)
+    assert why in refused.value.what
+    assert "nothing was handed over" in refused.value.what
+    assert refused.value.exit_code == EXIT_FAILED
+    assert pair.commands == []
+
+
+def test_a_host_that_does_not_answer_is_no_standby() -> None:
+    pair = Pair()
+    pair.facts["db2"] = None
+    with pytest.raises(HaError, match="db1 has no standby"):
+        hand_over(estate(pair), lambda _: None)
+    assert pair.commands == []
+
+
+def test_a_standby_may_lag_a_little() -> None:
+    done = switchover(estate(Pair(looks=1, changed={"db1": {"lag_bytes": MAX_LAG_BYTES}})), lambda _: None)
+    assert done.lag_bytes == MAX_LAG_BYTES
+
+
+def test_the_primary_is_handed_over_by_its_standby_and_only_database_hosts_are_asked() -> None:
+    pair = Pair(looks=3)
+    said: list[str] = []
+    done = switchover(estate(pair), said.append)
+    assert (done.primary_before, done.primary_after, done.lag_bytes, done.writable_s) == ("db1", "db2", 24, 1.423)
+    assert [host for host, _ in pair.commands] == ["db1", "db2"]
+    checkpoint, hand = (command for _, command in pair.commands)
+    assert checkpoint.endswith("-c checkpoint")
+    assert hand == module.HAND_OVER
+    assert set(pair.asked) == {"db1", "db2"}
+    assert any("from db1 to db2" in line for line in said)
+
+
+def test_a_monitor_that_refuses_is_told_in_its_own_words() -> None:
+    pair = Pair()
+    pair.result = CommandResult(1, "", "ERROR:  cannot fail over: primary node is not in a stable state\n")
+    with pytest.raises(HaError, match="cannot fail over: primary node is not in a stable state") as failed:
+        switchover(estate(pair), lambda _: None)
+    assert failed.value.where == "db2"
+
+
+def test_redundancy_that_does_not_come_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REDUNDANT_WITHIN_S", 0.05)
+    with pytest.raises(HaError, match="db2 is the primary now, but db1 is not its synchronous standby"):
+        switchover(estate(Pair(looks=-1)), lambda _: None)
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pair], None]:
+    def to(pair: Pair) -> None:
+        monkeypatch.setattr("ops.connect.connect", lambda *_, **__: pair)
+
+    return to
+
+
+def test_the_command_says_who_is_primary_and_how_long_it_took(connected: Callable[[Pair], None]) -> None:
+    connected(Pair(looks=1))
+    done = CliRunner().invoke(app, ["--lab", "db", "switchover", "--json"])
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["primary_before"] == "db1"
+    assert found["primary_after"] == "db2"
+    assert found["writable_s"] == 1.423
+    assert found["took_s"] >= 0
+    assert "handing over from db1 to db2" in done.stderr
+
+
+def test_the_command_in_words(connected: Callable[[Pair], None]) -> None:
+    connected(Pair(looks=1))
+    done = CliRunner().invoke(app, ["--lab", "db", "switchover"])
+    assert "dev on lab: db2 is the primary, db1 was. It wrote after 1.4 s" in done.stdout

@@ -36,6 +36,7 @@ export interface DatabaseConfig {
   /** How long after the start of an outage a request may still be tried again instead of failing at once; until then
    *  the health check calls this server healthy. Longer than a failover. */
   readonly retryMs: number;
+  /** What the health check waits for the database before it answers without it; well below the load balancer's limit. */
   readonly healthTimeoutMs: number;
 }
 
@@ -81,7 +82,7 @@ export function loadConfig(environment: Environment): Config {
       connectTimeoutMs: env.integer("DATABASE_CONNECT_TIMEOUT_MS", 50, 60_000, 2000),
       queryTimeoutMs: env.integer("DATABASE_QUERY_TIMEOUT_MS", 50, 60_000, 3000),
       retryMs: env.integer("DATABASE_RETRY_MS", 0, 60_000, 9000),
-      healthTimeoutMs: env.integer("HEALTH_TIMEOUT_MS", 50, 10_000, 300),
+      healthTimeoutMs: env.integer("HEALTH_TIMEOUT_MS", 50, 10_000, 150),
     },
     sessions: readSessions(env, production),
     admin: {

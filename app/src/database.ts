@@ -12,6 +12,8 @@ import { type Log, Throttle } from "./log.js";
 
 const RETRY_PAUSE_MS = 100;
 const LOG_PERIOD_MS = 10_000;
+/** A database that answers within this time is not away, if too slow for the health check to wait for. */
+const PROBE_LIMIT_MS = 1000;
 
 /**
  * What a statement does, and so when it may run again after a failure: a read always; an idempotent write too, as running
@@ -59,8 +61,8 @@ export class Database {
     this.#probePool = new pg.Pool({
       ...common,
       max: 1,
-      connectionTimeoutMillis: config.healthTimeoutMs,
-      query_timeout: config.healthTimeoutMs,
+      connectionTimeoutMillis: PROBE_LIMIT_MS,
+      query_timeout: PROBE_LIMIT_MS,
       idleTimeoutMillis: 30_000,
     });
     // Without a listener, an idle connection that breaks (as in every failover) would end the process.

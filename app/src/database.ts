@@ -10,7 +10,7 @@ import { isTransient, neverRan } from "./database-errors.js";
 import { Unavailable } from "./errors.js";
 import { type Log, Throttle } from "./log.js";
 
-const RETRY_PAUSE_MS = 100;
+const LOOK_EVERY_MS = 100;
 const LOG_PERIOD_MS = 10_000;
 /** A database that answers within this time is not away, if too slow for the health check to wait for. */
 const PROBE_LIMIT_MS = 1000;
@@ -46,6 +46,7 @@ export class Database {
   /** Since when statements fail, apart for the two: a standby answers reads for as long as no primary takes writes. */
   readonly #outageSince: { read?: number; write?: number } = {};
   #probing: Promise<ProbeResult> | undefined;
+  #looking: Promise<ProbeResult> | undefined;
 
   constructor(config: DatabaseConfig, log: Log, serverId: string) {
     this.#config = config;
@@ -72,7 +73,7 @@ export class Database {
   }
 
   /**
-   * Runs one statement by itself, again and again while an outage is younger than the configured time.
+   * Runs one statement by itself; while an outage is younger than the configured time, it waits for its end.
    * @param gone aborted when nobody waits for the answer any more
    * @throws Unavailable when the database is away or read-only; pg.DatabaseError when the statement is at fault.
    */
@@ -95,9 +96,28 @@ export class Database {
         const again = kind !== "write" || neverRan(error);
         const old = this.#outageMs(kind, start) >= this.#config.retryMs;
         if (!again || old || gone?.aborted) throw new Unavailable("database", error);
-        await sleep(RETRY_PAUSE_MS);
+        await this.#outageOver(kind, start, gone);
       }
     }
+  }
+
+  /**
+   * Waits until a statement of this kind is worth a try: one look at the database for all who wait, as hundreds that try
+   * again by themselves would keep this server, and the failover, from their work.
+   */
+  async #outageOver(kind: Kind, start: number, gone?: AbortSignal): Promise<void> {
+    for (;;) {
+      this.#looking ??= this.#look().finally(() => { this.#looking = undefined; });
+      const seen = await this.#looking;
+      const over = kind === "read" ? seen.reachable : seen.writable;
+      if (over || gone?.aborted || this.#outageMs(kind, start) >= this.#config.retryMs) return;
+    }
+  }
+
+  async #look(): Promise<ProbeResult> {
+    await sleep(LOOK_EVERY_MS);
+    this.#probing ??= this.#probeOnce().finally(() => { this.#probing = undefined; });
+    return this.#probing;
   }
 
   /** Runs `work` in one transaction on one connection; whatever it throws rolls back. Never tried again. */

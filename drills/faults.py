@@ -73,7 +73,9 @@ class Fault:
 
 
 @contextlib.contextmanager
-def inflicted(fault: Fault, ground: Ground, scene: Scene) -> Iterator[None]:
+def inflicted(
+    fault: Fault, ground: Ground, scene: Scene, say: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
     """The fault, for as long as the block: also what was half done when it, or the block, was interrupted is healed.
 
     Signals end the block, but neither the injection nor the healing.
@@ -84,6 +86,8 @@ def inflicted(fault: Fault, ground: Ground, scene: Scene) -> Iterator[None]:
             with held.let_through():
                 yield
         finally:
+            if held.came:
+                say("interrupted: what was broken is healed first")
             fault.heal(ground, scene)
 
 

@@ -17,6 +17,7 @@ from lab import process
 from lab.hosts.cgroups import CgroupTree
 from lab.lab import HostPhase, Lab
 from lab.network import rough_links, topology
+from lab.process import Argument, Finished
 from lab.waiting import eventually
 from ops.estate import Estate
 
@@ -58,9 +59,7 @@ class LabGround:
         return [str(word) for word in self.lab.on_host(host, command)]
 
     def run(self, host: str, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
-        # A session of its own: Ctrl-C on a terminal must not end what heals.
-        argv = self.host_argv(host, ["sh", "-c", script])
-        return process.run(argv, check=check, timeout_s=timeout_s, new_session=True).stdout
+        return _run(self.host_argv(host, ["sh", "-c", script]), check=check, timeout_s=timeout_s).stdout
 
     def addresses(self) -> Mapping[str, str]:
         return {one.name: str(one.address) for one in self.settings.plan_hosts()}
@@ -127,7 +126,7 @@ class LabGround:
             child.communicate()  # at the end of its input it ends, and undoes what it did
             if child.returncode != 0:
                 for link in links:
-                    process.run(self.lab.in_fabric(["tc", "qdisc", "del", "dev", link, "clsact"]), check=False)
+                    _run(self.lab.in_fabric(["tc", "qdisc", "del", "dev", link, "clsact"]), check=False)
             self._rough.pop()
 
     def throttle(self, host: str, cpus: float | None) -> None:
@@ -149,4 +148,11 @@ class LabGround:
         return [*lines, "}", "}"]
 
     def _nft(self, text: str) -> None:
-        process.run(self.lab.in_fabric(["nft", "-f", "-"]), stdin=text + "\n")
+        _run(self.lab.in_fabric(["nft", "-f", "-"]), stdin=text + "\n")
+
+
+def _run(
+    argv: Sequence[Argument], *, check: bool = True, stdin: str | None = None, timeout_s: float | None = None
+) -> Finished:
+    """Runs a program in a session of its own: Ctrl-C on a terminal reaches all programs there, also those that heal."""
+    return process.run(argv, check=check, stdin=stdin, timeout_s=timeout_s, new_session=True)

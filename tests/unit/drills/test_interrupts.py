@@ -25,6 +25,7 @@ class Interrupted:
 
     def __init__(self, moments: tuple[str, ...], number: signal.Signals) -> None:
         self.done: list[str] = []
+        self.said: list[str] = []
         self.held = self.held_to_the_end = False
         self._moments = moments
         self._number = number
@@ -44,7 +45,7 @@ class Interrupted:
         self.done.remove("second")
 
     def run(self) -> None:
-        with inflicted(Fault("two", self.inject, self.heal), Harmed(), SCENE):
+        with inflicted(Fault("two", self.inject, self.heal), Harmed(), SCENE, self.said.append):
             self.held = True
             self.at("holding")
             self.held_to_the_end = True
@@ -63,6 +64,7 @@ def test_a_fault_is_whole_or_healed(moments: tuple[str, ...], number: signal.Sig
     with pytest.raises(KeyboardInterrupt):
         fault.run()
     assert fault.done == []
+    assert bool(fault.said) is (moments != ("healing",))
     assert fault.held is ("injecting" not in moments)
     assert fault.held_to_the_end is (moments == ("healing",))
     assert {one: signal.getsignal(one) for one in ENDINGS} == before

@@ -40,6 +40,8 @@ class Drill:
     promise: Promise
     hold_s: float = 20.0
     """How long the fault lasts before it is healed; long enough to see the estate cope without it."""
+    hold_at_most_s: float = 0.0
+    """It lasts on for so long at most while no write gets through: for an estate that takes longer to cope."""
     redundant_within_s: float = 150.0
     needs: Tier | None = None
     """A tier that has to have two hosts, or else nothing could be promised."""

@@ -14,14 +14,29 @@ from drills import soak
 from drills.ground import ANY, Ground, Way
 from drills.interrupts import held_back
 
+
+@dataclass(frozen=True)
+class Software:
+    """What keeps the database pair: its service, PostgreSQL's data, its command for a planned hand-over."""
+
+    unit: str
+    data: str
+    switchover: str
+
+
+PG_AUTO_FAILOVER = Software(
+    unit="pgautofailover",
+    data="/srv/data/postgresql/main",
+    switchover="/usr/local/sbin/ha-postgres pg_autoctl perform switchover",
+)
+
 UNITS: Mapping[Tier, tuple[str, ...]] = {
     Tier.LB: ("haproxy",),
     Tier.APP: ("event-manager",),
-    Tier.DB: ("pgautofailover",),
     Tier.MONITOR: ("pgautofailover",),
     Tier.CACHE: ("redis-server",),
 }
-"""The services that a tier is there for."""
+"""The services that a tier is there for, but for the database's."""
 _FILLER = "/srv/data/ha-drill-filler"
 _HOG = "ha-drill-hog"
 
@@ -35,10 +50,11 @@ class Scene:
     primary: str
     standby: str
     monitor: str
+    software: Software = PG_AUTO_FAILOVER
 
     @property
     def units(self) -> str:
-        return " ".join(UNITS[self.tier])
+        return self.software.unit if self.tier is Tier.DB else " ".join(UNITS[self.tier])
 
 
 Act = Callable[[Ground, Scene], None]
@@ -70,11 +86,11 @@ def inflicted(fault: Fault, ground: Ground, scene: Scene) -> Iterator[None]:
 
 
 def _on_targets(script: str, *, check: bool = True) -> Act:
-    """A script on every target; `{units}` in it stands for their services."""
+    """A script on every target; `{units}` in it stands for their services, `{software}` for what keeps the database."""
 
     def act(ground: Ground, scene: Scene) -> None:
         for host in scene.targets:
-            ground.run(host, script.format(units=scene.units), check=check)
+            ground.run(host, script.format(units=scene.units, software=scene.software), check=check)
 
     return act
 
@@ -107,8 +123,8 @@ def _power_on_all(ground: Ground, scene: Scene) -> None:
 # The stop is given before the kill, or systemd starts the service again.
 _STOP_AT_ONCE = "systemctl stop --no-block {units}; systemctl kill --signal=KILL {units}; systemctl stop {units}"
 # The postmaster and its backends together, its keeper left alone: the kernel ended PostgreSQL.
-_KILL_POSTGRES = "kill -KILL $(head -1 /srv/data/postgresql/main/postmaster.pid)"
-_KILL = "if [ '{units}' = pgautofailover ]; then " + _KILL_POSTGRES + "; else systemctl kill --signal=KILL {units}; fi"
+_KILL_POSTGRES = _on_targets("kill -KILL $(head -1 {software.data}/postmaster.pid)")
+_KILL_SERVICE = _on_targets("systemctl kill --signal=KILL {units}")
 _FILL = f"fallocate -l $(df --output=avail -B1 /srv/data | tail -1) {_FILLER}; sync"
 # WAL files that are kept for use again would hide a full disk for minutes.
 _SWITCH = (
@@ -129,7 +145,10 @@ _SAFE_AGAIN = (
     f"{_PSQL} -c 'alter system reset synchronous_commit' -c 'select pg_reload_conf()' >/dev/null 2>&1; do "
     "i=$((i+1)); [ $i -lt 120 ] || break; sleep 0.5; done"
 )
-_SWITCHOVER = "/usr/local/sbin/ha-postgres pg_autoctl perform switchover"
+
+
+def _kill(ground: Ground, scene: Scene) -> None:
+    (_KILL_POSTGRES if scene.tier is Tier.DB else _KILL_SERVICE)(ground, scene)
 
 
 def _lose_power_unsafely(ground: Ground, scene: Scene) -> None:
@@ -185,7 +204,7 @@ FAULTS: Mapping[str, Fault] = {
     for fault in (
         Fault("stop", _on_targets("systemctl stop {units}"), _on_targets("systemctl start {units}")),
         Fault("stop-no-drain", _on_targets(_STOP_AT_ONCE), _on_targets("systemctl start {units}")),
-        Fault("kill", _on_targets(_KILL), _nothing, passing=True),
+        Fault("kill", _kill, _nothing, passing=True),
         Fault(
             "hang",
             _on_targets("systemctl kill --signal=STOP {units}"),
@@ -206,7 +225,7 @@ FAULTS: Mapping[str, Fault] = {
         ),
         Fault("disk-full", _on_targets(f"{_FILL}; {_SWITCH}"), _on_targets(f"rm -f {_FILLER}")),
         Fault("memory-pressure", _on_targets(_HOG_START), _on_targets(_HOG_STOP)),
-        Fault("switchover", _on_targets(_SWITCHOVER), _nothing, passing=True),
+        Fault("switchover", _on_targets("{software.switchover}"), _nothing, passing=True),
         Fault("unsafe-power-loss", _lose_power_unsafely, _safe_again),
         Fault("route-loss", _lose_nat, _restore_nat),
         Fault(

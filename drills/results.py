@@ -118,6 +118,6 @@ def keep(outcome: Outcome, folder: Path) -> Path:
 
 def kept_results(folder: Path, stack: str | None = None) -> list[Outcome]:
     """All results of a folder, oldest first."""
-    files = sorted((folder / stack if stack else folder).rglob("*.json"))
+    files = sorted(folder.glob(f"{stack or '*'}/*.json"))
     found = [Outcome.model_validate_json(path.read_text(encoding="utf-8")) for path in files]
     return sorted(found, key=lambda one: (one.stack, one.fault, one.at))

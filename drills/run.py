@@ -16,7 +16,7 @@ from components.tiers import Tier
 from drills import ledger
 from drills.catalogue import Drill, scene_of
 from drills.failovers import Decisions, decisions, events_since, last_event
-from drills.faults import Scene, inflicted
+from drills.faults import PG_AUTO_FAILOVER, Scene, Software, inflicted
 from drills.ground import Ground
 from drills.load import LoadPlan
 from drills.measure import Figures, accepting, figures, timeline, two_primaries
@@ -31,6 +31,8 @@ from ops.status import Status, status
 Say = Callable[[str], None]
 WARM_WRITES = 30
 WARM_S = 20.0
+WRITING_S = 2.0
+"""Writes are through again when one was acknowledged so lately."""
 AFTER_S = 2.0
 """Load goes on for so long after redundancy is back, to see that nothing is wrong with it."""
 SPARE_S = 120.0
@@ -64,6 +66,20 @@ def healthy_status(ground: Ground) -> Status:
     return seen
 
 
+def healthy_within(ground: Ground, seconds: float) -> Status:
+    """Waits for a healthy estate. :raises HaError: when it does not become one in time, saying what is wrong."""
+    deadline = time.monotonic() + seconds
+    while not (seen := _status(ground)).healthy:
+        if time.monotonic() > deadline:
+            raise HaError(
+                f"not healthy within {seconds:g} s: {'; '.join(seen.problems)}",
+                where=f"{seen.stack} on {seen.target}",
+                fix="`ha status` shows what is wrong",
+            )
+        time.sleep(POLL_S)
+    return seen
+
+
 @dataclass(frozen=True)
 class _Run:
     """What was recorded while load ran. Times are monotonic."""
@@ -77,17 +93,18 @@ class _Run:
     paged_s: float | None
 
 
-def run(drill: Drill, ground: Ground, say: Say) -> Outcome:
+def run(drill: Drill, ground: Ground, say: Say, software: Software = PG_AUTO_FAILOVER) -> Outcome:
     """Runs one drill on a healthy estate and heals what it broke, also when it is interrupted.
 
+    :param software: what keeps its database.
     :raises HaError: with exit code 2, before anything is touched, when the estate is not healthy.
     """
     before = healthy_status(ground)
-    scene = scene_of(drill, before)
+    scene = replace(scene_of(drill, before), software=software)
     databases = [h.name for h in before.hosts if h.role == Tier.DB.role]
     prefix = f"drill-{uuid.uuid4().hex[:8]}-"
     plan = _plan(drill, ground, prefix)
-    last = last_event(ground, scene.monitor)
+    last = last_event(ground, scene.monitor) if software is PG_AUTO_FAILOVER else None
     with contextlib.ExitStack() as around:
         pages = around.enter_context(subscribed(ground, scene.primary)) if drill.promise.paged_s else None
         around.enter_context(_traces(ground, databases, scene.primary, prefix))
@@ -100,9 +117,11 @@ def run(drill: Drill, ground: Ground, say: Say) -> Outcome:
     return _outcome(drill, ground, scene, recorded, verdict, _decided(ground, scene.monitor, last))
 
 
-def _decided(ground: Ground, monitor: str, last: int) -> Decisions | None:
-    with contextlib.suppress(HaError):
-        return decisions(events_since(ground, monitor, last))
+def _decided(ground: Ground, monitor: str, last: int | None) -> Decisions | None:
+    """What the failover monitor decided, where there is one that can be asked."""
+    if last is not None:
+        with contextlib.suppress(HaError):
+            return decisions(events_since(ground, monitor, last))
     return None
 
 
@@ -111,7 +130,7 @@ def _plan(drill: Drill, ground: Ground, prefix: str) -> LoadPlan:
     secret = next(h.name for h in ground.settings.plan_hosts() if h.tier is Tier.APP)
     password = ground.run(secret, "/usr/local/sbin/ha-secret app/admin-password").strip()
     plan = LoadPlan(host=host, port=port, prefix=prefix, user="admin", password=password)
-    seconds = WARM_S + drill.hold_s + drill.redundant_within_s + SPARE_S
+    seconds = WARM_S + max(drill.hold_s, drill.hold_at_most_s) + drill.redundant_within_s + SPARE_S
     requests = math.ceil(seconds * (plan.reads_per_s + plan.writes_per_s))
     return replace(plan, max_seconds=seconds, max_requests=requests)
 
@@ -138,6 +157,7 @@ def _break_and_heal(
         try:
             if not drill.fault.passing:
                 _hold(pages, began + drill.hold_s)
+                _hold_until_writing(visitors, began + drill.hold_at_most_s)
         except KeyboardInterrupt:
             say(f"{drill.name}: interrupted, healing first")
             raise
@@ -155,6 +175,12 @@ def _hold(pages: Pages | None, until: float) -> None:
     """Waits while the fault lasts; where a page is waited for, only until it has come."""
     while (left := until - time.monotonic()) > 0 and not (pages and pages.firing):
         time.sleep(min(left, POLL_S) if pages else left)
+
+
+def _hold_until_writing(visitors: Visitors, at_most: float) -> None:
+    """Longer for an estate that has not coped with the fault by then."""
+    while time.monotonic() < at_most and not visitors.wrote_within(WRITING_S):
+        time.sleep(0.2)
 
 
 def _await_load(visitors: Visitors) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +39,11 @@ class Visitors:
     def acknowledged(self) -> int:
         """Writes that were acknowledged so far."""
         return sum(one.ok and one.kind is Kind.WRITE for one in list(self._samples))
+
+    def wrote_within(self, seconds: float) -> bool:
+        """Whether a write was acknowledged so lately."""
+        since = time.monotonic() - seconds
+        return any(one.ok and one.kind is Kind.WRITE and one.end >= since for one in reversed(list(self._samples)))
 
     @property
     def gone(self) -> bool:

@@ -39,6 +39,11 @@ class LabGround:
         """Held while a drill runs in a lab."""
         return lab.paths.state / "drill.lock"
 
+    @staticmethod
+    def spent_of(lab: Lab) -> Path:
+        """There while a lab's database is not ours; gone with the lab."""
+        return lab.paths.state / "drill.spent"
+
     @cached_property
     def public_address(self) -> tuple[str, int]:
         for instance in self.estate.instances():

@@ -53,7 +53,7 @@ def list_(stack: Stack = "dev", json: Json = False) -> None:
             }
         )
     if json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = console.table("drill", "hits", "promise", "")
     for row in rows:
@@ -77,6 +77,7 @@ def run(
 ) -> None:
     """Run drills one after another. Exit code 3 when a promise is broken."""
     from drills.catalogue import check_shape, find, runnable
+    from drills.peers.stage import refuse_spent
     from drills.results import keep
     from drills.run import alone, healthy_status
     from drills.run import run as run_drill
@@ -101,9 +102,10 @@ def run(
     lab = Lab()
     ground = LabGround(lab, connect(stack, settings, lab=True), settings)
     # Whoever ends the drill ends it as Ctrl-C does: what it broke is healed first.
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     outcomes: list[Outcome] = []
     with alone(LabGround.lock_of(lab)):
+        refuse_spent(LabGround.spent_of(lab))
         healthy_status(ground)
         for drill in drills:
             for number in range(repeat):
@@ -115,7 +117,7 @@ def run(
                 outcomes.append(outcome)
                 console.step(_summary(outcome))
     if json:
-        _print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in outcomes])
+        print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in outcomes])
     else:
         _print_outcomes(outcomes)
     if not all(one.kept for one in outcomes):
@@ -132,7 +134,7 @@ def budget(stack: Stack = "dev", json: Json = False) -> None:
     if json:
         rows = [{**asdict(one), "total_ms": None if one.unbounded else one.total_ms} for one in found]
         fencing = {"fenced_by_ms": timers.fenced_by_ms, "promoted_from_ms": timers.promoted_from_ms}
-        _print_json({"stack": stack, **fencing, "faults": rows})
+        print_json({"stack": stack, **fencing, "faults": rows})
         return
     table = console.table("fault", "detection", "fencing", "promotion", "routing", "at most")
     for one in found:
@@ -162,7 +164,7 @@ def report(
         html.write_text(page(found), encoding="utf-8")
         console.step(f"wrote {html}")
     if json:
-        _print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in found])
+        print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in found])
     elif html is None:
         sys.stdout.write(markdown(found))
 
@@ -183,11 +185,13 @@ def _refuse_aws(stack: str, confirm: str) -> None:
     )
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends a drill as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
-def _print_json(document: object) -> None:
+def print_json(document: object) -> None:
+    """A document on standard output."""
     sys.stdout.write(json_module.dumps(document, indent=2) + "\n")
 
 

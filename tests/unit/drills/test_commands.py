@@ -19,6 +19,10 @@ from ops.cli import app
         (["drill", "run", "db-kill"], "would harm the stack 'dev' on AWS"),
         (["drill", "run", "db-kill", "--confirm", "prod"], "would harm the stack 'dev' on AWS"),
         (["--lab", "drill", "run", "lb-stop"], "needs two load balancer hosts"),
+        (["drill", "peers"], "only the lab's hosts"),
+        (["--lab", "drill", "peers", "--fault", "no-such"], "no fault 'no-such'"),
+        (["--lab", "drill", "peers", "--fault", "standby-power-loss"], "no fault 'standby-power-loss'"),
+        (["--lab", "drill", "peers", "--contender", "no-such"], "no contender 'no-such'"),
     ],
 )
 def test_refusals(arguments: list[str], why: str) -> None:

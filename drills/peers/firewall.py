@@ -1,0 +1,63 @@
+"""What a contender's own traffic needs of the security groups, for as long as it is in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from components.errors import HaError
+from components.flows import TCP, Flow, Peer
+from components.tags import STACK_TAG, TIER_TAG
+from components.tiers import Tier
+from drills.peers.files import REST_PORT
+from ops.estate import Estate
+
+ETCD_CLIENTS = 2379
+ETCD_MEMBERS = 2380
+_MEMBERS = ((Tier.DB, Tier.DB), (Tier.DB, Tier.MONITOR), (Tier.MONITOR, Tier.DB))
+PATRONI_FLOWS: tuple[Flow, ...] = (
+    *(Flow(source, target, ETCD_MEMBERS, "members of etcd") for source, target in _MEMBERS),
+    *(Flow(Tier.DB, target, ETCD_CLIENTS, "Patroni asks etcd") for target in (Tier.DB, Tier.MONITOR)),
+    *(Flow(source, Tier.DB, REST_PORT, "who is primary") for source in (Tier.DB, Tier.APP)),
+)
+
+
+class Firewall:
+    """The stack's security groups. Opening what is open, or closing what is closed, is harmless."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._ec2 = estate.client("ec2")
+        filters = [{"Name": f"tag:{STACK_TAG}", "Values": [estate.stack]}]
+        self._groups: dict[Peer, str] = {}
+        for group in self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"]:
+            tags = {tag["Key"]: tag["Value"] for tag in group.get("Tags", [])}
+            if TIER_TAG in tags:
+                self._groups[Tier(tags[TIER_TAG])] = group["GroupId"]
+
+    def open(self, flows: Sequence[Flow]) -> None:
+        """Lets flows between two tiers through."""
+        for flow in flows:
+            self._each_end("authorize", flow, tolerated="InvalidPermission.Duplicate")
+
+    def close(self, flows: Sequence[Flow]) -> None:
+        """Lets them through no more."""
+        for flow in flows:
+            self._each_end("revoke", flow, tolerated="InvalidPermission.NotFound")
+
+    def _each_end(self, verb: str, flow: Flow, *, tolerated: str) -> None:
+        ends = (("egress", flow.source, flow.target), ("ingress", flow.target, flow.source))
+        for direction, own, peer in ends:
+            permission: dict[str, Any] = {
+                "IpProtocol": TCP,
+                "FromPort": flow.port,
+                "ToPort": flow.port,
+                "UserIdGroupPairs": [{"GroupId": self._groups[peer]}],
+            }
+            call = getattr(self._ec2, f"{verb}_security_group_{direction}")
+            try:
+                call(GroupId=self._groups[own], IpPermissions=[permission])
+            except ClientError as error:
+                if error.response["Error"]["Code"] != tolerated:
+                    raise HaError(f"the firewall cannot {verb} {flow.name}: {error}", where=own) from None

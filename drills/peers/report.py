@@ -1,0 +1,134 @@
+"""Comparisons as Markdown tables. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drills.measure import percentile
+from drills.peers.contenders import CONTENDERS
+from drills.peers.results import Comparison, PeerOutcome
+from drills.results import Outcome
+
+NO_RESULTS = "Nothing has been compared yet: `ha --lab drill peers`."
+_HEADINGS = (
+    *("fault", "contender", "runs", "writes out: median", "worst", "failed requests", "slowest"),
+    *("lost", "two primaries", "redundant again"),
+)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What one fault did to one contender."""
+
+    runs: Sequence[PeerOutcome]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [one.outcome for one in self.runs if one.outcome is not None]
+
+    @property
+    def unfinished(self) -> int:
+        return len(self.runs) - len(self.outcomes)
+
+    def brief(self) -> str:
+        """Its worst outage, and what is worse than an outage."""
+        if not self.runs:
+            return ""
+        if not self.outcomes:
+            return "no outcome"
+        said = [f"{max(one.outage_s for one in self.outcomes):.1f} s"]
+        if lost := sum(one.lost for one in self.outcomes):
+            said.append(f"{lost} lost")
+        if any(one.two_primaries for one in self.outcomes):
+            said.append("two primaries")
+        if self.unfinished:
+            said.append(f"{self.unfinished} without an outcome")
+        return ", ".join(said)
+
+    def cells(self) -> tuple[str, ...]:
+        runs = str(len(self.runs)) + (f", {self.unfinished} without an outcome" if self.unfinished else "")
+        if not self.outcomes:
+            return (runs, *[""] * (len(_HEADINGS) - 3))
+        outages = [one.outage_s for one in self.outcomes]
+        again = [one.redundant_again_s for one in self.outcomes]
+        return (
+            runs,
+            f"{percentile(outages, 50):.1f} s",
+            f"{max(outages):.1f} s",
+            f"{max(one.failed for one in self.outcomes)} of {max(one.requests for one in self.outcomes)}",
+            f"{max(one.max_latency_s for one in self.outcomes):.1f} s",
+            str(sum(one.lost for one in self.outcomes)),
+            "yes" if any(one.two_primaries for one in self.outcomes) else "never",
+            "not in time" if None in again else f"{max(one for one in again if one is not None):.0f} s",
+        )
+
+
+def summary(comparisons: Sequence[Comparison]) -> str:
+    """For the README: the worst outage of writes, contenders side by side."""
+    if not comparisons:
+        return NO_RESULTS + "\n"
+    titles = _titles(comparisons)
+    lines = [_row(["writes out, at worst", *titles.values()]), _row(["---"] * (len(titles) + 1))]
+    lines += [
+        _row([_fault(fault), *(_cell(comparisons, fault, name).brief() for name in titles)])
+        for fault in _faults(comparisons)
+    ]
+    return "\n".join([*lines, "", _provenance(comparisons)]) + "\n"
+
+
+def markdown(comparisons: Sequence[Comparison]) -> str:
+    """The whole table, and what each contender was set to."""
+    if not comparisons:
+        return NO_RESULTS + "\n"
+    titles = _titles(comparisons)
+    lines = [_row(_HEADINGS), _row(["---"] * len(_HEADINGS))]
+    for fault in _faults(comparisons):
+        lines += [
+            _row([_fault(fault), title, *cell.cells()])
+            for name, title in titles.items()
+            if (cell := _cell(comparisons, fault, name)).runs
+        ]
+    lines += ["", _provenance(comparisons), "", _row(("contender", "packages", "settings")), _row(["---"] * 3)]
+    entries = {entry.name: entry for one in comparisons for entry in one.contenders}
+    for name, title in titles.items():
+        settings = ", ".join(f"`{key}` {value}" for key, value in entries[name].settings.items())
+        lines.append(_row([title, ", ".join(entries[name].packages), settings]))
+    return "\n".join(lines) + "\n"
+
+
+def _titles(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """Contenders by name in the order of `CONTENDERS`; after them those that are no longer there."""
+    found = {entry.name: entry.title for one in comparisons for entry in one.contenders}
+    order = list(CONTENDERS)
+    return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+
+
+def _faults(comparisons: Sequence[Comparison]) -> list[str]:
+    return list(dict.fromkeys(run.fault for one in comparisons for run in one.outcomes))
+
+
+def _fault(drill: str) -> str:
+    return drill.removeprefix("db-")
+
+
+def _cell(comparisons: Sequence[Comparison], fault: str, contender: str) -> _Cell:
+    return _Cell(
+        [run for one in comparisons for run in one.outcomes if (run.fault, run.contender) == (fault, contender)]
+    )
+
+
+def _provenance(comparisons: Sequence[Comparison]) -> str:
+    runs = [run for one in comparisons for run in one.outcomes]
+    commits = ", ".join(sorted({one.commit for one in comparisons}))
+    machines = ", ".join(
+        sorted({f"{o.machine.cpus} CPUs, {o.machine.memory_mib} MiB, Linux {o.machine.kernel}" for o in comparisons})
+    )
+    return (
+        f"{len(runs)} faults in {len(comparisons)} run{'s' if len(comparisons) > 1 else ''} of `ha --lab drill peers` "
+        f"on {machines}; commits {commits}. Figures are the worst unless said."
+    )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

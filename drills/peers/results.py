@@ -1,0 +1,63 @@
+"""What a comparison found, as a document; one file for each run, beside the drills' own results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from drills.results import RESULTS_DIR, Machine, Outcome
+
+PEERS_DIR = RESULTS_DIR / "peers"
+
+
+class Entry(BaseModel):
+    """A contender: its Debian packages, and the settings that decide how long its failover takes."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    title: str
+    packages: tuple[str, ...]
+    settings: Mapping[str, int]
+
+
+class PeerOutcome(BaseModel):
+    """One fault on one contender. `unfinished` says why there is no outcome; the contender is then begun anew."""
+
+    model_config = ConfigDict(frozen=True)
+    contender: str
+    fault: str
+    outcome: Outcome | None = None
+    unfinished: str = ""
+
+
+class Comparison(BaseModel):
+    """The document of `ha drill peers --json`: contenders on the same hosts, one after the other, in one run."""
+
+    stack: str
+    at: datetime
+    commit: str
+    machine: Machine
+    contenders: list[Entry]
+    outcomes: list[PeerOutcome]
+
+    def without_timelines(self) -> dict[str, Any]:
+        """What a reader of a terminal wants of it."""
+        return self.model_dump(mode="json", exclude={"outcomes": {"__all__": {"outcome": {"timeline"}}}})
+
+    def keep(self, folder: Path) -> Path:
+        """Writes what there is so far to the run's file, and returns that."""
+        path = folder / self.stack / f"{self.at:%Y%m%dT%H%M%SZ}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json() + "\n", encoding="utf-8")
+        return path
+
+
+def kept_comparisons(folder: Path) -> list[Comparison]:
+    """All runs of a folder, oldest first."""
+    files = sorted(folder.glob("*/*.json"))
+    found = [Comparison.model_validate_json(path.read_text(encoding="utf-8")) for path in files]
+    return sorted(found, key=lambda one: one.at)

@@ -1,0 +1,171 @@
+"""Puts a contender in place on the hosts of a running estate, and ours again at the end."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from components.errors import EXIT_USAGE, HaError
+from components.tiers import Tier
+from components.user_data import HostFile
+from drills.lab_ground import LabGround
+from drills.peers.contenders import OURS, PATRONI, Contender
+from drills.peers.files import Files, differing
+from drills.peers.firewall import PATRONI_FLOWS, Firewall
+from drills.run import healthy_within
+
+Say = Callable[[str], None]
+SET_UP_S = 600.0
+"""A host's set-up; packages that it lacks are installed by it."""
+HEALTHY_S = 240.0
+
+_LEAVE_PG_AUTO_FAILOVER = {
+    Tier.MONITOR: "systemctl stop ha-node-states.timer pgautofailover",
+    Tier.DB: "systemctl stop pgautofailover; systemctl stop ha-fence; nft delete table inet ha_fence; true",
+}
+_LEAVE_PATRONI = {
+    Tier.DB: "systemctl stop patroni; systemctl stop etcd; rm -rf /srv/data/patroni /var/lib/etcd/default",
+    Tier.MONITOR: "systemctl stop etcd; rm -rf /var/lib/etcd/default",
+}
+VERSIONS = "dpkg-query -W -f '${Package} ${Version}\\n' pg-auto-failover-cli patroni etcd-server postgresql-17"
+
+
+def refuse_spent(mark: Path) -> None:
+    """:raises HaError: with exit code 2 when other software was put in place and ours did not come back."""
+    if mark.exists():
+        raise HaError(
+            f"the estate of this lab is spent: {mark.read_text(encoding='utf-8').strip()} was put in place of its "
+            "database and not taken away",
+            where=str(mark),
+            fix="`ha lab down`, then `ha lab up`",
+            exit_code=EXIT_USAGE,
+        )
+
+
+class Stage:
+    """The estate of a lab. Ours is in place at first; until it is again, `mark` says that the estate is not ours.
+
+    :param files: those of each contender that may be put in place, by name; ours among them.
+    """
+
+    def __init__(self, ground: LabGround, files: Mapping[str, Files], mark: Path, say: Say) -> None:
+        self._ground = ground
+        self._files = files
+        self._mark = mark
+        self._say = say
+        self._present = OURS
+        self._firewall = Firewall(ground.estate)
+
+    def ground(self, contender: Contender) -> LabGround:
+        """The ground with the contender's settings."""
+        return replace(self._ground, settings=contender.settings(self._ground.settings))
+
+    def check(self) -> None:
+        """:raises HaError: with exit code 2 when hosts do not have the files that this checkout gives ours."""
+        ours = self._files[OURS.name]
+        touched: dict[str, set[str]] = {}
+        for wanted in self._files.values():
+            for host, (gone, new) in differing(ours, wanted).items():
+                touched.setdefault(host, set()).update(gone, (file.path for file in new))
+        for host, paths in touched.items():
+            expected = {path: ours[host][path].content for path in sorted(paths) if path in ours[host]}
+            said = self._ground.run(host, f"sha256sum {shlex.join(expected)}", check=False)
+            sums = {f"{hashlib.sha256(text.encode()).hexdigest()}  {path}" for path, text in expected.items()}
+            if strange := sorted(line.split()[-1] for line in sums - set(said.splitlines())):
+                raise HaError(
+                    f"{host} does not have the files of this checkout: {', '.join(strange)}",
+                    where=f"{self._ground.estate.stack} in the lab",
+                    fix="`ha lab up` applies this checkout",
+                    exit_code=EXIT_USAGE,
+                )
+
+    def put(self, contender: Contender) -> None:
+        """Takes away what is in place, and puts the contender there. Patroni always begins with an empty database.
+
+        :raises HaError: when the estate does not become healthy with it.
+        """
+        leaving, self._present = self._present, contender
+        if leaving is contender is OURS:
+            healthy_within(self._ground, HEALTHY_S)
+            return
+        self._say(f"putting in place: {contender.title}")
+        self._mark.write_text(f"{contender.title}\n", encoding="utf-8")
+        another = PATRONI in (leaving.software, contender.software)
+        if another:
+            self._leave(leaving)
+        changes = differing(self._files[leaving.name], self._files[contender.name])
+        for host, (gone, new) in changes.items():
+            self._ground.run(host, "\n".join([f"rm -f {shlex.join(gone)}", *map(_writing, new)]))
+        if another:
+            self._enter(contender)
+        else:
+            self._set_up(*changes)
+        healthy_within(self.ground(contender), HEALTHY_S)
+        if contender is OURS:
+            self._mark.unlink()
+
+    def put_back(self) -> None:
+        """Ours again. :raises HaError: saying that the estate is spent, when it does not come back."""
+        if self._present is OURS:
+            return
+        try:
+            self.put(OURS)
+        except HaError as error:
+            raise HaError(
+                f"ours could not be put in place again, so the estate is spent: {error.what}",
+                where=error.where,
+                fix="`ha lab down`, then `ha lab up`",
+            ) from error
+
+    def versions(self) -> tuple[str, ...]:
+        """The Debian packages of the contender in place."""
+        host = self._hosts(Tier.DB)[0]
+        wanted = ("patroni ", "etcd-") if self._present.software is PATRONI else ("pg-auto-failover",)
+        lines = self._ground.run(host, VERSIONS, check=False).splitlines()
+        return tuple(line for line in lines if line.startswith((*wanted, "postgresql-17 ")) and line.split()[1:])
+
+    def _leave(self, contender: Contender) -> None:
+        """Stops what is in place: the monitor first, which then fails nobody over, and the primary before its standby,
+        which so gets all that it has."""
+        away = _LEAVE_PATRONI if contender.software is PATRONI else _LEAVE_PG_AUTO_FAILOVER
+        for tier in (Tier.MONITOR, Tier.DB):
+            for host in self._primary_first(self._hosts(tier)):
+                self._ground.run(host, away[tier], timeout_s=180)
+        if contender.software is PATRONI:
+            self._firewall.close(PATRONI_FLOWS)
+
+    def _primary_first(self, hosts: Sequence[str]) -> list[str]:
+        asked = "/usr/local/sbin/ha-postgres psql -XqAt -d postgres -c 'select pg_is_in_recovery()'"
+        return sorted(hosts, key=lambda host: self._ground.run(host, asked, check=False).strip() != "f")
+
+    def _enter(self, contender: Contender) -> None:
+        """Starts another database, empty or not, and lets the application find it."""
+        if contender.software is PATRONI:
+            self._firewall.open(PATRONI_FLOWS)
+        self._set_up(*self._hosts(Tier.MONITOR), *self._hosts(Tier.DB))
+        for host in self._hosts(Tier.DB):  # one may have become the primary after its set-up
+            self._ground.run(host, "/usr/local/sbin/ha-database")
+        self._set_up(*self._hosts(Tier.APP))
+        for host in self._hosts(Tier.APP):  # the schema is brought up to date when it starts
+            self._ground.run(host, "systemctl restart event-manager")
+
+    def _set_up(self, *hosts: str) -> None:
+        def again(host: str) -> None:
+            self._ground.run(host, "systemctl daemon-reload; systemctl restart ha-setup", timeout_s=SET_UP_S)
+
+        with ThreadPoolExecutor(max_workers=max(1, len(hosts))) as pool:
+            list(pool.map(again, hosts))
+
+    def _hosts(self, tier: Tier) -> list[str]:
+        return [one.name for one in self._ground.settings.plan_hosts() if one.tier is tier]
+
+
+def _writing(file: HostFile) -> str:
+    """A shell command that puts a file on a host."""
+    content = base64.b64encode(file.content.encode()).decode()
+    return f"echo {content} | base64 -d | install -D -m {file.permissions} /dev/stdin {shlex.quote(file.path)}"

@@ -1,0 +1,72 @@
+"""`ha drill peers`: ours beside other software that keeps a PostgreSQL pair."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.errors import EXIT_USAGE, HaError
+from components.stack_file import load_settings
+from ops import console
+from ops.drill_commands import RESULTS_DIR, interrupt, print_json
+from ops.options import PROJECT_DIR, Json, Stack
+
+
+def peers(
+    context: typer.Context,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="A fault of the primary, such as power-loss; again for more.")
+    ] = None,
+    contender: Annotated[
+        list[str] | None, typer.Option(help="One of the contenders; again for more. All by default.")
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, max=20, help="How often each fault is done to each contender.")] = 1,
+    results: Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")] = RESULTS_DIR
+    / "peers",
+    stack: Stack = "dev",
+    json: Json = False,
+) -> None:
+    """Ours beside other software for a PostgreSQL pair: same hosts, load and faults. Only in the lab.
+
+    Prints a Markdown table. Limits are promised of ours alone: the exit code does not depend on what is found.
+    """
+    from drills.peers.compare import FAULTS, compare, find_fault
+    from drills.peers.contenders import CONTENDERS
+    from drills.peers.contenders import find as find_contender
+
+    faults = [find_fault(name) for name in fault or FAULTS]
+    contenders = [find_contender(name) for name in contender or CONTENDERS]
+    if not context.obj.lab:
+        raise HaError(
+            "other software is put in place of the database's, which only the lab's hosts are for",
+            where="ha drill peers",
+            fix="run it in the lab: `ha --lab drill peers`",
+            exit_code=EXIT_USAGE,
+        )
+    settings = load_settings(PROJECT_DIR, stack)
+
+    from drills.lab_ground import LabGround
+    from drills.peers.files import all_files
+    from drills.peers.report import markdown
+    from drills.peers.stage import Stage, refuse_spent
+    from drills.run import alone, healthy_status
+    from lab.lab import Lab
+    from ops.connect import connect
+
+    files = all_files(PROJECT_DIR, stack, settings)
+    lab = Lab()
+    ground = LabGround(lab, connect(stack, settings, lab=True), settings)
+    mark = LabGround.spent_of(lab)
+    signal.signal(signal.SIGTERM, interrupt)
+    with alone(LabGround.lock_of(lab)):
+        refuse_spent(mark)
+        healthy_status(ground)
+        found = compare(contenders, faults, repeat, Stage(ground, files, mark, console.step), results, console.step)
+    if json:
+        print_json(found.without_timelines())
+    else:
+        sys.stdout.write(markdown([found]))

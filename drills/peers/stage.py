@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from components.errors import EXIT_USAGE, HaError
@@ -18,11 +19,14 @@ from drills.peers.contenders import OURS, PATRONI, Contender
 from drills.peers.files import Files, differing
 from drills.peers.firewall import PATRONI_FLOWS, Firewall
 from drills.run import healthy_within
+from lab.waiting import eventually
 
 Say = Callable[[str], None]
 SET_UP_S = 600.0
 """A host's set-up; packages that it lacks are installed by it."""
 HEALTHY_S = 240.0
+SET_UP_STATE = "/run/ha/setup.json"
+SET_UP_AGAIN = f"rm -f {SET_UP_STATE}; systemctl daemon-reload; systemctl restart --no-block ha-setup"
 
 _LEAVE_PG_AUTO_FAILOVER = {
     Tier.MONITOR: "systemctl stop ha-node-states.timer pgautofailover",
@@ -155,11 +159,17 @@ class Stage:
             self._ground.run(host, "systemctl restart event-manager")
 
     def _set_up(self, *hosts: str) -> None:
-        def again(host: str) -> None:
-            self._ground.run(host, "systemctl daemon-reload; systemctl restart ha-setup", timeout_s=SET_UP_S)
+        for host in hosts:
+            self._ground.run(host, SET_UP_AGAIN)
+        for host in hosts:
+            eventually(f"{host} is set up", partial(self._is_set_up, host), deadline_s=SET_UP_S, every_s=0.5)
 
-        with ThreadPoolExecutor(max_workers=max(1, len(hosts))) as pool:
-            list(pool.map(again, hosts))
+    def _is_set_up(self, host: str) -> bool:
+        """:raises HaError: when its set-up failed, with what it said last."""
+        said = json.loads(self._ground.run(host, f"cat {SET_UP_STATE}", check=False) or "{}")
+        if said.get("state") == "failed":
+            raise HaError(f"{host} could not be set up: {said['error'][-800:]}", where=f"step {said['step']}")
+        return bool(said.get("state") == "ready")
 
     def _hosts(self, tier: Tier) -> list[str]:
         return [one.name for one in self._ground.settings.plan_hosts() if one.tier is tier]

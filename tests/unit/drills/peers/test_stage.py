@@ -14,7 +14,7 @@ from components.user_data import HostFile
 from drills.lab_ground import LabGround
 from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.files import Files
-from drills.peers.stage import Stage, refuse_spent
+from drills.peers.stage import SET_UP_AGAIN, SET_UP_STATE, Stage, refuse_spent
 from ops.estate import Estate
 from tests.unit.drills.peers.test_files import SETTINGS
 
@@ -35,7 +35,7 @@ class Hosts(LabGround):
 
     def run(self, host: str, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
         self.told.append((host, script))
-        return self.answer(script)
+        return self.answer(script) or ('{"state": "ready"}' if SET_UP_STATE in script else "")
 
     def scripts(self, host: str) -> str:
         return "\n".join(script for name, script in self.told if name == host)
@@ -99,14 +99,22 @@ def test_ours_comes_back_also_when_it_was_only_half_taken_away(stage: Stage, hos
     hosts.told.clear()
     stage.put_back()
     assert "/dev/stdin /a" in hosts.scripts("db1")
-    assert "systemctl restart ha-setup" in hosts.scripts("db1")
+    assert SET_UP_AGAIN in hosts.scripts("db1")
     assert not mark.exists()
+
+
+def test_a_host_that_cannot_be_set_up_is_named_with_what_it_said(stage: Stage, hosts: Hosts) -> None:
+    failed = '{"state": "failed", "step": "50-node", "error": "no such thing"}'
+    object.__setattr__(hosts, "answer", lambda script: failed if script.startswith("cat ") else "")
+    with pytest.raises(HaError, match="monitor1 could not be set up: no such thing") as error:
+        stage.put(PATRONI)
+    assert error.value.where == "step 50-node"
 
 
 def test_files_are_exchanged_before_the_set_up_runs_again(stage: Stage, hosts: Hosts) -> None:
     stage.put(PATRONI)
     told = hosts.scripts("db1")
-    order = ("systemctl stop pgautofailover", "rm -f /a", "install -D -m 0755 /dev/stdin /b", "restart ha-setup")
+    order = ("systemctl stop pgautofailover", "rm -f /a", "install -D -m 0755 /dev/stdin /b", SET_UP_AGAIN)
     assert [told.index(part) for part in order] == sorted(told.index(part) for part in order)
 
 

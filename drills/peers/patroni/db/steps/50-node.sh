@@ -10,6 +10,6 @@ systemctl start --no-block etcd
 systemctl start patroni
 echo 'waiting for PostgreSQL'
 until ha-postgres psql -XqAt -d postgres -c 'select 1' >/dev/null 2>&1; do
-  [ $SECONDS -lt 300 ] || { journalctl -u patroni -n 20 -o cat >&2; exit 1; }
+  { [ $SECONDS -lt 240 ] && ! systemctl -q is-failed patroni; } || { journalctl -u patroni -n 20 -o cat >&2; exit 1; }
   sleep 0.5
 done

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.errors import EXIT_USAGE, HaError
 from drills.catalogue import CATALOGUE, Drill, Role
+from drills.interrupts import held_back
 from drills.peers.contenders import OURS, Contender
 from drills.peers.results import Comparison, Entry, PeerOutcome
 from drills.peers.stage import Stage
@@ -65,7 +66,8 @@ def compare(
                     found.outcomes.append(_put_to(contender, drill, stage, say))
                     found.keep(folder)
     finally:
-        stage.put_back()
+        with held_back():
+            stage.put_back()
     return found
 
 

@@ -136,7 +136,9 @@ def test_pg_auto_failover_gets_its_defaults_and_nobody_is_fenced() -> None:
         "pgautofailover.startup_grace_period = 10000",
     } <= set(monitor)
     assert {"wal_sender_timeout = '60000ms'", "wal_receiver_timeout = '60000ms'"} <= set(database)
-    assert any("ha-fence.service.d" in path for path in found["db1"])
+    units = "/etc/systemd/system"
+    assert "{ 5432 } && exec sleep infinity" in found["db1"][f"{units}/ha-fence.service.d/peer.conf"].content
+    assert "sleep infinity" in found["db1"][f"{units}/ha-stalled-standby.service.d/peer.conf"].content
 
 
 def test_ours_is_what_users_hosts_get() -> None:

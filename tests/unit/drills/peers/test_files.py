@@ -137,7 +137,7 @@ def test_pg_auto_failover_gets_its_defaults_and_nobody_is_fenced() -> None:
     } <= set(monitor)
     assert {"wal_sender_timeout = '60000ms'", "wal_receiver_timeout = '60000ms'"} <= set(database)
     units = "/etc/systemd/system"
-    assert "{ 5432 } && exec sleep infinity" in found["db1"][f"{units}/ha-fence.service.d/peer.conf"].content
+    assert "add element inet ha_fence lease { 5432 }" in found["db1"][f"{units}/ha-fence.service.d/peer.conf"].content
     assert "sleep infinity" in found["db1"][f"{units}/ha-stalled-standby.service.d/peer.conf"].content
 
 

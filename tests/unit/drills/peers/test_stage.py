@@ -114,7 +114,12 @@ def test_a_host_that_cannot_be_set_up_is_named_with_what_it_said(stage: Stage, h
 def test_files_are_exchanged_before_the_set_up_runs_again(stage: Stage, hosts: Hosts) -> None:
     stage.put(PATRONI)
     told = hosts.scripts("db1")
-    order = ("systemctl stop pgautofailover", "rm -f /a", "install -D -m 0755 /dev/stdin /b", SET_UP_AGAIN)
+    order = (
+        "systemctl stop ha-stalled-standby pgautofailover",
+        "rm -f /a",
+        "install -D -m 0755 /dev/stdin /b",
+        SET_UP_AGAIN,
+    )
     assert [told.index(part) for part in order] == sorted(told.index(part) for part in order)
 
 

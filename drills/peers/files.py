@@ -28,7 +28,7 @@ REST_PORT = 8008
 TIERS = (Tier.DB, Tier.MONITOR, Tier.APP)
 """Whose hosts know of the database's software."""
 _ROUTE_CHANGES = (
-    (r"(?m)^ *option tcp-check\n", "    option httpchk GET /primary\n    http-check expect status 200\n"),
+    (r"(?m)^ *option tcp-check\n", "    option httpchk OPTIONS /primary\n    http-check expect status 200\n"),
     (r"(?m)^ *tcp-check .*\n", ""),
     (r"(?m)^ *default-server check .*$", f"    default-server check port {REST_PORT}"),
     (r"(?m)^( *server \S+ \S+).*$", r"\1"),

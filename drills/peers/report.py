@@ -13,7 +13,7 @@ from drills.results import Outcome
 NO_RESULTS = "Nothing has been compared yet: `ha --lab drill peers`."
 _HEADINGS = (
     *("fault", "contender", "runs", "writes out: median", "worst", "failed requests", "slowest"),
-    *("lost", "two primaries", "redundant again"),
+    *("lost", "two primaries", "redundant again", "promised of ours"),
 )
 
 
@@ -61,6 +61,7 @@ class _Cell:
             str(sum(one.lost for one in self.outcomes)),
             "yes" if any(one.two_primaries for one in self.outcomes) else "never",
             "not in time" if None in again else f"{max(one for one in again if one is not None):.0f} s",
+            self.outcomes[0].promise,
         )
 
 

@@ -90,7 +90,14 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
             for name, title in titles.items()
             if (cell := _cell(comparisons, fault, name)).runs
         ]
-    lines += ["", _provenance(comparisons), "", _row(("contender", "packages", "settings")), _row(["---"] * 3)]
+    unfinished = [
+        f"- No outcome of {_fault(run.fault)} on {titles[run.contender]}: {' '.join(run.unfinished.split())}"
+        for one in comparisons
+        for run in one.outcomes
+        if run.outcome is None
+    ]
+    lines += ["", *unfinished, *([""] if unfinished else [])]
+    lines += [_provenance(comparisons), "", _row(("contender", "packages", "settings")), _row(["---"] * 3)]
     entries = {entry.name: entry for one in comparisons for entry in one.contenders}
     for name, title in titles.items():
         settings = ", ".join(f"`{key}` {value}" for key, value in entries[name].settings.items())

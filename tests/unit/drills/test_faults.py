@@ -14,7 +14,7 @@ from components.errors import EXIT_USAGE, HaError
 from components.stack_file import load_settings
 from components.tiers import Tier
 from drills.catalogue import CATALOGUE, check_shape, find
-from drills.faults import FAULTS, Fault, Scene, Software, inflicted
+from drills.faults import FAULTS, Fault, Scene, Software, inflicted, on_targets
 from drills.ground import Roughness, Way
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
@@ -160,7 +160,7 @@ def test_a_drill_about_a_second_load_balancer_is_refused_where_there_is_none() -
 )
 def test_a_fault_is_done_to_whatever_keeps_the_database(fault: str, told: str) -> None:
     ground = Harmed()
-    other = Software(unit="other", data="/srv/data/other", switchover="other hand over")
+    other = Software(unit="other", data="/srv/data/other", hand_over=on_targets("other hand over"))
     FAULTS[fault].inject(ground, replace(SCENE, software=other))
     assert ground.scripts == [told]
 

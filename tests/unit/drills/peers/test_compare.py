@@ -11,7 +11,7 @@ from components.errors import HaError
 from drills.catalogue import CATALOGUE, Drill
 from drills.faults import Software
 from drills.peers.compare import FAULTS, compare, find_fault
-from drills.peers.contenders import CONTENDERS, OURS, PATRONI
+from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.results import kept_comparisons
 from drills.results import Outcome
 from tests.unit.drills.peers.test_files import SETTINGS
@@ -89,8 +89,3 @@ def test_a_fault_lasts_until_the_slowest_contender_has_coped() -> None:
         assert drill.fault is CATALOGUE[f"db-{name}"].fault
         assert drill.hold_at_most_s > drill.hold_s
         assert drill.redundant_within_s > CATALOGUE[f"db-{name}"].redundant_within_s
-
-
-def test_of_the_pair_nobody_hands_over_by_pg_autoctl_but_pg_auto_failover() -> None:
-    assert "patronictl" in PATRONI.switchover
-    assert {one.software.unit for one in CONTENDERS.values()} == {"pgautofailover", "patroni"}

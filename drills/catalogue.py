@@ -11,7 +11,7 @@ from components.errors import EXIT_USAGE, HaError
 from components.settings import Settings
 from components.tiers import Tier
 from drills import promises
-from drills.faults import FAULTS, Fault, Scene
+from drills.faults import FAULTS, PG_AUTO_FAILOVER, Fault, Scene, Software
 from drills.promises import Promise
 from ops.status import Status
 
@@ -121,7 +121,7 @@ def check_shape(drill: Drill, settings: Settings) -> None:
         )
 
 
-def scene_of(drill: Drill, status: Status) -> Scene:
+def scene_of(drill: Drill, status: Status, software: Software = PG_AUTO_FAILOVER) -> Scene:
     """Who is hit, from the status of a healthy estate."""
     by_tier = {tier: [h.name for h in status.hosts if h.role == tier.role] for tier in Tier}
     primary, standby = status.database.primary or "", status.database.standby or ""
@@ -138,4 +138,4 @@ def scene_of(drill: Drill, status: Status) -> Scene:
         Role.NAT: (),
         Role.PAIR: (primary, standby),
     }[drill.role]
-    return Scene(drill.tier, targets, primary, standby, monitor)
+    return Scene(drill.tier, targets, primary, standby, monitor, software)

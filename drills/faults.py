@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from components.tags import STACK_TAG
 from components.tiers import Tier
@@ -41,6 +41,16 @@ UNITS: Mapping[Tier, tuple[str, ...]] = {
 """The services that a tier is there for, but for the database's."""
 _FILLER = "/srv/data/ha-drill-filler"
 _HOG = "ha-drill-hog"
+Act: TypeAlias = "Callable[[Ground, Scene], None]"
+
+
+@dataclass(frozen=True)
+class Software:
+    """What keeps the database pair: its service, PostgreSQL's data, and how it is handed over as planned."""
+
+    unit: str
+    data: str
+    hand_over: Act
 
 
 @dataclass(frozen=True)
@@ -52,14 +62,11 @@ class Scene:
     primary: str
     standby: str
     monitor: str
-    software: Software = PG_AUTO_FAILOVER
+    software: Software = field(default_factory=lambda: PG_AUTO_FAILOVER)
 
     @property
     def units(self) -> str:
         return self.software.unit if self.tier is Tier.DB else " ".join(UNITS[self.tier])
-
-
-Act = Callable[[Ground, Scene], None]
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def inflicted(
             fault.heal(ground, scene)
 
 
-def _on_targets(script: str, *, check: bool = True) -> Act:
+def on_targets(script: str, *, check: bool = True) -> Act:
     """A script on every target; `{units}` in it stands for their services, `{software}` for what keeps the database."""
 
     def act(ground: Ground, scene: Scene) -> None:
@@ -99,6 +106,13 @@ def _on_targets(script: str, *, check: bool = True) -> Act:
             ground.run(host, script.format(units=scene.units, software=scene.software), check=check)
 
     return act
+
+
+PG_AUTO_FAILOVER: Software = Software(
+    unit="pgautofailover",
+    data="/srv/data/postgresql/main",
+    hand_over=on_targets("/usr/local/sbin/ha-postgres pg_autoctl perform switchover"),
+)
 
 
 def _each(action: Callable[[Ground, str], None]) -> Act:
@@ -129,8 +143,8 @@ def _power_on_all(ground: Ground, scene: Scene) -> None:
 # The stop is given before the kill, or systemd starts the service again.
 _STOP_AT_ONCE = "systemctl stop --no-block {units}; systemctl kill --signal=KILL {units}; systemctl stop {units}"
 # The postmaster and its backends together, its keeper left alone: the kernel ended PostgreSQL.
-_KILL_POSTGRES = _on_targets("kill -KILL $(head -1 {software.data}/postmaster.pid)")
-_KILL_SERVICE = _on_targets("systemctl kill --signal=KILL {units}")
+_KILL_POSTGRES = on_targets("kill -KILL $(head -1 {software.data}/postmaster.pid)")
+_KILL_SERVICE = on_targets("systemctl kill --signal=KILL {units}")
 _FILL = f"fallocate -l $(df --output=avail -B1 /srv/data | tail -1) {_FILLER}; sync"
 # WAL files that are kept for use again would hide a full disk for minutes.
 _SWITCH = (
@@ -155,14 +169,6 @@ _SAFE_AGAIN = (
 
 def _kill(ground: Ground, scene: Scene) -> None:
     (_KILL_POSTGRES if scene.tier is Tier.DB else _KILL_SERVICE)(ground, scene)
-
-
-def _hand_over(ground: Ground, scene: Scene) -> None:
-    """No fault at all: what an operator does before work on the primary."""
-    if scene.software.switchover:
-        _on_targets(scene.software.switchover)(ground, scene)
-    else:
-        hand_over(ground.estate, lambda _: None)
 
 
 def _lose_power_unsafely(ground: Ground, scene: Scene) -> None:
@@ -216,13 +222,13 @@ def _restore_nat(ground: Ground, _: Scene) -> None:
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
-        Fault("stop", _on_targets("systemctl stop {units}"), _on_targets("systemctl start {units}")),
-        Fault("stop-no-drain", _on_targets(_STOP_AT_ONCE), _on_targets("systemctl start {units}")),
+        Fault("stop", on_targets("systemctl stop {units}"), on_targets("systemctl start {units}")),
+        Fault("stop-no-drain", on_targets(_STOP_AT_ONCE), on_targets("systemctl start {units}")),
         Fault("kill", _kill, _nothing, passing=True),
         Fault(
             "hang",
-            _on_targets("systemctl kill --signal=STOP {units}"),
-            _on_targets("systemctl kill --signal=CONT {units}"),
+            on_targets("systemctl kill --signal=STOP {units}"),
+            on_targets("systemctl kill --signal=CONT {units}"),
         ),
         Fault("host-kill", _each(lambda ground, host: ground.crash(host)), _power_on_all),
         Fault("power-loss", _each(lambda ground, host: ground.power_loss(host)), _power_on_all),
@@ -237,9 +243,9 @@ FAULTS: Mapping[str, Fault] = {
             "partition-both",
             lambda scene: [*_both_ways(scene.primary, scene.monitor), *_both_ways(scene.primary, scene.standby)],
         ),
-        Fault("disk-full", _on_targets(f"{_FILL}; {_SWITCH}"), _on_targets(f"rm -f {_FILLER}")),
-        Fault("memory-pressure", _on_targets(_HOG_START), _on_targets(_HOG_STOP)),
-        Fault("switchover", _hand_over, _nothing, passing=True),
+        Fault("disk-full", on_targets(f"{_FILL}; {_SWITCH}"), on_targets(f"rm -f {_FILLER}")),
+        Fault("memory-pressure", on_targets(_HOG_START), on_targets(_HOG_STOP)),
+        Fault("switchover", lambda ground, scene: scene.software.hand_over(ground, scene), _nothing, passing=True),
         Fault("unsafe-power-loss", _lose_power_unsafely, _safe_again),
         Fault("route-loss", _lose_nat, _restore_nat),
         Fault(

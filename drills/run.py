@@ -100,11 +100,11 @@ def run(drill: Drill, ground: Ground, say: Say, software: Software = PG_AUTO_FAI
     :raises HaError: with exit code 2, before anything is touched, when the estate is not healthy.
     """
     before = healthy_status(ground)
-    scene = replace(scene_of(drill, before), software=software)
+    scene = scene_of(drill, before, software)
     databases = [h.name for h in before.hosts if h.role == Tier.DB.role]
     prefix = f"drill-{uuid.uuid4().hex[:8]}-"
     plan = _plan(drill, ground, prefix)
-    last = last_event(ground, scene.monitor) if software is PG_AUTO_FAILOVER else None
+    last = last_event(ground, scene.monitor) if software.unit == PG_AUTO_FAILOVER.unit else None
     with contextlib.ExitStack() as around:
         pages = around.enter_context(subscribed(ground, scene.primary)) if drill.promise.paged_s else None
         around.enter_context(_traces(ground, databases, scene.primary, prefix))
@@ -153,10 +153,14 @@ def _break_and_heal(
     _await_load(visitors)
     say(f"{drill.name}: {drill.fault.name} on {', '.join(scene.targets) or drill.role}")
     began = time.monotonic()
-    with inflicted(drill.fault, ground, scene, say):
-        if not drill.fault.passing:
-            _hold(pages, began + drill.hold_s)
-            _hold_until_writing(visitors, began + drill.hold_at_most_s)
+    with inflicted(drill.fault, ground, scene):
+        try:
+            if not drill.fault.passing:
+                _hold(pages, began + drill.hold_s)
+                _hold_until_writing(visitors, began + drill.hold_at_most_s)
+        except KeyboardInterrupt:
+            say(f"{drill.name}: interrupted, healing first")
+            raise
     healed = time.monotonic()
     say(f"{drill.name}: healed, waiting for redundancy")
     again = _await_redundancy(drill, ground, healed)

@@ -11,9 +11,9 @@ from drills.catalogue import CATALOGUE, Drill, Role
 from drills.interrupts import held_back
 from drills.peers.contenders import OURS, Contender
 from drills.peers.results import Comparison, Entry, PeerOutcome
-from drills.peers.stage import Stage
+from drills.peers.stage import HEALTHY_S, Stage
 from drills.results import now, this_commit, this_machine
-from drills.run import run
+from drills.run import healthy_within, run
 
 Say = Callable[[str], None]
 FAULTS = ("power-loss", "network-cut", "partition-both", "stop", "kill", "switchover")
@@ -75,8 +75,10 @@ def _put_to(contender: Contender, drill: Drill, stage: Stage, say: Say) -> PeerO
     def told(text: str) -> None:
         say(f"{contender.name}: {text}")
 
+    ground = stage.ground(contender)
     try:
-        outcome = run(drill, stage.ground(contender), told, contender.software)
+        healthy_within(ground, HEALTHY_S)
+        outcome = run(drill, ground, told, contender.software)
     except HaError as error:
         told(f"{drill.name} has no outcome: {error.what}")
         stage.put(contender)
@@ -84,4 +86,5 @@ def _put_to(contender: Contender, drill: Drill, stage: Stage, say: Say) -> PeerO
     told(f"{drill.name}: writes out {outcome.outage_s:.2f} s, {outcome.failed} failed, {outcome.lost} lost")
     if outcome.redundant_again_s is None:
         stage.put(contender)
-    return PeerOutcome(contender=contender.name, fault=drill.name, outcome=outcome)
+    # Its timers are the entry's: those of a stack say nothing of Patroni.
+    return PeerOutcome(contender=contender.name, fault=drill.name, outcome=outcome.model_copy(update={"timers": {}}))

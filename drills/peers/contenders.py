@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from components.errors import EXIT_USAGE, HaError
 from components.settings import Settings
 from components.timers import Timers
-from drills.faults import PG_AUTO_FAILOVER, Software
+from drills.faults import PG_AUTO_FAILOVER, Software, on_targets
 
 _HERE = Path(__file__).resolve().parent
 
 PATRONI = Software(
     unit="patroni",
     data="/srv/data/patroni/main",
-    switchover="patronictl -c /etc/patroni/config.yml switchover --force",
+    hand_over=on_targets("patronictl -c /etc/patroni/config.yml switchover --force"),
 )
+
+PLAIN_PG_AUTO_FAILOVER = replace(
+    PG_AUTO_FAILOVER, hand_over=on_targets("/usr/local/sbin/ha-postgres pg_autoctl perform switchover")
+)
+"""Handed over by its own command, whatever ours is."""
 
 POSTGRES_TIMERS: Mapping[str, int] = {
     "wal_sender_timeout_ms": 60_000,
@@ -87,7 +92,7 @@ CONTENDERS: Mapping[str, Contender] = {
         Contender(
             name="pg_auto_failover-defaults",
             title="pg_auto_failover, its defaults",
-            software=PG_AUTO_FAILOVER,
+            software=PLAIN_PG_AUTO_FAILOVER,
             overlay=_HERE / "pg_auto_failover",
             timers=PG_AUTO_FAILOVER_TIMERS,
         ),

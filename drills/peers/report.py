@@ -13,7 +13,7 @@ from drills.results import Outcome
 NO_RESULTS = "Nothing has been compared yet: `ha --lab drill peers`."
 _HEADINGS = (
     *("fault", "contender", "runs", "writes out: median", "worst", "failed requests", "slowest"),
-    *("lost", "two primaries", "redundant again"),
+    *("lost", "two primaries", "redundant again", "promised of ours"),
 )
 
 
@@ -61,6 +61,7 @@ class _Cell:
             str(sum(one.lost for one in self.outcomes)),
             "yes" if any(one.two_primaries for one in self.outcomes) else "never",
             "not in time" if None in again else f"{max(one for one in again if one is not None):.0f} s",
+            self.outcomes[0].promise,
         )
 
 
@@ -89,7 +90,14 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
             for name, title in titles.items()
             if (cell := _cell(comparisons, fault, name)).runs
         ]
-    lines += ["", _provenance(comparisons), "", _row(("contender", "packages", "settings")), _row(["---"] * 3)]
+    unfinished = [
+        f"- No outcome of {_fault(run.fault)} on {titles[run.contender]}: {' '.join(run.unfinished.split())}"
+        for one in comparisons
+        for run in one.outcomes
+        if run.outcome is None
+    ]
+    lines += ["", *unfinished, *([""] if unfinished else [])]
+    lines += [_provenance(comparisons), "", _row(("contender", "packages", "settings")), _row(["---"] * 3)]
     entries = {entry.name: entry for one in comparisons for entry in one.contenders}
     for name, title in titles.items():
         settings = ", ".join(f"`{key}` {value}" for key, value in entries[name].settings.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -13,7 +14,7 @@ from components.errors import EXIT_USAGE, HaError
 from components.stack_file import load_settings
 from components.tiers import Tier
 from drills.catalogue import CATALOGUE, check_shape, find
-from drills.faults import FAULTS, Fault, Scene, inflicted
+from drills.faults import FAULTS, Fault, Scene, Software, inflicted, on_targets
 from drills.ground import Roughness, Way
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
@@ -158,3 +159,24 @@ def test_a_drill_about_a_second_load_balancer_is_refused_where_there_is_none() -
     with pytest.raises(HaError, match="needs two load balancer hosts") as refused:
         check_shape(find("lb-power-loss"), load_settings(PROJECT_DIR, "dev"))
     assert refused.value.exit_code == EXIT_USAGE
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("stop", "systemctl stop other"),
+        ("kill", "kill -KILL $(head -1 /srv/data/other/postmaster.pid)"),
+        ("switchover", "other hand over"),
+    ],
+)
+def test_a_fault_is_done_to_whatever_keeps_the_database(fault: str, told: str) -> None:
+    ground = Harmed()
+    other = Software(unit="other", data="/srv/data/other", hand_over=on_targets("other hand over"))
+    FAULTS[fault].inject(ground, replace(SCENE, software=other))
+    assert ground.scripts == [told]
+
+
+def test_of_other_tiers_the_service_is_killed() -> None:
+    ground = Harmed()
+    FAULTS["kill"].inject(ground, replace(SCENE, tier=Tier.APP, targets=("app1",)))
+    assert ground.scripts == ["systemctl kill --signal=KILL event-manager"]

@@ -51,6 +51,7 @@ def test_a_fault_that_a_contender_did_not_get_over_is_shown() -> None:
     mixed = comparison(put_to("ours", 4.0), gone, put_to("patroni-defaults", 25.0))
     assert "25.0 s, 1 without an outcome" in summary([mixed])
     assert "| 2, 1 without an outcome | 25.0 s |" in markdown([mixed])
+    assert "- No outcome of power-loss on Patroni, its defaults: no primary\n" in markdown([mixed])
 
 
 def test_without_results_the_table_says_so() -> None:

@@ -1,0 +1,91 @@
+"""Every contender is put to every fault, whatever one of them does, and ours is back at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import MagicMock, call
+
+import pytest
+
+from components.errors import HaError
+from drills.catalogue import CATALOGUE, Drill
+from drills.faults import Software
+from drills.peers.compare import FAULTS, compare, find_fault
+from drills.peers.contenders import CONTENDERS, OURS
+from drills.peers.results import kept_comparisons
+from drills.results import Outcome
+from tests.unit.drills.peers.test_files import SETTINGS
+from tests.unit.drills.test_report import outcome
+
+THEIRS = CONTENDERS["patroni-defaults"]
+KILL, POWER_LOSS = find_fault("kill"), find_fault("power-loss")
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
+    monkeypatch.setattr("drills.peers.compare.healthy_within", lambda *_: None)
+    found = MagicMock()
+    found.versions.return_value = ("postgresql-17 17",)
+    found.ground.return_value.settings = SETTINGS
+    found.ground.return_value.estate.stack = "dev"
+    return found
+
+
+def told(_: str) -> None:
+    pass
+
+
+def test_each_contender_meets_each_fault_as_often_as_asked(
+    stage: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[tuple[str, Software]] = []
+
+    def run(drill: Drill, _: object, __: object, software: Software) -> Outcome:
+        met.append((drill.name, software))
+        return outcome(4.0, fault=drill.name)
+
+    monkeypatch.setattr("drills.peers.compare.run", run)
+    found = compare([OURS, THEIRS], [KILL, POWER_LOSS], 2, stage, tmp_path, told)
+    expected = [(name, one.software) for one in (OURS, THEIRS) for name in ("db-kill", "db-power-loss") for _ in "12"]
+    assert met == expected
+    assert stage.put.mock_calls == [call(OURS), call(THEIRS)]
+    assert kept_comparisons(tmp_path) == [found]
+    assert found.contenders[1].settings["ttl_s"] == 30
+
+
+def test_a_contender_that_does_not_get_over_a_fault_is_begun_anew(
+    stage: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(drill: Drill, *_: object) -> Outcome:
+        if drill is KILL:
+            raise HaError("no primary")
+        return outcome(4.0, fault=drill.name, redundant_again_s=None)
+
+    monkeypatch.setattr("drills.peers.compare.run", run)
+    found = compare([THEIRS], [KILL, POWER_LOSS], 1, stage, tmp_path, told)
+    assert [(one.unfinished, one.outcome is None) for one in found.outcomes] == [("no primary", True), ("", False)]
+    assert stage.put.mock_calls == [call(THEIRS)] * 3
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), HaError("does not become healthy")])
+def test_ours_comes_back_whatever_ends_the_comparison(stage: MagicMock, tmp_path: Path, end: BaseException) -> None:
+    stage.put.side_effect = end
+    with pytest.raises(type(end)):
+        compare([THEIRS], [KILL], 1, stage, tmp_path, told)
+    stage.put_back.assert_called_once_with()
+
+
+def test_nothing_is_touched_on_hosts_that_are_refused(stage: MagicMock, tmp_path: Path) -> None:
+    stage.check.side_effect = HaError("other files")
+    with pytest.raises(HaError, match="other files"):
+        compare([THEIRS], [KILL], 1, stage, tmp_path, told)
+    stage.put.assert_not_called()
+    stage.put_back.assert_not_called()
+
+
+def test_a_fault_lasts_until_the_slowest_contender_has_coped() -> None:
+    for name in FAULTS:
+        drill = find_fault(name)
+        assert drill.fault is CATALOGUE[f"db-{name}"].fault
+        assert drill.hold_at_most_s > drill.hold_s
+        assert drill.redundant_within_s > CATALOGUE[f"db-{name}"].redundant_within_s

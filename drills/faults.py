@@ -15,23 +15,6 @@ from drills.ground import ANY, Ground, Way
 from drills.interrupts import held_back
 from ops.switchover import hand_over
 
-
-@dataclass(frozen=True)
-class Software:
-    """What keeps the database pair: its service, PostgreSQL's data, its own command for a planned hand-over if it has
-    one besides `ha db switchover`.
-    """
-
-    unit: str
-    data: str
-    switchover: str = ""
-
-
-PG_AUTO_FAILOVER = Software(
-    unit="pgautofailover",
-    data="/srv/data/postgresql/main",
-)
-
 UNITS: Mapping[Tier, tuple[str, ...]] = {
     Tier.LB: ("haproxy",),
     Tier.APP: ("event-manager",),
@@ -111,7 +94,7 @@ def on_targets(script: str, *, check: bool = True) -> Act:
 PG_AUTO_FAILOVER: Software = Software(
     unit="pgautofailover",
     data="/srv/data/postgresql/main",
-    hand_over=on_targets("/usr/local/sbin/ha-postgres pg_autoctl perform switchover"),
+    hand_over=lambda ground, _: _switch_over(ground),
 )
 
 
@@ -165,6 +148,11 @@ _SAFE_AGAIN = (
     f"{_PSQL} -c 'alter system reset synchronous_commit' -c 'select pg_reload_conf()' >/dev/null 2>&1; do "
     "i=$((i+1)); [ $i -lt 120 ] || break; sleep 0.5; done"
 )
+
+
+def _switch_over(ground: Ground) -> None:
+    """What an operator does before work on the primary: `ha db switchover`."""
+    hand_over(ground.estate, lambda _: None)
 
 
 def _kill(ground: Ground, scene: Scene) -> None:

@@ -153,14 +153,10 @@ def _break_and_heal(
     _await_load(visitors)
     say(f"{drill.name}: {drill.fault.name} on {', '.join(scene.targets) or drill.role}")
     began = time.monotonic()
-    with inflicted(drill.fault, ground, scene):
-        try:
-            if not drill.fault.passing:
-                _hold(pages, began + drill.hold_s)
-                _hold_until_writing(visitors, began + drill.hold_at_most_s)
-        except KeyboardInterrupt:
-            say(f"{drill.name}: interrupted, healing first")
-            raise
+    with inflicted(drill.fault, ground, scene, say):
+        if not drill.fault.passing:
+            _hold(pages, began + drill.hold_s)
+            _hold_until_writing(visitors, began + drill.hold_at_most_s)
     healed = time.monotonic()
     say(f"{drill.name}: healed, waiting for redundancy")
     again = _await_redundancy(drill, ground, healed)

@@ -10,13 +10,14 @@ import typer
 
 from components.errors import EXIT_FAILED, HaError
 from components.stack_file import load_settings
-from ops import console, cost_commands, drill_commands, lab_commands, peers_command
+from ops import console, cost_commands, database_commands, drill_commands, lab_commands, peers_command
 from ops.options import PROJECT_DIR, Json, Stack
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
 )
 app.add_typer(lab_commands.app, name="lab")
+app.add_typer(database_commands.app, name="db")
 drill_commands.app.command(name="peers")(peers_command.peers)
 app.add_typer(drill_commands.app, name="drill")
 app.add_typer(cost_commands.cost, name="cost")

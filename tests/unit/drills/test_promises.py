@@ -19,6 +19,8 @@ class Seen:
     lost: int = 0
     doubled: int = 0
     two_primaries: bool = False
+    paged_s: float | None = None
+    departures: tuple[str, ...] | None = ()
 
 
 WELL = Seen()

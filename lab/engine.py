@@ -7,7 +7,6 @@ the lab's state folder; the checkout's stack files are read, never written.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -16,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,10 @@ import yaml
 
 from components.errors import HaError, Problem, SettingsError
 from components.stack_file import PROJECT, REGION_KEY, read_stack_config
-from lab import process
+from lab import lock, process
 from lab.aws.service import operator_environment
 from lab.pulumi_cli import find_pulumi
+from lab.supervisor.config import StatePaths
 
 _INTERRUPT_S = 30
 
@@ -117,7 +117,7 @@ class Engine:
     """Drives the engine for the stacks of a project in a lab.
 
     :param project_dir: the checkout: its `__main__.py`, `Pulumi.yaml` and `Pulumi.<stack>.yaml`.
-    :param state_dir: the lab's folder; the engine's things are in `engine/` in it.
+    :param state_dir: the lab's folder (`leftovers.make_state`); the engine's things are in `engine/` in it.
     :param endpoint_url: the lab's AWS, as seen by the engine.
     :param prefix: put before the command line of every process, e.g. `("nsenter", "--net=/proc/42/ns/net")`.
     """
@@ -168,7 +168,7 @@ class Engine:
 
     @property
     def _folder(self) -> Path:
-        return self.state_dir / "engine"
+        return StatePaths(self.state_dir).engine
 
     def _state_file(self, stack: str) -> Path:
         return self._folder / "state" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
@@ -179,7 +179,7 @@ class Engine:
 
     def _run(self, operation: str, stack: str, on_event: OnEvent | None) -> dict[str, Any]:
         config = read_stack_config(self.project_dir, stack)
-        with self._alone() as lock:
+        with self._alone(operation) as held:
             self._prepare(stack, config)
             request = {
                 "operation": operation,
@@ -189,26 +189,28 @@ class Engine:
                 "pulumi": str(find_pulumi()),
                 "known": self._state_file(stack).is_file(),
             }
-            return self._work(request, str(config.get(REGION_KEY) or ""), lock, on_event)
+            return self._work(request, str(config.get(REGION_KEY) or ""), held, on_event)
 
     @contextmanager
-    def _alone(self) -> Iterator[int]:
+    def _alone(self, operation: str) -> Iterator[int]:
         """One operation at a time; a lock that an interrupted engine left in its state is then no one's.
 
         Yields the lock's file descriptor, which the worker keeps: it may outlive a caller that is killed.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as lock:
+        with ExitStack() as stack:
+            path = StatePaths(self.state_dir).engine_lock
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = stack.enter_context(lock.held(path, doing=operation, wait_s=0))
             except BlockingIOError:
                 raise HaError(
                     "another operation of the engine is running in this lab",
                     where=str(self._folder),
                     fix="wait until it has ended",
                 ) from None
+            except FileNotFoundError as error:
+                raise HaError("the lab has ended", where=str(self.state_dir), fix="`ha lab up` starts one") from error
             shutil.rmtree(self._folder / "state" / ".pulumi" / "locks", ignore_errors=True)
-            yield lock.fileno()
+            yield held
 
     def _prepare(self, stack: str, config: Mapping[str, Any]) -> None:
         for name in ("project", "plugin", "state", "home"):
@@ -238,14 +240,14 @@ class Engine:
             document |= {key: before[key] for key in ("encryptionsalt",) if key in before}
         _write_yaml(settings_file, document)
 
-    def _work(self, request: dict[str, Any], region: str, lock: int, on_event: OnEvent | None) -> dict[str, Any]:
+    def _work(self, request: dict[str, Any], region: str, held: int, on_event: OnEvent | None) -> dict[str, Any]:
         reader, writer = os.pipe()
         log = self._folder / "engine.log"
         # -P: not the folder that this happens to be started in, but the path that is given.
         argv = [*self.prefix, sys.executable, "-P", "-m", "lab.engine_worker", str(writer), json.dumps(request)]
         try:
             environment = self._child_environment(region)
-            child = process.start(argv, log=log, environment=environment, pass_fds=(writer, lock))
+            child = process.start(argv, log=log, environment=environment, pass_fds=(writer, held))
         finally:
             os.close(writer)
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from components.errors import HaError
 from lab import leftovers, lock, preflight, process
-from lab.hosts.cgroups import SUPERVISOR_CPU_WEIGHT, CgroupTree
+from lab.hosts.cgroups import ENGINE_CPU_WEIGHT, SUPERVISOR_CPU_WEIGHT, CgroupTree
 from lab.image.build import ensure_image
 from lab.image.contents import ImageKind
 from lab.network import topology
@@ -26,6 +26,7 @@ from lab.supervisor.config import MachineImage, StatePaths, SupervisorConfig
 from lab.waiting import eventually
 
 Progress = Callable[[str], None]
+_ENGINE_GROUP = "engine"
 START_S = 60.0
 END_S = 20.0
 
@@ -121,6 +122,10 @@ class Lab:
         fix = f"wait for process {pid}, or end it" if pid else "`ha lab down` ends it"
         return HaError(f"a lab is {doing or 'starting'}", where=str(self.paths.state), fix=fix)
 
+    def ended(self) -> bool:
+        """Whether the lab that ran has ended or is being ended."""
+        return self.presence() is not Presence.RUNNING or self.paths.ending.exists()
+
     def supervisor_pid(self) -> int:
         """The process id of the supervisor on this machine. :raises HaError: when no lab runs."""
         self._require_running()
@@ -192,6 +197,7 @@ class Lab:
         )
         paths.config.write_text(config.to_json(), encoding="utf-8")
         cgroups = CgroupTree(paths.state)
+        cgroups.create(_ENGINE_GROUP, cpu_weight=ENGINE_CPU_WEIGHT)
         network = os.open("/proc/self/ns/net", os.O_RDONLY)
         try:
             supervisor: list[Argument] = [
@@ -239,6 +245,11 @@ class Lab:
         presence = self.presence()
         if presence is Presence.BUSY and lock.holder(self.paths.lock)[0]:
             raise self._busy()
+        if self.paths.marker.is_file():
+            self.paths.ending.touch()
+        if self.paths.state.is_dir():
+            # The engine first, which otherwise goes on making what is being taken down.
+            leftovers.end_processes(self.paths.state, _ENGINE_GROUP)
         if presence is not Presence.ABSENT:
             progress("ending the lab")
             # One that does not answer, or does not end in time, is ended with what it left.
@@ -287,6 +298,11 @@ class Lab:
         pid = self.supervisor_pid()
         path = f"/proc/{pid}/root{self.paths.private}/client" if client else f"/proc/{pid}/ns/net"
         return ["nsenter", f"--net={path}", "--", *command]
+
+    def for_engine(self) -> list[Argument]:
+        """Put before a command that drives the engine: in the lab's internet, and it ends when the lab is ended."""
+        cgroups = CgroupTree(self.paths.state)
+        return cgroups.argv(cgroups.paths(_ENGINE_GROUP), self.in_network([]))
 
     def in_fabric(self, command: Sequence[Argument]) -> list[Argument]:
         """A command to be run where the VPC's packets are forwarded."""

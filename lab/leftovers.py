@@ -6,9 +6,11 @@ import contextlib
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import EXIT_USAGE, HaError
+from lab import lock
 from lab.hosts import loop
 from lab.hosts.cgroups import CgroupTree
 from lab.supervisor.config import StatePaths
@@ -21,6 +23,7 @@ def make_state(state: Path) -> None:
     """Makes the lab's state folder, for root alone, with the mark by which `clean` knows it."""
     state.mkdir(parents=True, mode=0o700)
     StatePaths(state).marker.write_text("made by `ha lab up`, removed by `ha lab down`\n", encoding="utf-8")
+    StatePaths(state).engine.mkdir()
 
 
 def check_state(state: Path) -> None:
@@ -49,31 +52,63 @@ def clean(state: Path) -> None:
     """
     check_state(state)
     end_processes(state)
-    eventually("the lab's loop devices are detached", lambda: not attached(state), deadline_s=DEADLINE_S)
-    CgroupTree(state).remove()
-    if mounted := mounts_below(state):
-        raise HaError("something is mounted in the lab's state", where=", ".join(mounted), fix="unmount it")
-    extra = StatePaths(state).loop_devices
-    if extra.exists():
-        for number in map(int, extra.read_text(encoding="ascii").split()):
-            loop.remove(number)
-    if state.exists():
-        # The mark goes last: a removal that is interrupted can be done again.
-        for path in state.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path != StatePaths(state).marker:
-                path.unlink()
-        shutil.rmtree(state)
+    with _engine_at_rest(StatePaths(state)):
+        eventually("the lab's loop devices are detached", lambda: not attached(state), deadline_s=DEADLINE_S)
+        CgroupTree(state).remove()
+        if mounted := mounts_below(state):
+            raise HaError("something is mounted in the lab's state", where=", ".join(mounted), fix="unmount it")
+        extra = StatePaths(state).loop_devices
+        if extra.exists():
+            for number in map(int, extra.read_text(encoding="ascii").split()):
+                loop.remove(number)
+        if state.exists():
+            _delete(state)
 
 
-def end_processes(state: Path) -> None:
-    """Kills what still runs in the lab's control groups, and waits until it is gone."""
+@contextlib.contextmanager
+def _engine_at_rest(paths: StatePaths) -> Iterator[None]:
+    """Keeps the engine from the state: who started a worker that was killed still has to notice, and lets go then.
+
+    :raises HaError: when that takes longer than `DEADLINE_S`.
+    """
+    with contextlib.ExitStack() as stack:
+        if paths.engine.is_dir():  # not there without a lab, or when an earlier removal was interrupted
+            try:
+                stack.enter_context(lock.held(paths.engine_lock, doing="removing the lab", wait_s=DEADLINE_S))
+            except BlockingIOError as error:
+                pid, _ = lock.holder(paths.engine_lock)
+                raise HaError(
+                    "an operation of the engine does not end",
+                    where=str(paths.engine_lock),
+                    fix=f"end process {pid}" if pid else "end the process that holds this file",
+                ) from error
+        yield
+
+
+def _delete(state: Path) -> None:
+    # First what says that a lab runs; the mark goes last: a removal that is interrupted can be done again.
+    StatePaths(state).control.unlink(missing_ok=True)
+    for path in state.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != StatePaths(state).marker:
+            path.unlink()
+    shutil.rmtree(state)
+
+
+def end_processes(state: Path, group: str = "") -> None:
+    """Kills what still runs in a control group of the lab, with no name in any, and waits until it is gone."""
     cgroups = CgroupTree(state)
-    for pid in cgroups.processes():
-        with contextlib.suppress(ProcessLookupError):  # it has ended since
-            os.kill(pid, signal.SIGKILL)
-    eventually("the lab's processes are gone", lambda: not cgroups.processes(), deadline_s=DEADLINE_S)
+
+    def gone() -> bool:
+        # Anew each time: one that was about to be killed may have started another.
+        found = cgroups.processes(group)
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):  # it has ended since
+                os.kill(pid, signal.SIGKILL)
+        return not found
+
+    eventually("the lab's processes are gone", gone, deadline_s=DEADLINE_S)
 
 
 def attached(state: Path) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from components.errors import EXIT_USAGE, HaError
 from components.release import find_release
@@ -46,7 +47,7 @@ def engine_of(lab: Lab) -> Engine:
         project_dir=PROJECT_DIR,
         state_dir=lab.paths.state,
         endpoint_url=lab.endpoint_url,
-        prefix=[str(word) for word in lab.in_network([])],
+        prefix=[str(word) for word in lab.for_engine()],
     )
 
 
@@ -70,15 +71,28 @@ def boot(stack: str, *, bare_image: bool, http_port: int | None, https_port: int
     else:
         ports = {80: http_port or DEFAULT_PORTS[80], 443: https_port or DEFAULT_PORTS[443]}
         _start(lab, stack, settings, bare_image=bare_image, ports=ports)
-    image_kind = ImageKind(lab.status()["image"])
     planned = [h.name for h in settings.plan_hosts()]
-    with console.progress() as progress:
+    with _needing(lab), console.progress() as progress:
+        image_kind = ImageKind(lab.status()["image"])
         progress.step("applying the program")
         engine_of(lab).up(stack, _telling(progress))
         progress.step("hosts boot")
         _await_hosts(lab, planned, progress.phases, deadline_s=SETUP_DEADLINE_S[image_kind])
         progress.step("the estate becomes healthy")
         return _await_health(stack, settings, planned)
+
+
+@contextlib.contextmanager
+def _needing(lab: Lab) -> Iterator[None]:
+    """Tells whatever fails in the block because the lab was ended meanwhile as just that. :raises HaError:"""
+    try:
+        yield
+    except Exception as error:  # any part may be the first to miss the lab, each in its own way
+        if not lab.ended():
+            raise
+        raise HaError(
+            "the lab was ended before the stack was up", where=str(lab.paths.state), fix="`ha lab up` starts one anew"
+        ) from error
 
 
 def same_stack(lab: Lab, stack: str) -> None:

@@ -15,13 +15,16 @@ from pathlib import Path
 from lab.process import Argument
 
 _MOUNT = Path("/sys/fs/cgroup")
-# Moves itself into the groups named before "--", then becomes the program named after it.
-_ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done; shift; exec "$@"'
+# Moves itself into the groups named before "--", then becomes the program named after it: never outside of a group that
+# has gone, where the end of the lab would not reach it.
+_ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
 
 
 HOST_CPU_WEIGHT = 100
 SUPERVISOR_CPU_WEIGHT = 500
 """AWS answers at once however busy the hosts are: SDKs wait for metadata no longer than a second."""
+ENGINE_CPU_WEIGHT = 300
+"""Hosts that have booted do not starve the engine, which has the others still to make."""
 _LAB_CPU_WEIGHT = 1000
 _PERIOD_US = 10_000
 """Short, so that a limited host is slow rather than standing still for most of each tenth of a second."""
@@ -49,13 +52,17 @@ class CgroupTree:
         mounts = [_MOUNT / name for name in names]
         self.roots = [mount / self.name for mount in mounts if (mount / "cgroup.procs").exists()]
 
+    def paths(self, group: str) -> list[Path]:
+        """The directory of a group in every hierarchy, made or not."""
+        return [root / group for root in self.roots]
+
     def create(self, group: str, *, memory_mib: int | None = None, cpu_weight: int = HOST_CPU_WEIGHT) -> list[Path]:
         """Makes a group; returns its directory in every hierarchy.
 
         :param memory_mib: the most memory that it may take; past that the kernel ends one of its processes.
         :param cpu_weight: its share of the processors when they are busy, against the other groups' weights.
         """
-        paths = [root / group for root in self.roots]
+        paths = self.paths(group)
         if self.unified:
             for parent in (_MOUNT, self.roots[0]):
                 parent.mkdir(exist_ok=True)
@@ -93,11 +100,11 @@ class CgroupTree:
                 with contextlib.suppress(OSError):
                     Path(directory).rmdir()
 
-    def processes(self) -> list[int]:
-        """The processes that are still in any of the lab's groups."""
+    def processes(self, group: str = "") -> list[int]:
+        """The processes that are still in a group and those below it; with no name in any of the lab's."""
         found: set[int] = set()
-        for root in self.roots:
-            for directory, _, _ in os.walk(root):
+        for top in self.paths(group):
+            for directory, _, _ in os.walk(top):
                 with contextlib.suppress(OSError):
                     found.update(map(int, Path(directory, "cgroup.procs").read_text(encoding="ascii").split()))
         return sorted(found)

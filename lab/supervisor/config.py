@@ -71,6 +71,22 @@ class StatePaths:
         return self.state / "control.sock"
 
     @property
+    def ending(self) -> Path:
+        """Is there from when the lab is told to end."""
+        return self.state / "ending"
+
+    @property
+    def engine(self) -> Path:
+        """What the engine has of its own. Made with the state and by nobody later: else an engine that outlives its
+        lab would bring the folder back."""
+        return self.state / "engine"
+
+    @property
+    def engine_lock(self) -> Path:
+        """Held for one operation of the engine, and while the state is removed."""
+        return self.engine / "lock"
+
+    @property
     def supervisor_log(self) -> Path:
         return self.state / "logs" / "supervisor.log"
 

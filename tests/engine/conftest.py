@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lab import leftovers
 from lab.aws.service import AwsService
 from lab.engine import Changes, Engine, Event, Message, Step
 
@@ -71,6 +72,7 @@ class Project:
 
 def make_project(directory: Path, state: Path, api: AwsService) -> Project:
     directory.mkdir(parents=True, exist_ok=True)
+    leftovers.make_state(state)
     return Project(directory, Engine(project_dir=directory, state_dir=state, endpoint_url=api.url), [])
 
 

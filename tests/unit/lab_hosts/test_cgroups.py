@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import process
 from lab.hosts.cgroups import CgroupTree
 
 
@@ -38,3 +39,13 @@ def test_a_group_is_limited_and_set_free(
     assert found() == limited
     tree.limit_cpu("i-1", None)
     assert found() == free
+
+
+def test_nothing_is_run_outside_of_a_group_that_has_gone(tmp_path: Path) -> None:
+    tree = CgroupTree(tmp_path)
+    group = tmp_path / "engine"
+    argv = tree.argv([group], ["echo", "inside"])
+    assert process.run(argv, check=False).stdout == ""
+    group.mkdir()
+    assert process.run(argv).stdout == "inside\n"
+    assert (group / "cgroup.procs").read_text(encoding="ascii").strip().isdecimal()

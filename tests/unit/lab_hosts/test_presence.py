@@ -15,6 +15,7 @@ import pytest
 
 from components.errors import HaError
 from lab import leftovers, lock
+from lab.engine import Engine
 from lab.hosts.cgroups import CgroupTree
 from lab.lab import Lab, Presence
 from lab.paths import state_directory
@@ -142,9 +143,40 @@ def test_who_waits_for_a_lock_that_is_removed_takes_the_next_one(tmp_path: Path)
     assert held_by_both.is_set()
 
 
+def test_a_lab_is_ending_from_when_it_is_told_to(lab: Lab) -> None:
+    assert lab.ended()
+    leftovers.make_state(lab.paths.state)
+    with started_by_another(lab):
+        assert lab.ended()
+        lab.paths.control.touch()
+        assert not lab.ended()
+        lab.paths.ending.touch()
+        assert lab.ended()
+
+
+def test_the_state_is_removed_only_once_the_engine_has_let_go(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.leftovers.DEADLINE_S", 0.2)
+    leftovers.make_state(lab.paths.state)
+    with lock.held(lab.paths.engine_lock, doing="up"):
+        with pytest.raises(HaError, match="an operation of the engine does not end") as told:
+            lab.stop()
+        assert str(os.getpid()) in told.value.fix
+        assert lab.paths.marker.exists()
+    lab.stop()
+    assert not lab.paths.state.exists()
+
+
+def test_an_engine_whose_lab_has_ended_does_not_bring_its_state_back(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n", encoding="utf-8")
+    engine = Engine(project_dir=tmp_path, state_dir=lab.paths.state, endpoint_url=lab.endpoint_url)
+    with pytest.raises(HaError, match="the lab has ended"):
+        engine.preview("dev")
+    assert not lab.paths.state.exists()
+
+
 def test_a_process_that_ends_by_itself_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     answers = iter([[ended.pid], []])
-    monkeypatch.setattr(CgroupTree, "processes", lambda _: next(answers))
+    monkeypatch.setattr(CgroupTree, "processes", lambda *_: next(answers))
     leftovers.end_processes(tmp_path)

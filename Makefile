@@ -1,6 +1,7 @@
 # The menu. The work itself is in tools/ and in `.venv/bin/ha`; each target may be repeated at any time.
 # HA_CACHE (default ~/.cache/event-manager-ha) holds what is kept outside the checkout: the Pulumi CLI, host images.
-# STACK (default dev) is the stack that `lab` boots. CI=true turns a missing linter from a skip into a failure.
+# STACK (default dev) is the stack that `lab` boots; HTTP_PORT and HTTPS_PORT (8080 and 8443) are where it answers.
+# CI=true turns a missing linter from a skip into a failure.
 
 STACK ?= dev
 
@@ -19,7 +20,7 @@ setup-tests: ## As setup, and the browser that tests drive
 
 lab: ## Boot the stack on this machine, wait until it is healthy, print its URL (STACK=dev)
 	@tools/setup --lab
-	@.venv/bin/ha lab up --stack $(STACK)
+	@.venv/bin/ha lab up --stack $(STACK) $(if $(HTTP_PORT),--http-port $(HTTP_PORT)) $(if $(HTTPS_PORT),--https-port $(HTTPS_PORT))
 
 lab-down: ## Remove the lab and everything that it made on this machine
 	@test ! -x .venv/bin/ha || .venv/bin/ha lab down

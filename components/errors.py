@@ -44,7 +44,8 @@ class Problem:
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.given} is refused: {self.allowed}"
+        verdict = "given" if self.given == "nothing" else "refused"
+        return f"{self.path}: {self.given} is {verdict}: {self.allowed}"
 
 
 class SettingsError(HaError):

@@ -38,10 +38,9 @@ def catalogue() -> dict[str, InstanceType]:
 
 
 def instance_type(name: str) -> InstanceType:
-    """The named type. :raises KeyError: when the catalogue lacks it; the message offers the nearest names."""
+    """The named type. :raises KeyError: when the catalogue lacks it; the message names the nearest."""
     try:
         return catalogue()[name]
     except KeyError:
-        near = difflib.get_close_matches(name, catalogue(), n=3)
-        hint = f"; near to it: {', '.join(near)}" if near else ""
-        raise KeyError(f"no such instance type in the catalogue{hint}") from None
+        near = difflib.get_close_matches(name, catalogue(), n=3, cutoff=0.0)
+        raise KeyError(f"no such instance type in the catalogue; near to it: {', '.join(near)}") from None

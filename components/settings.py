@@ -11,7 +11,7 @@ from ipaddress import IPv4Network
 from math import ceil
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from components.addresses import HostPlan, SubnetPlan, plan_hosts, plan_subnets
 from components.instance_types import Architecture, InstanceType, instance_type
@@ -155,7 +155,7 @@ class LoadBalancerSettings(_Hosts):
     """
 
     instance_type: str = "t3.micro"
-    kind: Literal["haproxy", "nlb"] = "haproxy"
+    kind: Literal["haproxy"] = "haproxy"
     count: Annotated[int, Field(ge=1, le=2)] = 1
     mode: Literal["active-active", "active-backup"] = "active-active"
     certificate_parameter: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.\-/]+$")] | None = None
@@ -180,8 +180,6 @@ class LoadBalancerSettings(_Hosts):
 
     @model_validator(mode="after")
     def _available(self) -> Self:
-        if self.kind == "nlb":
-            raise ValueError("kind nlb is planned but not available yet: haproxy")
         most = self.machine.memory_mib * _CONNECTIONS_PER_MIB
         if self.max_connections > most:
             raise ValueError(
@@ -286,7 +284,11 @@ class Settings(_Group):
     timers: Timers = Timers()
     ssm_agent: SsmAgentSettings = SsmAgentSettings()
     artifact_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
-    budget_monthly_usd: Annotated[Decimal, Field(gt=0, strict=False, allow_inf_nan=False)] = Decimal(215)
+    budget_monthly_usd: Annotated[
+        Decimal,
+        Field(gt=0, strict=False, allow_inf_nan=False),
+        WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),  # its own also takes a string, `_number` does not
+    ] = Decimal(215)
     protect: bool = True
 
     @field_validator("budget_monthly_usd", mode="before")

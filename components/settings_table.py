@@ -57,7 +57,8 @@ def markdown() -> str:
 
 
 def _rows(model: type[BaseModel]) -> Iterator[Row]:
-    properties = model.model_json_schema(mode="serialization")["properties"]
+    # As they are given: what is written out differs (a Decimal is written as a string, and none is taken).
+    properties = model.model_json_schema(mode="validation")["properties"]
     for name, field in model.model_fields.items():
         default = "required" if field.default is PydanticUndefined else f"`{_shown(field.default)}`"
         yield Row(name, _takes(properties.get(name, {})), default)

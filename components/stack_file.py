@@ -102,13 +102,37 @@ def parse_settings(settings: object, region: object, *, source: str) -> Settings
         raise SettingsError(source, [_problem(error) for error in invalid.errors(include_url=False)]) from None
 
 
+# What pydantic calls the types of Python, in words of the stack's file; limits are filled in from the error.
+_ALLOWED = {
+    "string_type": "text (in quotes where it looks like a number)",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "decimal_type": "a number",
+    "decimal_parsing": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping of names to values",
+    "model_type": "a mapping of settings",
+    "model_attributes_type": "a mapping of settings",
+    "finite_number": "a finite number",
+    "too_long": "{max_length} of them at most",
+    "literal_error": "{expected}",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "string_pattern_mismatch": "text that matches {pattern}",
+}
+
+
 def _problem(error: ErrorDetails) -> Problem:
     location = [part for part in error["loc"] if part != "[key]"]
     path = REGION_KEY if location == ["region"] else ".".join(map(str, location))
     kind = error["type"]
     if kind == "extra_forbidden":
         return Problem(path=path, given="an unknown setting", allowed=_nearest(str(location[-1]), _siblings(location)))
-    if kind == "missing":
+    if kind == "missing" or (location == ["region"] and error["input"] is None):
         return Problem(path=path, given="nothing", allowed="it must be set")
     if kind == "value_error":
         reason = str(error["ctx"]["error"])
@@ -116,7 +140,12 @@ def _problem(error: ErrorDetails) -> Problem:
         if not location or isinstance(error["input"], Mapping | BaseModel):
             return Problem(path=path or SETTINGS_KEY, given="this combination", allowed=reason)
         return Problem(path=path, given=_shown(error["input"]), allowed=reason)
-    return Problem(path=path, given=_shown(error["input"]), allowed=error["msg"])
+    return Problem(path=path, given=_shown(error["input"]), allowed=_allowed(error))
+
+
+def _allowed(error: ErrorDetails) -> str:
+    words = _ALLOWED.get(error["type"])
+    return words.format(**error.get("ctx", {})) if words else error["msg"]
 
 
 def _siblings(location: Sequence[int | str]) -> list[str]:

@@ -7,10 +7,12 @@ another revision, whose `components` must not meet this one's, and prints what i
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import runpy
 import shutil
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -127,9 +129,9 @@ def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recordin
 
 @contextmanager
 def with_release(program_dir: Path, release: str) -> Iterator[Path]:
-    """The program's folder; when its release is not built, a view of it with an empty file in the release's place.
+    """The program's folder; when its release is not built, a view of it with a stand-in in the release's place.
 
-    The program refuses to run without the file, and nothing of a release but its digest enters what is declared.
+    The program refuses to run without a release, and nothing of one but its digest enters what is declared.
     """
     if (program_dir / release).is_file():
         yield program_dir
@@ -142,9 +144,20 @@ def with_release(program_dir: Path, release: str) -> Iterator[Path]:
                 shutil.copy(entry, view)
             elif entry.name != top:
                 (view / entry.name).symlink_to(entry)
-        (view / release).parent.mkdir(parents=True)
-        (view / release).touch()
+        (view / release).parent.mkdir(parents=True, exist_ok=True)
+        _write_stand_in(view / release)
         yield view
+
+
+def _write_stand_in(path: Path) -> None:
+    """The smallest release: its top folder alone. The same bytes each time, as its digest is in what is declared."""
+    folder = tarfile.TarInfo(path.name.removesuffix(".tar.gz"))
+    folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+    with (
+        gzip.GzipFile(path, "wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        archive.addfile(folder)
 
 
 def main(program_dir: Path, stack: str) -> None:

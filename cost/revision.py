@@ -82,9 +82,8 @@ class Run:
         """Waits for it. :raises HaError: (exit 2) when the program does not run, with its last words."""
         output, errors = self._process.communicate()
         if self._process.returncode != 0:
-            last = errors.decode(errors="replace").strip().rpartition("\n")[2]
             raise HaError(
-                f"{self._what} does not run: {last}",
+                f"{self._what} does not run: {_last_words(errors.decode(errors='replace'))}",
                 where="--base",
                 fix="compare with a revision whose program runs",
                 exit_code=EXIT_USAGE,
@@ -96,6 +95,13 @@ class Run:
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
+
+
+def _last_words(errors: str) -> str:
+    """Why a program ended: what it refuses, with all its lines; otherwise the last line of its stack trace."""
+    text = errors.strip()
+    _, refusal, words = text.rpartition("RunError: ")
+    return words if refusal else text.rpartition("\n")[2]
 
 
 def _git(repository: Path, *arguments: str) -> bytes | None:

@@ -27,6 +27,7 @@ WATCHES_PER_HOST = 8
 
 _WATCHES_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 _MOST_PORT = 65535
+_PORT_OPTIONS = {80: "--http-port", 443: "--https-port"}
 _WIDEST_USE = 8
 """Bits of the widest private range. A route to a wider one is a default route, or a part of it."""
 
@@ -214,7 +215,7 @@ def bind_ports(ports: Mapping[int, int]) -> dict[int, socket.socket]:
                 one.close()
             raise refused(
                 f"port {port} of this machine is busy",
-                where=f"127.0.0.1:{port} ({error.strerror})",
-                fix="end what listens there, or choose another port",
+                where=f"127.0.0.1:{port} ({os.strerror(error.errno or 0)})",  # strerror of the error says it again
+                fix=f"end what listens there, or take another port: `ha lab up {_PORT_OPTIONS[estate_port]} N`",
             ) from error
     return bound

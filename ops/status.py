@@ -180,7 +180,8 @@ def _state(seen: Observation) -> tuple[HostState, bool, str]:
         return "failed", False, f"set-up failed in step {step}: {str(setup.get('error', '')).strip()[-400:]}"
     if setup.get("state") != "ready":
         return "booting", False, f"set-up runs step {step}" if step else "set-up has not begun"
-    failing = [f"{c['name']} ({c['detail']})" for c in seen.report.get("checks", []) if not c["ok"]]
+    checks = [c for c in seen.report.get("checks", []) if not c.get("informational")]
+    failing = [f"{c['name']} ({c['detail']})" for c in checks if not c["ok"]]
     healthy = bool(seen.report.get("healthy"))
     return "ready", healthy, "" if healthy else ", ".join(failing) or "it says that it is not healthy"
 

@@ -101,14 +101,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "timers",
         "an old primary may let applications in for 2150 ms",
     ),
-    "a timer of zero": (_given(timers__primary_demote_ms=0), "timers.primary_demote_ms", "greater than 0"),
-    "one application host": (_given(application__count=1), "application.count", "greater than or equal to 2"),
+    "a timer of zero": (_given(timers__primary_demote_ms=0), "timers.primary_demote_ms", "more than 0"),
+    "one application host": (_given(application__count=1), "application.count", "2 or more"),
     "three databases": (_given(database__count=3), "database.count", "3"),
     "more NAT gateways than zones": (_given(network__nat_gateways=3), "network", "one a zone at most"),
     "a budget in words": (_given(budget_monthly_usd="215"), "budget_monthly_usd", "a number of dollars"),
-    "a negative budget": (_given(budget_monthly_usd=-1), "budget_monthly_usd", "greater than 0"),
+    "a negative budget": (_given(budget_monthly_usd=-1), "budget_monthly_usd", "more than 0"),
     "a budget that is no number": (_given(budget_monthly_usd=float("nan")), "budget_monthly_usd", "finite"),
-    "a kind that is not there yet": (_given(load_balancer__kind="nlb"), "load_balancer", "not available yet"),
+    "a kind that is not there": (_given(load_balancer__kind="nlb"), "load_balancer.kind", "'haproxy'"),
+    "a text for a list": (_given(network__zones="us-east-1a"), "network.zones", "a list"),
+    "a text for a group": (_given(load_balancer="haproxy"), "load_balancer", "a mapping of settings"),
+    "a text for a mapping": (_given(application__environment="A=1"), "application.environment", "a mapping of names"),
+    "a list for a number": (_given(cache__count=[1]), "cache.count", "a whole number"),
+    "a number below the least": (_given(cache__volume_gib=1), "cache.volume_gib", "4 or more"),
+    "a type like no other": (_given(cache__instance_type="xyzzy"), "cache.instance_type", "near to it: "),
     "more connections than memory": (
         _given(load_balancer__max_connections=5121),  # a t3.micro's 1024 MiB, at 100 KB each half of it
         "load_balancer",
@@ -126,6 +132,7 @@ def test_a_bad_setting_is_named_with_its_value_and_what_is_allowed(what: str) ->
     assert [p.path for p in refusal.problems] == [path]
     assert message in str(refusal)
     assert "Pulumi.dev.yaml" in str(refusal)
+    assert "should" not in str(refusal)  # pydantic's words, which speak of Python
 
 
 def test_every_mistake_is_told_at_once() -> None:
@@ -134,7 +141,8 @@ def test_every_mistake_is_told_at_once() -> None:
 
 
 def test_a_missing_region_is_named_by_its_own_key() -> None:
-    assert [p.path for p in _refusal(_given(), region=None).problems] == ["aws:region"]
+    (problem,) = _refusal(_given(), region=None).problems
+    assert str(problem) == "aws:region: nothing is given: it must be set"
 
 
 @pytest.mark.parametrize("settings", [None, "text", ["list"]])

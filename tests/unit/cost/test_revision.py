@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 
 from components.errors import HaError
+from components.release import find_release
+from components.stack_file import load_settings
 from cost import change
+from cost.program import with_release
 from cost.revision import Run, checked_out
+
+PROJECT_DIR = Path(__file__).resolve().parents[3]
 
 # A program of its own: it shares nothing with this checkout's but the project's name.
 PROGRAM = """
@@ -104,6 +109,35 @@ def test_a_program_that_does_not_run_is_told_with_its_last_words(repository: Pat
         Run(revision, "dev").declared()
     assert refused.value.exit_code == 2
     assert "broken since Tuesday" in refused.value.what
+
+
+def test_a_program_that_refuses_its_settings_is_told_with_all_that_it_refuses(repository: Path) -> None:
+    refusal = r"import pulumi; raise pulumi.RunError('1 setting is refused\n  - cache.count: 7\n  do:    mend it')"
+    (repository / "__main__.py").write_text(f"{refusal}\n")
+    git(repository, "commit", "--quiet", "--all", "--message=refused")
+    with checked_out(repository, "HEAD") as revision, pytest.raises(HaError) as refused:
+        Run(revision, "dev").declared()
+    words = "does not run: 1 setting is refused\n  - cache.count: 7\n  do:    mend it"
+    assert refused.value.what.endswith(words)
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_this_repositorys_own_program_runs_as_another_revision_without_a_release(stack: str) -> None:
+    with checked_out(PROJECT_DIR, "HEAD") as revision:
+        assert not (revision.folder / "app" / "build").exists()
+        found = Run(revision, stack).declared()
+    assert {"app1", "app2", "db1", "db2", "lb1", "monitor1"} <= {d.name for d in found}
+
+
+def test_the_stand_in_for_a_release_is_one_and_the_same_each_time(tmp_path: Path) -> None:
+    settings = load_settings(PROJECT_DIR, "dev")
+    (tmp_path / "__main__.py").touch()
+    digests = set()
+    for _ in range(2):
+        with with_release(tmp_path, settings.application.release) as view:
+            assert view != tmp_path
+            digests.add(find_release(settings, view, source="Pulumi.dev.yaml").sha256)
+    assert len(digests) == 1
 
 
 def test_the_difference_to_a_revision_is_the_difference_of_the_totals(repository: Path) -> None:

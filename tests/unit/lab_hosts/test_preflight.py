@@ -129,5 +129,8 @@ def test_a_busy_port_is_named_and_no_other_stays_bound() -> None:
         probe.close()
         with pytest.raises(HaError) as refused:
             preflight.bind_ports({80: free, 443: taken})
-        assert f"port {taken} of this machine is busy" in refusal(refused)
+        said = refusal(refused)
+        assert f"port {taken} of this machine is busy" in said
+        assert said.count("127.0.0.1") == 1
+        assert "`ha lab up --https-port N`" in said
         socket.create_server(("127.0.0.1", free)).close()

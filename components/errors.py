@@ -8,6 +8,7 @@ from dataclasses import dataclass
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_PROMISE_BROKEN = 3
+EXIT_INTERRUPTED = 130
 
 
 class HaError(Exception):

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from components.errors import EXIT_FAILED, HaError
+from components.errors import EXIT_FAILED, EXIT_INTERRUPTED, HaError
 from components.stack_file import load_settings
 from ops import console, cost_commands, database_commands, drill_commands, lab_commands, peers_command
 from ops.options import PROJECT_DIR, Json, Stack
 
+
+class _Interruptible(TyperGroup):
+    """Tells of Ctrl-C as of any other end; the framework's own way is an empty line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise HaError("interrupted", exit_code=EXIT_INTERRUPTED) from None
+
+
 app = typer.Typer(
-    help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
+    cls=_Interruptible,
+    help=__doc__,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 app.add_typer(lab_commands.app, name="lab")
 app.add_typer(database_commands.app, name="db")
@@ -72,6 +89,3 @@ def main() -> None:
             raise
         console.err.print(f"ha: {error.strerror or error}\n  where: {error.filename or 'this machine'}", markup=False)
         raise SystemExit(EXIT_FAILED) from None
-    except KeyboardInterrupt:
-        console.err.print("ha: interrupted")
-        raise SystemExit(130) from None

@@ -97,7 +97,7 @@ def print_phases(phases: Sequence[HostPhase]) -> None:
 def print_changes(changes: Changes) -> None:
     """A preview: each resource that would change, and how."""
     for change in changes.resources:
-        out.print(f"{change.op:8} {change.type} {change.name}", markup=False)
+        out.print(f"{change.op:8} {change.type} {change.name}", markup=False, soft_wrap=True)
         for one in change.properties:
             out.print(f"           {one.path}: {_short(one.old)} -> {_short(one.new)}", markup=False, soft_wrap=True)
     out.print(f"{len(changes.resources)} to change, {changes.same} unchanged" if changes else "no change", markup=False)
@@ -126,9 +126,10 @@ def print_status(status: Status) -> None:
 
 
 def table(*columns: str) -> Table:
+    """A table whose first column, of names that are typed elsewhere, stays whole."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        made.add_column(column, overflow="fold", no_wrap=number == 0)
     return made
 
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from components.errors import EXIT_USAGE, HaError
+from components.errors import EXIT_USAGE, HaError, Problem, SettingsError
 from components.release import find_release
 from components.scope import Scope
 from components.settings import Settings
@@ -41,6 +41,17 @@ def check(stack: str) -> Settings:
     return settings
 
 
+def check_zones(stack: str, settings: Settings) -> None:
+    """The zones must be there in the lab's AWS. :raises SettingsError: naming those that are not."""
+    from lab.aws.moto_internals import zones_of
+
+    known = zones_of(settings.region)
+    if missing := [zone for zone in settings.network.zones if zone not in known]:
+        allowed = f"the zones of {settings.region} are {', '.join(known)}" if known else "the lab knows no such region"
+        problem = Problem(path="network.zones", given=", ".join(missing), allowed=allowed)
+        raise SettingsError(f"Pulumi.{stack}.yaml", [problem])
+
+
 def engine_of(lab: Lab) -> Engine:
     """The engine, on the running lab's AWS. :raises HaError: when no lab runs."""
     return Engine(
@@ -69,6 +80,7 @@ def boot(stack: str, *, bare_image: bool, http_port: int | None, https_port: int
                 exit_code=EXIT_USAGE,
             )
     else:
+        check_zones(stack, settings)
         ports = {80: http_port or DEFAULT_PORTS[80], 443: https_port or DEFAULT_PORTS[443]}
         _start(lab, stack, settings, bare_image=bare_image, ports=ports)
     planned = [h.name for h in settings.plan_hosts()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from components.errors import EXIT_FAILED
+from components.errors import EXIT_FAILED, EXIT_INTERRUPTED, HaError
 from ops import console
 from ops.options import Json, Stack
 
@@ -38,7 +38,11 @@ def up(
     """Boot a stack, or apply its settings to the running lab; wait until it is healthy."""
     from ops.lab_boot import boot
 
-    seen = boot(stack, bare_image=bare_image, http_port=http_port, https_port=https_port)
+    try:
+        seen = boot(stack, bare_image=bare_image, http_port=http_port, https_port=https_port)
+    except KeyboardInterrupt:
+        fate = "the lab is up: `ha lab up` goes on, `ha lab down` ends it" if _lab().running() else "no lab is running"
+        raise HaError(f"interrupted; {fate}", exit_code=EXIT_INTERRUPTED) from None
     console.print_status(seen)
     if not seen.healthy:
         raise typer.Exit(EXIT_FAILED)
@@ -47,7 +51,10 @@ def up(
 @app.command()
 def down() -> None:
     """Remove the lab and everything that it made on this machine."""
-    _lab().stop(console.step)
+    lab = _lab()
+    running = lab.running()
+    lab.stop(console.step)
+    console.step("the lab is gone" if running else "no lab was running")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from lab.aws.moto_internals.common import ACCOUNT_ID, LOCK, PUBLIC_RANGE
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["ACCOUNT_ID", "PUBLIC_RANGE", "prepare", "register_image", "reset", "wsgi_app"]
+__all__ = ["ACCOUNT_ID", "PUBLIC_RANGE", "prepare", "register_image", "reset", "wsgi_app", "zones_of"]
 
 _prepared = False
 
@@ -71,6 +71,13 @@ def register_image(*, region: str, name: str, owner: str, architecture: str) -> 
                 boot_mode="uefi-preferred",
             )
     return image_id
+
+
+def zones_of(region: str) -> list[str]:
+    """The names of a region's zones; none of a region that the API does not know."""
+    from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+
+    return [zone.name for zone in RegionsAndZonesBackend.zones.get(region, ())]
 
 
 def prepare() -> None:

@@ -6,7 +6,7 @@ import base64
 from functools import wraps
 from typing import Any
 
-from lab.aws.moto_internals.common import replace
+from lab.aws.moto_internals.common import client_error, replace
 
 
 def change() -> None:
@@ -17,6 +17,7 @@ def change() -> None:
     _security_group_rules()
     _endpoint_routes()
     _bucket_policies()
+    _zones_of_volumes()
 
 
 def _interfaces_end_with_their_instance() -> None:
@@ -154,3 +155,18 @@ def _bucket_policies() -> None:
     from moto.s3.models import FakeBucket
 
     replace(FakeBucket, "get_permission", lambda self, action, resource: PermissionResult.NEUTRAL)
+
+
+def _zones_of_volumes() -> None:
+    """EC2 refuses a volume in a zone that does not exist; moto makes one that is in no zone."""
+    from moto.ec2.models import EC2Backend
+
+    create_volume = EC2Backend.create_volume
+
+    @wraps(create_volume)
+    def create(self: Any, size: int, zone_name: str, *args: Any, **kwargs: Any) -> Any:
+        if self.get_zone_by_name(zone_name) is None:
+            raise client_error("InvalidZone.NotFound", f"The zone '{zone_name}' does not exist.")
+        return create_volume(self, size, zone_name, *args, **kwargs)
+
+    replace(EC2Backend, "create_volume", create)

@@ -178,7 +178,7 @@ def test_dev_is_the_guides_shape() -> None:
         ("config:\n\tha:settings: {}", "is not YAML"),
         ("just text", "no config section"),
         ("config:\n  ha:setings: {}", "did you mean ha:settings?"),
-        ("config:\n  1: 2", "ha:settings: nothing is refused"),
+        ("config:\n  1: 2", "ha:settings: nothing is given"),
     ],
 )
 def test_a_broken_stack_file_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -220,3 +220,17 @@ def test_groups_profile_and_user_data_of_an_instance_change_whole(api: AwsServic
     assert str(found.profile_arn).endswith("/whole-b")
     assert read_user_data(api.world_clients(), host) == b"\x1f\x8bbinary"
     network.ec2.terminate_instances(InstanceIds=[host])
+
+
+def test_a_zone_that_does_not_exist_is_refused_by_name(network: Network) -> None:
+    with pytest.raises(ClientError) as subnet:
+        network.ec2.create_subnet(VpcId=network.vpc_id, CidrBlock="10.20.200.0/24", AvailabilityZone="us-east-1z")
+    assert subnet.value.response["Error"]["Code"] == "InvalidParameterValue"
+    with pytest.raises(ClientError) as volume:
+        network.ec2.create_volume(Size=8, AvailabilityZone="us-east-1z", VolumeType="gp3")
+    assert volume.value.response["Error"]["Code"] == "InvalidZone.NotFound"
+    assert "us-east-1z" in str(subnet.value)
+    assert "us-east-1z" in str(volume.value)
+    made = network.ec2.create_volume(Size=8, AvailabilityZone="us-east-1b", VolumeType="gp3")
+    assert made["AvailabilityZone"] == "us-east-1b"
+    network.ec2.delete_volume(VolumeId=made["VolumeId"])

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.engine import Changes, ResourceChange
+from ops import console
+from ops.cli import main
+
 PROJECT_DIR = Path(__file__).resolve().parents[3]
 
 
@@ -52,3 +56,58 @@ def test_a_mistake_is_told_on_standard_error(
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "lab").exists()
+
+
+@pytest.mark.parametrize(
+    ("running", "said"),
+    [
+        (True, "ha: interrupted; the lab is up: `ha lab up` goes on, `ha lab down` ends it"),
+        (False, "ha: interrupted; no lab is running"),
+    ],
+)
+def test_an_interrupted_boot_says_what_becomes_of_the_lab(
+    running: bool, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def boot(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ops.lab_boot.boot", boot)
+    monkeypatch.setattr("lab.lab.Lab.running", lambda _: running)
+    assert _exit_code(monkeypatch, "lab", "up") == 130
+    assert capsys.readouterr().err.strip() == said
+
+
+def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lab.lab.Lab.running", lambda _: True)
+    monkeypatch.setattr("lab.lab.Lab.stop", stop)
+    assert _exit_code(monkeypatch, "lab", "down") == 130
+    assert capsys.readouterr().err.strip() == "ha: interrupted"
+
+
+def test_nothing_to_take_down_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("lab.lab.Lab.running", lambda _: False)
+    monkeypatch.setattr("lab.lab.Lab.stop", lambda *_: None)
+    assert _exit_code(monkeypatch, "lab", "down") == 0
+    assert "no lab was running" in capsys.readouterr().err
+
+
+def _exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    monkeypatch.setattr("sys.argv", ["ha", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+def test_names_and_resources_are_not_broken_at_the_terminals_edge(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a-resource-of-a-rather-long-name" * 3
+    urn = f"urn:pulumi:dev::ha::ha:host:Host$aws:ec2/instance:Instance::{name}"
+    console.print_changes(Changes((ResourceChange(urn, "create"),)))
+    table = console.table("fault", *("about",) * 6)
+    table.add_row("db-partition-monitor", *("1234567890 1234567890",) * 6)
+    console.out.print(table)
+    told = capsys.readouterr().out
+    assert f"aws:ec2/instance:Instance {name}\n" in told
+    assert "db-partition-monitor" in told

@@ -8,7 +8,7 @@ moment at which a witness was asked who then answered that no other node is on i
 - the failover monitor, before it assigns `demote_timeout` to the old primary: from then on it waits
   `primary_demote_ms` until it lets the other node write (pg_auto_failover 2.2, group_state_machine.c);
 - the other node, before the first act of its promotion: after that pg_auto_failover waits `PROMOTION_PAUSE_MS` in every
-  promotion before it looks whether PostgreSQL is ready (primary_standby.c, standby_promote).
+  failover before it looks whether PostgreSQL is ready (primary_standby.c, standby_promote).
 
 So the lease, with `FENCE_SLACK_MS` for a busy host, has to be shorter than either. When the fault began, what was cut
 and how long detection took do not matter.

@@ -25,13 +25,16 @@ class Witness:
         self._link: Any = None
 
     def ask(self) -> bool:
-        """Whether the answer is yes; no answer is an exception."""
+        """Whether the answer is yes; no answer is an exception, and no row a LookupError."""
         if self._link is None:
             self._link = self._connect(self._where)
             self._link.autocommit = True
         with self._link.cursor() as cursor:
             cursor.execute(self._query, self._values)
-            return bool(cursor.fetchone() == (True,))
+            row = cursor.fetchone()
+        if row is None:
+            raise LookupError("nothing is known there")
+        return bool(row == (True,))
 
     def leave(self) -> None:
         if self._link is not None:

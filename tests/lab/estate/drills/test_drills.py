@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 SOAK_S = 60
 """The whole soak is of half an hour; this one shows that it can be run, and catches timers that fail at once."""
 NOISE_S = 6.0
-"""What a machine that is busy with other things may add to an outage: the checkpoint of a promotion alone waited 3 s for the
-disk that all hosts of the lab share. Promises themselves are held by `make drills`."""
+"""What a machine that is busy with other things may add to an outage: the checkpoint of a promotion alone waited 3 s
+for the disk that all hosts of the lab share. Promises themselves are held by `make drills`."""
 
 
 def drill(booted: Booted, name: str, results: Path, *options: str) -> tuple[Mapping[str, Any], int]:

@@ -7,7 +7,7 @@ import fcntl
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -223,7 +223,7 @@ class _Measured:
     doubled: int
     two_primaries: bool
     paged_s: float | None
-    departures: Sequence[str] | None
+    failovers: int | None
 
     @property
     def outage_s(self) -> float:
@@ -253,7 +253,7 @@ def _outcome(
         len(verdict.doubled),
         two_primaries(tries),
         seen.paged_s,
-        decided.departures if decided else None,
+        decided.failovers if decided else None,
     )
     broken = broken_by(drill.promise, measured)
     if seen.redundant_again_s is None:

@@ -20,7 +20,7 @@ class Seen:
     doubled: int = 0
     two_primaries: bool = False
     paged_s: float | None = None
-    departures: tuple[str, ...] | None = ()
+    failovers: int | None = 0
 
 
 WELL = Seen()

@@ -62,11 +62,11 @@ def test_sessions_are_back_when_redis_is_killed(booted: Booted, tmp_path: Path) 
     assert found["outage_s"] < 5 + NOISE_S, found
 
 
-def test_a_healthy_pair_under_stress_keeps_its_roles(booted: Booted, tmp_path: Path) -> None:
+def test_a_healthy_pair_under_stress_does_not_fail_over(booted: Booted, tmp_path: Path) -> None:
     found, _ = drill(booted, "soak", tmp_path, "--hold-s", str(SOAK_S))
     assert_safe(found)
     assert found["held_s"] >= SOAK_S
-    assert (found["failovers"], found["departures"]) == (0, []), found
+    assert found["failovers"] == 0, found
 
 
 def test_somebody_is_told_of_a_lost_monitor_and_no_request_fails(booted: Booted, tmp_path: Path) -> None:

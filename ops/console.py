@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -77,9 +78,10 @@ def progress() -> Iterator[Progress]:
         yield Progress(live)
 
 
-def print_json(document: BaseModel) -> None:
-    """One JSON document on standard output, and nothing else there."""
-    sys.stdout.write(document.model_dump_json(indent=2) + "\n")
+def print_json(document: object) -> None:
+    """One JSON document, a model or plain data, on standard output, and nothing else there."""
+    text = document.model_dump_json(indent=2) if isinstance(document, BaseModel) else json.dumps(document, indent=2)
+    sys.stdout.write(f"{text}\n")
 
 
 def phase_table(phases: Sequence[HostPhase]) -> Table:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json as json_module
+import contextlib
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,8 @@ from ops import console
 from ops.options import PROJECT_DIR, Json, Stack
 
 if TYPE_CHECKING:
+    from components.settings import Settings
+    from drills.lab_ground import LabGround
     from drills.results import Outcome
 
 app = typer.Typer(
@@ -53,7 +56,7 @@ def list_(stack: Stack = "dev", json: Json = False) -> None:
             }
         )
     if json:
-        print_json(rows)
+        console.print_json(rows)
         return
     table = console.table("drill", "hits", "promise", "")
     for row in rows:
@@ -77,9 +80,7 @@ def run(
 ) -> None:
     """Run drills one after another. Exit code 3 when a promise is broken."""
     from drills.catalogue import check_shape, find, runnable
-    from drills.peers.stage import refuse_spent
     from drills.results import keep
-    from drills.run import alone, healthy_status
     from drills.run import run as run_drill
 
     drills = [find(name) for name in names or ()]
@@ -95,18 +96,8 @@ def run(
     if hold_s is not None:
         drills = [replace(one, hold_s=hold_s) for one in drills]
 
-    from drills.lab_ground import LabGround
-    from lab.lab import Lab
-    from ops.connect import connect
-
-    lab = Lab()
-    ground = LabGround(lab, connect(stack, settings, lab=True), settings)
-    # Whoever ends the drill ends it as Ctrl-C does: what it broke is healed first.
-    signal.signal(signal.SIGTERM, interrupt)
     outcomes: list[Outcome] = []
-    with alone(LabGround.lock_of(lab)):
-        refuse_spent(LabGround.spent_of(lab))
-        healthy_status(ground)
+    with drilling(stack, settings) as ground:
         for drill in drills:
             for number in range(repeat):
                 if repeat > 1:
@@ -117,7 +108,7 @@ def run(
                 outcomes.append(outcome)
                 console.step(_summary(outcome))
     if json:
-        print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in outcomes])
+        console.print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in outcomes])
     else:
         _print_outcomes(outcomes)
     if not all(one.kept for one in outcomes):
@@ -134,7 +125,7 @@ def budget(stack: Stack = "dev", json: Json = False) -> None:
     if json:
         rows = [{**asdict(one), "total_ms": None if one.unbounded else one.total_ms} for one in found]
         fencing = {"fenced_by_ms": timers.fenced_by_ms, "promoted_from_ms": timers.promoted_from_ms}
-        print_json({"stack": stack, **fencing, "faults": rows})
+        console.print_json({"stack": stack, **fencing, "faults": rows})
         return
     table = console.table("fault", "detection", "fencing", "promotion", "routing", "at most")
     for one in found:
@@ -164,7 +155,7 @@ def report(
         html.write_text(page(found), encoding="utf-8")
         console.step(f"wrote {html}")
     if json:
-        print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in found])
+        console.print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in found])
     elif html is None:
         sys.stdout.write(markdown(found))
 
@@ -185,14 +176,30 @@ def _refuse_aws(stack: str, confirm: str) -> None:
     )
 
 
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """Ends a drill as Ctrl-C does."""
+@contextlib.contextmanager
+def drilling(stack: str, settings: Settings) -> Iterator[LabGround]:
+    """The running lab's stack, healthy, for one drill command alone. SIGTERM ends the block as Ctrl-C does: what it
+    broke is healed first.
+
+    :raises HaError: with exit code 2 when a drill runs, or the estate is spent or not healthy.
+    """
+    from drills.lab_ground import LabGround
+    from drills.peers.stage import refuse_spent
+    from drills.run import alone, healthy_status
+    from lab.lab import Lab
+    from ops.connect import connect
+
+    lab = Lab()
+    ground = LabGround(lab, connect(stack, settings, lab=True), settings)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with alone(LabGround.lock_of(lab)):
+        refuse_spent(LabGround.spent_of(lab))
+        healthy_status(ground)
+        yield ground
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def print_json(document: object) -> None:
-    """A document on standard output."""
-    sys.stdout.write(json_module.dumps(document, indent=2) + "\n")
 
 
 def _again(outcome: Outcome) -> str:

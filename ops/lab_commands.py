@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +62,7 @@ def status(json: Json = False) -> None:
     lab = _lab()
     if json:
         document: dict[str, Any] = {"running": lab.running(), **(dict(lab.status()) if lab.running() else {})}
-        sys.stdout.write(json_module.dumps(document, indent=2) + "\n")
+        console.print_json(document)
     elif lab.running():
         console.print_phases(lab.host_phases())
         if problem := lab.status().get("problem"):
@@ -82,7 +81,7 @@ def preview(stack: Stack = "dev", json: Json = False) -> None:
     same_stack(lab, stack)
     changes = engine_of(lab).preview(stack)
     if json:
-        sys.stdout.write(json_module.dumps(changes.as_json(), indent=2) + "\n")
+        console.print_json(changes.as_json())
     else:
         console.print_changes(changes)
 

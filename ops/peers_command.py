@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 from components.errors import EXIT_USAGE, HaError
 from components.stack_file import load_settings
 from ops import console
-from ops.drill_commands import RESULTS_DIR, interrupt, print_json
+from ops.drill_commands import RESULTS_DIR, drilling
 from ops.options import PROJECT_DIR, Json, Stack
 
 
@@ -49,24 +48,15 @@ def peers(
         )
     settings = load_settings(PROJECT_DIR, stack)
 
-    from drills.lab_ground import LabGround
     from drills.peers.files import all_files
     from drills.peers.report import markdown
-    from drills.peers.stage import Stage, refuse_spent
-    from drills.run import alone, healthy_status
-    from lab.lab import Lab
-    from ops.connect import connect
+    from drills.peers.stage import Stage
 
     files = all_files(PROJECT_DIR, stack, settings)
-    lab = Lab()
-    ground = LabGround(lab, connect(stack, settings, lab=True), settings)
-    mark = LabGround.spent_of(lab)
-    signal.signal(signal.SIGTERM, interrupt)
-    with alone(LabGround.lock_of(lab)):
-        refuse_spent(mark)
-        healthy_status(ground)
-        found = compare(contenders, faults, repeat, Stage(ground, files, mark, console.step), results, console.step)
+    with drilling(stack, settings) as ground:
+        stage = Stage(ground, files, ground.spent_of(ground.lab), console.step)
+        found = compare(contenders, faults, repeat, stage, results, console.step)
     if json:
-        print_json(found.without_timelines())
+        console.print_json(found.without_timelines())
     else:
         sys.stdout.write(markdown([found]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from components.tags import STACK_TAG
@@ -36,6 +36,14 @@ class Software:
     hand_over: Act
 
 
+def _switch_over(ground: Ground, _: Scene) -> None:
+    """What an operator does before work on the primary: `ha db switchover`."""
+    hand_over(ground.estate, lambda _: None)
+
+
+PG_AUTO_FAILOVER = Software(unit="pgautofailover", data="/srv/data/postgresql/main", hand_over=_switch_over)
+
+
 @dataclass(frozen=True)
 class Scene:
     """Who plays what, chosen when the drill begins. `targets`: the hosts to which it happens."""
@@ -45,7 +53,7 @@ class Scene:
     primary: str
     standby: str
     monitor: str
-    software: Software = field(default_factory=lambda: PG_AUTO_FAILOVER)
+    software: Software = PG_AUTO_FAILOVER
 
     @property
     def units(self) -> str:
@@ -89,13 +97,6 @@ def on_targets(script: str, *, check: bool = True) -> Act:
             ground.run(host, script.format(units=scene.units, software=scene.software), check=check)
 
     return act
-
-
-PG_AUTO_FAILOVER: Software = Software(
-    unit="pgautofailover",
-    data="/srv/data/postgresql/main",
-    hand_over=lambda ground, _: _switch_over(ground),
-)
 
 
 def _each(action: Callable[[Ground, str], None]) -> Act:
@@ -148,11 +149,6 @@ _SAFE_AGAIN = (
     f"{_PSQL} -c 'alter system reset synchronous_commit' -c 'select pg_reload_conf()' >/dev/null 2>&1; do "
     "i=$((i+1)); [ $i -lt 120 ] || break; sleep 0.5; done"
 )
-
-
-def _switch_over(ground: Ground) -> None:
-    """What an operator does before work on the primary: `ha db switchover`."""
-    hand_over(ground.estate, lambda _: None)
 
 
 def _kill(ground: Ground, scene: Scene) -> None:

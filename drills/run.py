@@ -276,7 +276,7 @@ def _outcome(
         redundant_again_s=None if seen.redundant_again_s is None else round(seen.redundant_again_s, 1),
         held_s=None if drill.fault.passing else round(seen.healed - seen.began, 1),
         paged_s=None if seen.paged_s is None else round(seen.paged_s, 1),
-        failovers=decided.failovers if decided else None,
+        failovers=measured.failovers,
         departures=decided.departures if decided else None,
         promise=drill.promise.text,
         kept=not broken,

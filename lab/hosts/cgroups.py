@@ -81,7 +81,7 @@ class CgroupTree:
     def limit_cpu(self, group: str, cpus: float | None) -> None:
         """Holds a group to so much of a processor in each hundredth of a second; None lifts the limit."""
         quota_us = None if cpus is None else max(1000, round(cpus * _PERIOD_US))
-        for path in (root / group for root in self.roots):
+        for path in self.paths(group):
             if (path / "cpu.max").exists():
                 quota = "max" if quota_us is None else quota_us
                 (path / "cpu.max").write_text(f"{quota} {_PERIOD_US}", encoding="ascii")

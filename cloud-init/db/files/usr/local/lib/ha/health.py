@@ -56,9 +56,10 @@ def _let_in() -> bool:
 def checks() -> list[dict[str, Any]]:
     now = facts()
     state, goal = now["node_state"], now["goal_state"]
+    let_in = _let_in()
     found = [
         {"name": "postgresql", "ok": now["role"] != "down", "detail": now["role"]},
-        {"name": "fence", "ok": _let_in(), "detail": "applications are let in" if _let_in() else "no witness"},
+        {"name": "fence", "ok": let_in, "detail": "applications are let in" if let_in else "no witness"},
         {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
     ]
     if _planned_nodes() > 1:

@@ -119,8 +119,7 @@ export class Database {
 
   async #look(): Promise<ProbeResult> {
     await sleep(LOOK_EVERY_MS);
-    this.#probing ??= this.#probeOnce().finally(() => { this.#probing = undefined; });
-    return this.#probing;
+    return this.#sharedProbe();
   }
 
   /** Runs `work` in one transaction on one connection; whatever it throws rolls back. Never tried again. */
@@ -142,11 +141,10 @@ export class Database {
   /** Answers within the health check's time limit, whatever the database does. Callers at one time share one probe. */
   async probe(): Promise<ProbeResult> {
     const start = performance.now();
-    this.#probing ??= this.#probeOnce().finally(() => { this.#probing = undefined; });
     const limit = this.#config.healthTimeoutMs;
     const stop = new AbortController();
     const late = sleep(limit, "late" as const, { signal: stop.signal }).catch(() => "aborted" as const);
-    const result = await Promise.race([this.#probing, late]);
+    const result = await Promise.race([this.#sharedProbe(), late]);
     stop.abort();
     return typeof result === "object" ? result : this.#unreachable(start, `no answer within ${String(limit)} ms`);
   }
@@ -157,6 +155,12 @@ export class Database {
 
   async end(): Promise<void> {
     await Promise.allSettled([this.#pool.end(), this.#probePool.end()]);
+  }
+
+  /** The probe that runs, or a new one. */
+  #sharedProbe(): Promise<ProbeResult> {
+    this.#probing ??= this.#probeOnce().finally(() => { this.#probing = undefined; });
+    return this.#probing;
   }
 
   async #probeOnce(): Promise<ProbeResult> {

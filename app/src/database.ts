@@ -21,6 +21,9 @@ const PROBE_LIMIT_MS = 1000;
  */
 export type Kind = "read" | "idempotent write" | "write";
 
+/** What the database is wanted for: a standby answers reads for as long as no primary takes writes. */
+type Use = "read" | "write";
+
 export interface ProbeResult {
   readonly reachable: boolean;
   /** Not reachable, but for so short a time that requests wait for it instead of failing. */
@@ -43,8 +46,8 @@ export class Database {
   readonly #probePool: pg.Pool;
   readonly #failures = new Throttle(LOG_PERIOD_MS);
   readonly #probeFailures = new Throttle(LOG_PERIOD_MS);
-  /** Since when statements fail, apart for the two: a standby answers reads for as long as no primary takes writes. */
-  readonly #outageSince: { read?: number; write?: number } = {};
+  /** Since when statements fail; nothing while they work. */
+  readonly #outageSince: Partial<Record<Use, number>> = {};
   #probing: Promise<ProbeResult> | undefined;
   #looking: Promise<ProbeResult> | undefined;
 
@@ -84,37 +87,42 @@ export class Database {
     gone?: AbortSignal,
   ): Promise<pg.QueryResult<Row>> {
     const began = performance.now();
+    const use = kind === "read" ? "read" : "write";
     for (;;) {
+      if (this.#outageSince[use] !== undefined) await this.#outageOver(use, began, gone);
       const start = performance.now();
       try {
         const result = await this.#pool.query<Row>(text, [...values]);
-        this.#works(kind !== "read");
+        this.#works(use === "write");
         this.#failures.reset();
         return result;
       } catch (error) {
         if (!isTransient(error)) throw error;
         this.#failures.run((hidden) => { this.#log.warn("database statement failed", { error, hidden }); });
+        this.#outageSince[use] ??= start;
         const again = kind !== "write" || neverRan(error);
-        // By its own time as well: a statement that alone fails is no outage, and each look at the database says so.
-        const waitedMs = Math.max(this.#outageMs(kind, start), performance.now() - began);
-        const old = waitedMs >= this.#config.retryMs;
-        if (!again || old || gone?.aborted) throw new Unavailable("database", error);
-        await this.#outageOver(kind, start, gone);
+        if (!again || gone?.aborted || this.#tooLate(use, began)) throw new Unavailable("database", error);
       }
     }
   }
 
   /**
-   * Waits until a statement of this kind is worth a try: one look at the database for all who wait, as hundreds that try
-   * again by themselves would keep this server, and the failover, from their work.
+   * Waits until a statement is worth a try: one look at the database for all who wait and all who come meanwhile. Each would
+   * log in for its try, and hundreds of logins in a second keep this server, and the failover, from their work.
+   * @throws Unavailable when the outage is too old, or nobody waits for the answer any more.
    */
-  async #outageOver(kind: Kind, start: number, gone?: AbortSignal): Promise<void> {
+  async #outageOver(use: Use, began: number, gone?: AbortSignal): Promise<void> {
     for (;;) {
       this.#looking ??= this.#look().finally(() => { this.#looking = undefined; });
       const seen = await this.#looking;
-      const over = kind === "read" ? seen.reachable : seen.writable;
-      if (over || gone?.aborted || this.#outageMs(kind, start) >= this.#config.retryMs) return;
+      if (use === "read" ? seen.reachable : seen.writable) return;
+      if (gone?.aborted || this.#tooLate(use, began)) throw new Unavailable("database", "still away when last looked at");
     }
+  }
+
+  /** By the statement's own time as well: one that fails alone is no outage, and each look at the database says so. */
+  #tooLate(use: Use, began: number): boolean {
+    return Math.max(this.#outageMs(use), performance.now() - began) >= this.#config.retryMs;
   }
 
   async #look(): Promise<ProbeResult> {
@@ -183,16 +191,14 @@ export class Database {
     if (writable) delete this.#outageSince.write;
   }
 
-  /** How long statements of this kind have been failing, counted from the start of the first that failed. */
-  #outageMs(kind: Kind, start: number): number {
-    const slot = kind === "read" ? "read" : "write";
-    const since = this.#outageSince[slot] ?? start;
-    this.#outageSince[slot] = since;
-    return performance.now() - since;
+  /** How long statements have been failing, counted from the start of the first that failed. */
+  #outageMs(use: Use): number {
+    return performance.now() - (this.#outageSince[use] ?? performance.now());
   }
 
   #unreachable(start: number, error: unknown): ProbeResult {
     this.#probeFailures.run((hidden) => { this.#log.warn("database health check failed", { error, hidden }); });
-    return { reachable: false, bridged: this.#outageMs("read", start) < this.#config.retryMs, writable: false };
+    for (const use of ["read", "write"] as const) this.#outageSince[use] ??= start;
+    return { reachable: false, bridged: this.#outageMs("read") < this.#config.retryMs, writable: false };
   }
 }

@@ -136,6 +136,20 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     await becomes("healthy");
   });
 
+  test("however many wait for the database, one of them looks whether it is back", async () => {
+    await database.set("hang up");
+    const waiting = Array.from({ length: 10 }, () => client.call("GET", "/api/events"));
+    await sleep(300);
+    const before = database.accepted;
+    waiting.push(...Array.from({ length: 100 }, () => client.call("GET", "/api/events")));
+    await sleep(700);
+    const looks = database.accepted - before;
+    assert.ok(looks >= 1 && looks <= 8, `${String(looks)} connections in 700 ms`);
+    await database.set("pass");
+    for (const answer of await Promise.all(waiting)) assert.equal(answer.status, 200);
+    await becomes("healthy");
+  });
+
   test("who has gone away during an outage is not worked for afterwards", async () => {
     await database.set("refuse");
     const leaving = new AbortController();

@@ -4,10 +4,11 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 /**
  * - `pass`: relays;
  * - `refuse`: the port is closed and connections are reset, as when a process has died;
+ * - `hang up`: connections are taken and closed, as by a pool that has no server; `accepted` counts them;
  * - `silent`: everything is taken and nothing comes back, as when a host has lost its power or hangs;
  * - `mute`: requests still get through, their answers do not: the connection breaks instead.
  */
-export type Fault = "pass" | "refuse" | "silent" | "mute";
+export type Fault = "pass" | "refuse" | "hang up" | "silent" | "mute";
 
 export class FaultProxy {
   readonly #target: number;
@@ -16,6 +17,7 @@ export class FaultProxy {
   #fault: Fault = "pass";
   #port = 0;
   #muted: (() => void) | undefined;
+  #accepted = 0;
 
   constructor(targetPort: number) {
     this.#target = targetPort;
@@ -23,6 +25,11 @@ export class FaultProxy {
 
   get port(): number {
     return this.#port;
+  }
+
+  /** Connections taken since the last change of fault. */
+  get accepted(): number {
+    return this.#accepted;
   }
 
   async start(): Promise<this> {
@@ -33,6 +40,8 @@ export class FaultProxy {
   async set(fault: Fault): Promise<void> {
     const before = this.#fault;
     this.#fault = fault;
+    this.#accepted = 0;
+    if (fault === "hang up") this.#reset();
     if (fault === "refuse") await this.#close();
     else if (before === "refuse") await this.#listen();
     // What was silent stays so: a host that comes back knows nothing of its old connections.
@@ -80,6 +89,12 @@ export class FaultProxy {
   }
 
   #relay(client: Socket): void {
+    this.#accepted += 1;
+    if (this.#fault === "hang up") {
+      client.on("error", () => undefined);
+      client.destroy();
+      return;
+    }
     const target = connect(this.#target, "127.0.0.1");
     for (const [socket, peer] of [[client, target], [target, client]] as const) {
       this.#sockets.add(socket);

@@ -16,8 +16,8 @@ PROMOTION_MS: Final = 800
 measured)."""
 RESTART_MS: Final = 3000
 """A keeper starts its PostgreSQL again after a crash, recovery of a small database included."""
-STALL_MS: Final = 2250
-"""Until `stalled-standby` (cloud-init/db) is sure: three looks, each of which waits for an answer of the standby."""
+STALL_MS: Final = 1500
+"""Until `stalled-standby` (cloud-init/db) is sure: two looks, each of which waits for an answer of the standby."""
 RELEASE_MS: Final = KEEPER_LOOP_MS
 """The primary is told not to wait for its standby any more."""
 HAND_OVER_MS: Final = 2000

@@ -139,7 +139,10 @@ _HOG_PROGRAM = (
     "import time; b=[]; n=int(open('/proc/meminfo').readline().split()[1])//1024*95//100"
     "\nwhile len(b)*16<n: b.append(bytearray(b'x')*(16<<20))\ntime.sleep(600)"
 )
-_HOG_START = f'systemd-run --quiet --collect --unit={_HOG} --property=Restart=always python3 -c "{_HOG_PROGRAM}"'
+_HOG_START = (
+    f"systemd-run --quiet --collect --unit={_HOG} --property=Restart=always --property=StartLimitIntervalSec=0"
+    f' python3 -c "{_HOG_PROGRAM}"'
+)
 _HOG_STOP = f"systemctl stop {_HOG} 2>/dev/null; systemctl reset-failed {_HOG} 2>/dev/null; true"
 _PSQL = "/usr/local/sbin/ha-postgres psql -Xq -d postgres"
 _UNSAFE_S = 1.5

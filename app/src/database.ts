@@ -115,7 +115,8 @@ export class Database {
     for (;;) {
       this.#looking ??= this.#look().finally(() => { this.#looking = undefined; });
       const seen = await this.#looking;
-      if (use === "read" ? seen.reachable : seen.writable) return;
+      const back = use === "read" ? seen.reachable : seen.writable;
+      if (back && !gone?.aborted) return;
       if (gone?.aborted || this.#tooLate(use, began)) throw new Unavailable("database", "still away when last looked at");
     }
   }
@@ -148,13 +149,14 @@ export class Database {
 
   /** Answers within the health check's time limit, whatever the database does. Callers at one time share one probe. */
   async probe(): Promise<ProbeResult> {
-    const start = performance.now();
     const limit = this.#config.healthTimeoutMs;
     const stop = new AbortController();
     const late = sleep(limit, "late" as const, { signal: stop.signal }).catch(() => "aborted" as const);
     const result = await Promise.race([this.#sharedProbe(), late]);
     stop.abort();
-    return typeof result === "object" ? result : this.#unreachable(start, `no answer within ${String(limit)} ms`);
+    if (typeof result === "object") return result;
+    // Late is not away: the probe itself says later which of the two it was.
+    return this.#unreachable(`no answer within ${String(limit)} ms`);
   }
 
   counts(): PoolCounts {
@@ -182,7 +184,8 @@ export class Database {
       this.#works(writable);
       return { reachable: true, bridged: false, writable };
     } catch (error) {
-      return this.#unreachable(start, error);
+      for (const use of ["read", "write"] as const) this.#outageSince[use] ??= start;
+      return this.#unreachable(error);
     }
   }
 
@@ -193,12 +196,12 @@ export class Database {
 
   /** How long statements have been failing, counted from the start of the first that failed. */
   #outageMs(use: Use): number {
-    return performance.now() - (this.#outageSince[use] ?? performance.now());
+    const since = this.#outageSince[use];
+    return since === undefined ? 0 : performance.now() - since;
   }
 
-  #unreachable(start: number, error: unknown): ProbeResult {
+  #unreachable(error: unknown): ProbeResult {
     this.#probeFailures.run((hidden) => { this.#log.warn("database health check failed", { error, hidden }); });
-    for (const use of ["read", "write"] as const) this.#outageSince[use] ??= start;
     return { reachable: false, bridged: this.#outageMs("read") < this.#config.retryMs, writable: false };
   }
 }

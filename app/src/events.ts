@@ -75,34 +75,28 @@ export class Events {
 
   /**
    * Creates the event, once for a request key however often it is asked: that is what makes it safe to try again when an
-   * answer was lost in a failover.
+   * answer was lost in a failover. A repetition writes the row again, so that it too waits until the standby has it.
    * @throws HttpError 409 when the key was used for another event.
    */
   async create(event: NewEvent, user: string, requestKey: string, gone?: AbortSignal): Promise<Event> {
-    const inserted = await this.#database.query<Row>(
+    const { rows: [stored] } = await this.#database.query<Row>(
       `INSERT INTO events (title, starts_at, place, description, created_by, request_key)
-       VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (request_key) DO NOTHING RETURNING ${COLUMNS}`,
+       VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT (request_key) DO UPDATE SET request_key = excluded.request_key RETURNING ${COLUMNS}`,
       [event.title, event.startsAt, event.place, event.description, user, requestKey],
       "idempotent write",
       gone,
     );
-    const created = inserted.rows[0] ?? (await this.#byKey(requestKey, gone));
-    if (!created || !isSame(created, event, user)) {
+    if (!stored || !isSame(stored, event, user)) {
       throw new HttpError(409, "key_used", "This Idempotency-Key was used for another event.");
     }
-    return toEvent(created);
+    return toEvent(stored);
   }
 
   /** @returns false when there was no such event. */
   async delete(id: number, gone?: AbortSignal): Promise<boolean> {
     const { rowCount } = await this.#database.query("DELETE FROM events WHERE id = $1", [id], "write", gone);
     return (rowCount ?? 0) > 0;
-  }
-
-  async #byKey(requestKey: string, gone?: AbortSignal): Promise<Row | undefined> {
-    const { rows } = await this.#database.query<Row>(
-      `SELECT ${COLUMNS} FROM events WHERE request_key = $1`, [requestKey], "read", gone);
-    return rows[0];
   }
 }
 

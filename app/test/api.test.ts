@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import type { Running } from "../src/server.js";
 import { Client, CONCERT, PASSWORD, startApplication } from "./support/application.js";
-import { databaseUrl, missing, type Service, startPgbouncer, startPostgres, startRedis, until } from "./support/services.js";
+import { databaseUrl, missing, type Service, sql, startPgbouncer, startPostgres, startRedis, until } from "./support/services.js";
 
 describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () => {
   const services: Service[] = [];
@@ -150,6 +150,21 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1);
     assert.equal((await one.call("POST", "/api/events", { ...event, title: "Another" }, key)).status, 409);
     assert.equal((await one.call("POST", "/api/events", event, { "Idempotency-Key": "7" })).status, 400);
+  });
+
+  test("a repeated event is written again: nothing is acknowledged that no commit waited for", async () => {
+    const one = await signedIn();
+    const event = { ...CONCERT, title: "Again" };
+    const key = { "Idempotency-Key": randomUUID() };
+    const version = async (): Promise<unknown> => {
+      const { rows } = await sql(databaseUrl(services[0]?.port ?? 0), "SELECT xmin::text FROM events WHERE title = 'Again'");
+      assert.equal(rows.length, 1);
+      return rows[0]?.xmin;
+    };
+    assert.equal((await one.call("POST", "/api/events", event, key)).status, 201);
+    const first = await version();
+    assert.equal((await one.call("POST", "/api/events", event, key)).status, 201);
+    assert.notEqual(await version(), first);
   });
 
   test("lists are in order, split into upcoming and past, and come in pages", async () => {

@@ -6,9 +6,11 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
  * - `refuse`: the port is closed and connections are reset, as when a process has died;
  * - `hang up`: connections are taken and closed, as by a pool that has no server; `accepted` counts them;
  * - `silent`: everything is taken and nothing comes back, as when a host has lost its power or hangs;
+ * - `slow`: what comes back takes `SLOW_MS`;
  * - `mute`: requests still get through, their answers do not: the connection breaks instead.
  */
-export type Fault = "pass" | "refuse" | "hang up" | "silent" | "mute";
+export type Fault = "pass" | "refuse" | "hang up" | "silent" | "slow" | "mute";
+export const SLOW_MS = 650;
 
 export class FaultProxy {
   readonly #target: number;
@@ -109,6 +111,7 @@ export class FaultProxy {
     });
     target.on("data", (chunk) => {
       if (this.#fault === "pass") client.write(chunk);
+      if (this.#fault === "slow") setTimeout(() => { client.write(chunk); }, SLOW_MS);
       if (this.#fault === "mute") {
         this.#fault = "pass";
         client.resetAndDestroy();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,14 +18,17 @@ ADDRESS = "lb/pair/files/usr/local/lib/ha/address"
 
 
 class Api:
-    """EC2 with one address; `fails` calls are refused first."""
+    """EC2 with one address; `fails` calls are refused first, the first `late_looks` answers are old."""
 
-    def __init__(self, holder: str | None, fails: int = 0) -> None:
-        self.holder, self.fails = holder, fails
-        self.taken = 0
+    def __init__(self, holder: str | None, fails: int = 0, late_looks: int = 0) -> None:
+        self.holder, self.fails, self.late_looks = holder, fails, late_looks
+        self.known = holder
+        self.taken = self.looks = 0
 
     def describe_addresses(self, **_: Any) -> dict[str, Any]:
-        held = {"InstanceId": self.holder, "PrivateIpAddress": "10.0.0.21"} if self.holder else {}
+        self.looks += 1
+        holder = self.known if self.looks <= self.late_looks else self.holder
+        held = {"InstanceId": holder, "PrivateIpAddress": "10.0.0.21"} if holder else {}
         return {"Addresses": [{"AllocationId": "eipalloc-1", "PublicIp": "203.0.113.10", **held}]}
 
     def associate_address(self, **asked: Any) -> None:
@@ -61,6 +65,16 @@ def test_who_becomes_active_takes_the_address_from_whoever_has_it(keeper_of: Cal
     keeper.became("MASTER")
     turns(keeper, 1)
     assert (api.holder, keeper.held, api.taken) == ("i-1", True, 1)
+
+
+def test_what_it_has_just_taken_it_does_not_take_again_at_once_while_answers_lag(keeper_of: Callable[..., Any]) -> None:
+    api = Api("i-2", late_looks=2)
+    keeper = keeper_of(api)
+    turns(keeper, 1)
+    keeper.became("MASTER")
+    assert keeper.turn() == program(ADDRESS).AGAIN_S
+    assert keeper.turn() == program(ADDRESS).LOOK_S
+    assert keeper.held
 
 
 def test_at_the_first_boot_it_takes_an_address_that_nobody_has(keeper_of: Callable[..., Any]) -> None:
@@ -129,6 +143,21 @@ def test_what_keepalived_tells_besides_changes_nothing() -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_a_pipe_that_was_replaced_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = program(ADDRESS)
+    monkeypatch.setattr(module, "PIPE", tmp_path / "vrrp")
+    os.mkfifo(module.PIPE)
+    pipe = os.open(module.PIPE, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        assert module.is_current(pipe)
+        module.PIPE.rename(tmp_path / "old")
+        assert not module.is_current(pipe)
+        os.mkfifo(module.PIPE)
+        assert not module.is_current(pipe)
+    finally:
+        os.close(pipe)
 
 
 def test_the_higher_number_has_the_lower_priority_and_nobody_preempts() -> None:

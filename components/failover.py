@@ -22,11 +22,15 @@ RELEASE_MS: Final = KEEPER_LOOP_MS
 """The primary is told not to wait for its standby any more."""
 HAND_OVER_MS: Final = 2000
 """A switchover: the primary shuts down, the standby takes over; both are told without a wait."""
-ROUTE_CHECK_MS: Final = 250 + 100
-"""The database route looks at a node that is down once in `downinter`, and the look itself."""
-POOL_RETRY_MS: Final = 200
-"""pgbouncer's `server_login_retry`."""
-ROUTING_MS: Final = ROUTE_CHECK_MS + POOL_RETRY_MS
+ROUTE_CHECK_MS: Final = 250
+"""`downinter`: the database route looks at a node that is down so often."""
+ROUTE_LOOK_MS: Final = 100
+"""What such a look takes."""
+POOL_RETRY_MS: Final = 100
+"""pgbouncer's `server_login_retry`: it connects no sooner after a connection that failed."""
+POOL_ROUND_MS: Final = 333
+"""When nothing else wakes it, pgbouncer goes round its pools three times a second."""
+ROUTING_MS: Final = ROUTE_CHECK_MS + ROUTE_LOOK_MS + POOL_RETRY_MS + POOL_ROUND_MS
 
 
 @dataclass(frozen=True, kw_only=True)

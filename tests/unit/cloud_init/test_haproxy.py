@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from components import failover
 from tests.unit.cloud_init.rendering import estate, files_of
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
@@ -228,3 +229,10 @@ def test_haproxy_accepts_the_configuration(host: str, settings: dict[str, Any], 
     done = subprocess.run([haproxy, "-c", "-f", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[WARNING]" not in done.stderr, done.stderr
+
+
+def test_the_failover_budget_counts_how_often_the_route_looks() -> None:
+    files = files_of("app1")
+    looks = re.findall(r"^    default-server .*\bdowninter (\d+)ms", files[CONFIG], re.M)
+    assert {int(one) for one in looks} == {failover.ROUTE_CHECK_MS}
+    assert f"\nserver_login_retry = {failover.POOL_RETRY_MS / 1000:g}\n" in files["/etc/pgbouncer/pgbouncer.ini"]

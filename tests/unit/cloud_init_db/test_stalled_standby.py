@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components import failover
 from tests.unit.cloud_init.rendering import estate, files_of, program
 
 PROGRAM = program("db/files/usr/local/lib/ha/stalled-standby")
@@ -20,14 +21,21 @@ class Pair:
         self.stalled = self.well = True
         self.reachable = self.out = False
         self.now_s = 100.0
+        self.reported_s = float("inf")
         self.asked: list[str] = []
-        self.standby: Any = PROGRAM.Standby(self.ask, lambda: self.reachable, mark, lambda: self.now_s)
+        self.standby: Any = PROGRAM.Standby(self.ask, self.answers, mark, lambda: self.now_s)
 
-    def ask(self, question: str) -> bool:
+    def answers(self) -> bool:
+        self.now_s += 0.0 if self.reachable else PROGRAM.ANSWER_S
+        return self.reachable
+
+    def ask(self, question: str, *known: float) -> bool:
         if question in (PROGRAM.TAKE_OUT, PROGRAM.TAKE_BACK):
             self.asked.append("out" if question == PROGRAM.TAKE_OUT else "back")
             return True
-        return {PROGRAM.STALLED: self.stalled, PROGRAM.WELL: self.well, PROGRAM.OUT: self.out}[question]
+        if question == PROGRAM.WELL:
+            return self.well and self.reported_s > self.now_s - known[0]
+        return {PROGRAM.STALLED: self.stalled, PROGRAM.OUT: self.out}[question]
 
     def look_for(self, seconds: float) -> None:
         until = self.now_s + seconds
@@ -45,6 +53,21 @@ def test_a_standby_that_stalls_commits_is_taken_out_and_marked(pair: Pair) -> No
     pair.look_for(PROGRAM.STALLED_S)
     assert pair.asked == ["out"]
     assert pair.mark.exists()
+
+
+def test_one_that_has_reported_nothing_since_is_lost_and_the_monitors_to_judge(pair: Pair) -> None:
+    pair.reported_s = pair.now_s
+    pair.look_for(10)
+    assert pair.asked == []
+    pair.reported_s = pair.now_s
+    pair.standby.look()
+    assert pair.asked == ["out"], "a refusal does not begin the wait anew"
+
+
+def test_the_budget_counts_what_it_takes() -> None:
+    looks_s = 2 * (PROGRAM.EVERY_S + PROGRAM.ANSWER_S)
+    assert looks_s - PROGRAM.EVERY_S >= PROGRAM.STALLED_S, "two looks are enough"
+    assert 1000 * looks_s == failover.STALL_MS
 
 
 def test_a_stall_that_is_over_at_once_changes_nothing(pair: Pair) -> None:

@@ -11,7 +11,7 @@ from components.timers import Timers
 
 def test_the_default_budgets() -> None:
     found = {one.fault: one.total_ms for one in budgets(Timers()) if not one.unbounded}
-    assert (found["db-power-loss"], found["db-stop"], found["db-switchover"]) == (5150, 4600, 2550)
+    assert (found["db-power-loss"], found["db-stop"], found["db-switchover"]) == (5383, 4833, 2783)
 
 
 @given(st.integers(951, 60_000), st.integers(100, 5000))

@@ -24,13 +24,14 @@ class Witness:
         self._connect, self._where, self._query, self._values = connect, where, query, values
         self._link: Any = None
 
-    def ask(self) -> bool:
-        """Whether the answer is yes; no answer is an exception, and no row a LookupError."""
+    def ask(self, *more: float) -> bool:
+        """Whether the answer is yes; no answer is an exception, and no row a LookupError. `more` values of the query
+        come after those given once."""
         if self._link is None:
             self._link = self._connect(self._where)
             self._link.autocommit = True
         with self._link.cursor() as cursor:
-            cursor.execute(self._query, self._values)
+            cursor.execute(self._query, (*self._values, *more))
             row = cursor.fetchone()
         if row is None:
             raise LookupError("nothing is known there")

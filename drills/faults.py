@@ -93,18 +93,21 @@ def on_targets(script: str, *, check: bool = True) -> Act:
     """A script on every target; `{units}` in it stands for their services, `{software}` for what keeps the database."""
 
     def act(ground: Ground, scene: Scene) -> None:
-        for host in scene.targets:
-            ground.run(host, script.format(units=scene.units, software=scene.software), check=check)
+        text = script.format(units=scene.units, software=scene.software)
+        on_all(scene.targets, lambda host: ground.run(host, text, check=check))
 
     return act
+
+
+def on_all(hosts: Sequence[str], action: Callable[[str], object]) -> None:
+    """Does something to each host, in order. One at which it fails keeps it from no other; it is raised then."""
+    with contextlib.ExitStack() as rest:
+        for host in reversed(hosts):
+            rest.callback(action, host)
 
 
 def _each(action: Callable[[Ground, str], None]) -> Act:
-    def act(ground: Ground, scene: Scene) -> None:
-        for host in scene.targets:
-            action(ground, host)
-
-    return act
+    return lambda ground, scene: on_all(scene.targets, lambda host: action(ground, host))
 
 
 def _blocked(name: str, ways: Callable[[Scene], Sequence[Way]]) -> Fault:
@@ -119,15 +122,11 @@ def _nothing(_: Ground, __: Scene) -> None:
     """There is nothing to heal."""
 
 
-def _power_on_all(ground: Ground, scene: Scene) -> None:
-    for host in scene.targets:
-        ground.power_on(host)
-
-
 # The stop is given before the kill, or systemd starts the service again.
 _STOP_AT_ONCE = "systemctl stop --no-block {units}; systemctl kill --signal=KILL {units}; systemctl stop {units}"
 # The postmaster and its backends together, its keeper left alone: the kernel ended PostgreSQL.
 _KILL_POSTGRES = on_targets("kill -KILL $(head -1 {software.data}/postmaster.pid)")
+_POWER_ON = _each(lambda ground, host: ground.power_on(host))
 _KILL_SERVICE = on_targets("systemctl kill --signal=KILL {units}")
 _FILL = f"fallocate -l $(df --output=avail -B1 /srv/data | tail -1) {_FILLER}; sync"
 # WAL files that are kept for use again would hide a full disk for minutes.
@@ -168,10 +167,11 @@ def _lose_power_unsafely(ground: Ground, scene: Scene) -> None:
 
 
 def _safe_again(ground: Ground, scene: Scene) -> None:
-    ground.unblock()
-    ground.power_on(scene.primary)
-    for host in (scene.primary, scene.standby):
-        ground.run(host, f"{_SAFE_AGAIN}; true", check=False)
+    with contextlib.ExitStack() as rest:
+        for host in (scene.standby, scene.primary):
+            rest.callback(ground.run, host, f"{_SAFE_AGAIN}; true", check=False)
+        rest.callback(ground.power_on, scene.primary)
+        rest.callback(ground.unblock)
 
 
 def _nat_routes(ground: Ground) -> list[dict[str, Any]]:
@@ -217,8 +217,8 @@ FAULTS: Mapping[str, Fault] = {
             on_targets("systemctl kill --signal=STOP {units}"),
             on_targets("systemctl kill --signal=CONT {units}"),
         ),
-        Fault("host-kill", _each(lambda ground, host: ground.crash(host)), _power_on_all),
-        Fault("power-loss", _each(lambda ground, host: ground.power_loss(host)), _power_on_all),
+        Fault("host-kill", _each(lambda ground, host: ground.crash(host)), _POWER_ON),
+        Fault("power-loss", _each(lambda ground, host: ground.power_loss(host)), _POWER_ON),
         Fault(
             "network-cut", _each(lambda ground, host: ground.cut(host)), _each(lambda ground, host: ground.mend(host))
         ),

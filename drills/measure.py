@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 
 from drills.samples import Kind, Sample, WriteTry
 
@@ -61,6 +61,9 @@ class Span:
     def overlap_s(self, other: Span) -> float:
         return max(0.0, min(self.end, other.end) - max(self.begin, other.begin))
 
+    def covers(self, one: WriteTry) -> bool:
+        return self.begin <= one.start and one.end <= self.end
+
 
 def accepting(tries: Sequence[WriteTry]) -> list[Span]:
     """The spans in which a node surely accepted writes: from the first acknowledgement of an unbroken row to the
@@ -82,9 +85,18 @@ def accepting(tries: Sequence[WriteTry]) -> list[Span]:
 
 
 def two_primaries(tries: Mapping[str, Sequence[WriteTry]]) -> bool:
-    """Whether at any moment two nodes acknowledged writes. Being out of recovery is not enough: one must commit."""
-    nodes = [accepting(one) for one in tries.values()]
-    return any(a.overlap_s(b) > 0 for one, other in combinations(nodes, 2) for a in one for b in other)
+    """Whether at any moment two nodes acknowledged writes. Being out of recovery is not enough: one must commit. A
+    single commit counts when it lies wholly in a time in which the other node accepted all.
+    """
+    spans = {node: accepting(seen) for node, seen in tries.items()}
+    overlap = any(a.overlap_s(b) > 0 for one, other in combinations(spans.values(), 2) for a in one for b in other)
+    return overlap or any(
+        span.covers(try_)
+        for one, other in permutations(tries, 2)
+        for span in spans[one]
+        for try_ in tries[other]
+        if try_.accepted and try_.end - try_.start <= HUNG_S
+    )
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,12 @@ class Pages:
         self._came: list[Page] = []
         self._thread = threading.Thread(target=self._collect, daemon=True)
 
-    @property
-    def firing(self) -> Sequence[Page]:
-        """Those that tell of trouble, not of its end; oldest first."""
-        return [page for page in list(self._came) if "FIRING" in page.subject]
+    def first(self, alert: str, since: float) -> Page | None:
+        """The first that told of this trouble since a moment; those of its end, and of other trouble, do not count."""
+        wanted = (
+            one for one in list(self._came) if one.at >= since and "FIRING" in one.subject and alert in one.subject
+        )
+        return next(wanted, None)
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[Pages]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from drills.measure import percentile
+
+P95_RUNS: Final = 10
+"""In fewer the 95th percentile is a word for the worst."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,14 +19,16 @@ class Promise:
     text: str
     guide: str
     outage_s: float | None = None
+    """Of writes, and of reads."""
     p95_outage_s: float | None = None
-    """Held over the repeats of a drill, not over each."""
+    """Held over the repeats of a drill, not over each; of `P95_RUNS` or more."""
     failed: int | None = None
     failed_idempotent: int | None = None
     """Reads, and writes that carry a key by which they are stored once: what may be asked again."""
     max_latency_s: float | None = None
     paged_s: float | None = None
-    """How long it may take until somebody is told."""
+    """How long it may take until somebody is told of `alert`."""
+    alert: str = ""
     failovers: int | None = None
     """How often a standby may be told to take over."""
 
@@ -31,6 +38,8 @@ class Measured(Protocol):
 
     @property
     def outage_s(self) -> float: ...
+    @property
+    def read_outage_s(self) -> float: ...
     @property
     def failed(self) -> int: ...
     @property
@@ -56,6 +65,7 @@ def broken_by(promise: Promise, seen: Measured) -> list[str]:
     """What breaks the promise, in words; empty when it is kept."""
     limits: Sequence[tuple[str, float | None, float]] = (
         ("writes were out for {:.1f} s, at most {:g}", promise.outage_s, seen.outage_s),
+        ("reads were out for {:.1f} s, at most {:g}", promise.outage_s, seen.read_outage_s),
         ("{:g} requests failed, at most {:g}", promise.failed, seen.failed),
         ("{:g} idempotent requests failed, at most {:g}", promise.failed_idempotent, seen.failed_idempotent),
         ("a request took {:.1f} s, at most {:g}", promise.max_latency_s, seen.max_latency_s),
@@ -77,6 +87,16 @@ def broken_by(promise: Promise, seen: Measured) -> list[str]:
     return found
 
 
+def p95_broken(promise: Promise, outages_s: Sequence[float]) -> str:
+    """What breaks the promise about the 95th percentile, in words; empty when it is kept, or there are too few runs."""
+    if promise.p95_outage_s is None or len(outages_s) < P95_RUNS:
+        return ""
+    seen = percentile(outages_s, 95)
+    if seen <= promise.p95_outage_s:
+        return ""
+    return f"p95 of {len(outages_s)} outages is {seen:.1f} s, at most {promise.p95_outage_s:g}"
+
+
 APPLICATION = Promise(
     text="0 failed idempotent requests, none over 2 s", guide="< 30 s", failed_idempotent=0, max_latency_s=2.0
 )
@@ -88,7 +108,13 @@ SWITCHOVER = Promise(
 CACHE = Promise(text="sessions back within 5 s", guide="not covered", outage_s=5.0)
 ZONE = Promise(text="back within 10 s", guide="not covered", outage_s=10.0)
 UNNOTICED = Promise(text="no failed request", guide="not covered", failed=0)
-MONITOR = Promise(text="no failed request, somebody is told within 2 min", guide="not covered", failed=0, paged_s=120.0)
+MONITOR = Promise(
+    text="no failed request, somebody is told within 2 min",
+    guide="not covered",
+    failed=0,
+    paged_s=120.0,
+    alert="MonitorSilent",
+)
 SOAK = Promise(text="no failover in 30 minutes", guide="not covered", failovers=0)
 SAFE = Promise(text="no acknowledged write lost, never two writable primaries", guide="not covered")
 """What holds even when availability is not promised."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from drills.catalogue import CATALOGUE
 from drills.measure import percentile
-from drills.results import Outcome
+from drills.probe import EVERY_S
+from drills.promises import p95_broken
+from drills.results import Outcome, Result, Unfinished
 from drills.svg import timeline_svg
 
 HEADINGS = (
@@ -22,27 +24,32 @@ NO_RESULTS = "No drill has been run yet: `ha --lab drill run NAME...`."
 class Spread:
     """The runs of one drill, as the table's row shows them."""
 
-    outcomes: Sequence[Outcome]
+    results: Sequence[Result]
 
     @property
-    def kept(self) -> int:
-        return sum(one.kept for one in self.outcomes)
+    def outcomes(self) -> list[Outcome]:
+        return [one for one in self.results if isinstance(one, Outcome)]
 
-    def p95_broken(self) -> bool:
-        """Whether the promise about the 95th percentile is broken; one that was given up since promises nothing."""
-        drill = CATALOGUE.get(self.outcomes[0].fault)
-        limit = drill.promise.p95_outage_s if drill else None
-        return limit is not None and percentile([one.outage_s for one in self.outcomes], 95) > limit
+    def verdict(self) -> str:
+        """How many runs kept the promise. One that was given up since promises nothing of the 95th percentile."""
+        drill = CATALOGUE.get(self.results[0].fault)
+        said = [f"{sum(one.kept for one in self.results)} of {len(self.results)}"]
+        if unfinished := len(self.results) - len(self.outcomes):
+            said.append(f"{unfinished} without an outcome")
+        if drill and p95_broken(drill.promise, [one.outage_s for one in self.outcomes]):
+            said.append("p95 broken")
+        return ", ".join(said)
 
     def cells(self) -> tuple[str, ...]:
         runs = self.outcomes
+        if not runs:
+            return (title(self.results[0]), str(len(self.results)), *[""] * (len(HEADINGS) - 3), self.verdict())
         outages = [one.outage_s for one in runs]
         again = [one.redundant_again_s for one in runs]
         drill = CATALOGUE.get(runs[0].fault)
-        verdict = f"{self.kept} of {len(runs)}" + (", p95 broken" if self.p95_broken() else "")
         return (
             title(runs[0]),
-            str(len(runs)),
+            str(len(self.results)),
             *(f"{value:.1f} s" for value in (percentile(outages, 50), percentile(outages, 95), max(outages))),
             f"{max(one.read_outage_s for one in runs):.1f} s",
             f"{max(one.failed for one in runs)} of {max(one.requests for one in runs)}",
@@ -54,14 +61,20 @@ class Spread:
             "not in time" if None in again else f"{max(one for one in again if one is not None):.0f} s",
             drill.promise.guide if drill else "",
             runs[0].promise,
-            verdict,
+            self.verdict(),
         )
 
 
-def title(one: Outcome) -> str:
+def title(one: Result) -> str:
     """The drill's name; a fault that was held for less than the drill says is another row."""
     drill = CATALOGUE.get(one.fault)
-    if drill is None or one.held_s is None or one.held_s >= drill.hold_s or drill.promise.paged_s is not None:
+    if (
+        drill is None
+        or isinstance(one, Unfinished)
+        or one.held_s is None
+        or one.held_s >= drill.hold_s
+        or drill.promise.paged_s is not None
+    ):
         return one.fault
     return f"{one.fault}, {one.held_s:.0f} s"
 
@@ -71,31 +84,41 @@ def _most(counts: Iterable[int | None]) -> str:
     return str(max(known)) if known else ""
 
 
-def spreads(outcomes: Sequence[Outcome]) -> list[Spread]:
+def current(results: Sequence[Result]) -> list[Result]:
+    """Those with the timers of each stack's newest result: figures of others are not of what is shipped."""
+    newest = {one.stack: one.timers for one in sorted(results, key=lambda one: one.at)}
+    return [one for one in results if one.timers == newest[one.stack]]
+
+
+def spreads(results: Sequence[Result]) -> list[Spread]:
     """One for each fault of each stack."""
-    groups: dict[tuple[str, str], list[Outcome]] = {}
-    for one in outcomes:
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for one in results:
         groups.setdefault((one.stack, title(one)), []).append(one)
     return [Spread(groups[key]) for key in sorted(groups)]
 
 
-def provenance(outcomes: Sequence[Outcome]) -> str:
-    """On which commits and machines it was measured."""
-    commits = ", ".join(sorted({one.commit for one in outcomes}))
+def provenance(results: Sequence[Result]) -> str:
+    """On which commits and machines it was measured, and how finely."""
+    shown = current(results)
+    commits = ", ".join(sorted({one.commit for one in shown}))
     machines = ", ".join(
-        sorted({f"{o.machine.cpus} CPUs, {o.machine.memory_mib} MiB, Linux {o.machine.kernel}" for o in outcomes})
+        sorted({f"{o.machine.cpus} CPUs, {o.machine.memory_mib} MiB, Linux {o.machine.kernel}" for o in shown})
     )
+    older = f"; {len(results) - len(shown)} of other timers are left out" if len(shown) < len(results) else ""
     return (
-        f"{len(outcomes)} runs on {machines}; commits {commits}. Figures are the worst of a drill's runs unless said."
+        f"{len(shown)} runs on {machines}; commits {commits}{older}. Figures are the worst of a drill's runs unless "
+        f"said. Two primaries: each node was asked for a commit every {EVERY_S:g} s."
     )
 
 
-def markdown(outcomes: Sequence[Outcome]) -> str:
+def markdown(results: Sequence[Result]) -> str:
     """The table for README and reports."""
-    if not outcomes:
+    if not results:
         return NO_RESULTS + "\n"
-    lines = [_row(HEADINGS), _row(["---"] * len(HEADINGS)), *(_row(one.cells()) for one in spreads(outcomes))]
-    return "\n".join([*lines, "", provenance(outcomes)]) + "\n"
+    rows = spreads(current(results))
+    lines = [_row(HEADINGS), _row(["---"] * len(HEADINGS)), *(_row(one.cells()) for one in rows)]
+    return "\n".join([*lines, "", provenance(results)]) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -110,19 +133,25 @@ h3 { margin-bottom: 0; } p.note { margin-top: 0; color: #57606a; }
 """
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
+def page(results: Sequence[Result]) -> str:
     """One HTML file that needs nothing else: the table, then a timeline of each run."""
     head = "".join(f"<th>{html.escape(one)}</th>" for one in HEADINGS)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in one.cells()) + "</tr>" for one in spreads(outcomes)
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in one.cells()) + "</tr>"
+        for one in spreads(current(results))
     )
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Drills</title>',
         f"<style>{_STYLE}</style><h1>Drills</h1>",
-        f"<p>{html.escape(provenance(outcomes) if outcomes else NO_RESULTS)}</p>",
+        f"<p>{html.escape(provenance(results) if results else NO_RESULTS)}</p>",
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>',
     ]
-    for one in outcomes:
+    for one in current(results):
+        if isinstance(one, Unfinished):
+            parts.append(f"<h3>{html.escape(one.fault)}</h3>")
+            parts.append(f'<p class="note">{one.stack}, {one.at:%Y-%m-%d %H:%M} UTC, <span class="broken">no outcome: ')
+            parts.append(f"{html.escape(one.unfinished)}</span></p>")
+            continue
         verdict = "kept" if one.kept else f'<span class="broken">broken: {html.escape("; ".join(one.broken))}</span>'
         parts.append(f"<h3>{html.escape(one.fault)} on {html.escape(one.target)}</h3>")
         parts.append(f'<p class="note">{one.stack}, {one.at:%Y-%m-%d %H:%M} UTC, {verdict}</p>{timeline_svg(one)}')

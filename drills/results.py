@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 RESULTS_DIR = PROJECT_DIR / "docs" / "results"
@@ -38,16 +39,37 @@ class Timeline(BaseModel):
     healed_s: float
 
 
-class Outcome(BaseModel):
+class _Run(BaseModel):
+    """What is known of every run. `fault` is the drill's name."""
+
+    model_config = ConfigDict(frozen=True)
+    fault: str
+    stack: str
+    at: datetime
+    commit: str
+    machine: Machine
+    timers: Mapping[str, int]
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.fault}-{self.at:%Y%m%dT%H%M%SZ}.json"
+
+
+class Unfinished(_Run):
+    """A run that failed before there was anything to measure, or before it could be; `unfinished` says why."""
+
+    unfinished: str
+    kept: Literal[False] = False
+
+
+class Outcome(_Run):
     """One run of a drill: the document of `ha drill run --json`, which is a list of them. Times in seconds.
 
-    `fault` is the drill's name, `target` the hosts that it hit. `failed_idempotent` counts reads, and writes under a
+    `target`: the hosts that it hit. `failed_idempotent` counts reads, and writes under a
     key by which they are stored once; null in results from before it was counted. `redundant_again_s` counts from the
     fault's healing; null when redundancy did not come back.
     """
 
-    model_config = ConfigDict(frozen=True)
-    fault: str
     target: str
     outage_s: float
     read_outage_s: float
@@ -73,16 +95,11 @@ class Outcome(BaseModel):
     promise: str
     kept: bool
     broken: tuple[str, ...]
-    stack: str
-    at: datetime
-    commit: str
-    machine: Machine
-    timers: Mapping[str, int]
     timeline: Timeline
 
-    @property
-    def file_name(self) -> str:
-        return f"{self.fault}-{self.at:%Y%m%dT%H%M%SZ}.json"
+
+Result: TypeAlias = Outcome | Unfinished
+_READER: TypeAdapter[Result] = TypeAdapter(Result)
 
 
 def this_machine() -> Machine:
@@ -110,16 +127,16 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def keep(outcome: Outcome, folder: Path) -> Path:
+def keep(result: Result, folder: Path) -> Path:
     """Adds a result to the folder of its stack; returns its file."""
-    path = folder / outcome.stack / outcome.file_name
+    path = folder / result.stack / result.file_name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(outcome.model_dump_json() + "\n", encoding="utf-8")
+    path.write_text(result.model_dump_json() + "\n", encoding="utf-8")
     return path
 
 
-def kept_results(folder: Path, stack: str | None = None) -> list[Outcome]:
+def kept_results(folder: Path, stack: str | None = None) -> list[Result]:
     """All results of a folder, oldest first."""
     files = sorted(folder.glob(f"{stack or '*'}/*.json"))
-    found = [Outcome.model_validate_json(path.read_text(encoding="utf-8")) for path in files]
+    found = [_READER.validate_json(path.read_text(encoding="utf-8")) for path in files]
     return sorted(found, key=lambda one: (one.stack, one.fault, one.at))

@@ -30,7 +30,8 @@ from ops.status import Status, status
 
 Say = Callable[[str], None]
 WARM_WRITES = 30
-WARM_S = 20.0
+WARM_S = 60.0
+"""A database that has just come back, of another make above all, takes a while until all writes are prompt."""
 WRITING_S = 2.0
 """Writes are through again when one was acknowledged so lately."""
 AFTER_S = 2.0
@@ -155,7 +156,9 @@ def _break_and_heal(
     began = time.monotonic()
     with inflicted(drill.fault, ground, scene, say):
         if not drill.fault.passing:
-            _hold(pages, began + drill.hold_s)
+            _hold(
+                began + drill.hold_s, lambda: pages is not None and pages.first(drill.promise.alert, began) is not None
+            )
             _hold_until_writing(visitors, began + drill.hold_at_most_s)
     healed = time.monotonic()
     say(f"{drill.name}: healed, waiting for redundancy")
@@ -163,14 +166,15 @@ def _break_and_heal(
     time.sleep(AFTER_S)
     ended = time.monotonic()
     visitors.end()
-    paged_s = pages.firing[0].at - began if pages and pages.firing else None
+    page = pages.first(drill.promise.alert, began) if pages else None
+    paged_s = page.at - began if page else None
     return _Run(visitors, probe, began, healed, ended, again, paged_s)
 
 
-def _hold(pages: Pages | None, until: float) -> None:
+def _hold(until: float, told: Callable[[], bool]) -> None:
     """Waits while the fault lasts; where a page is waited for, only until it has come."""
-    while (left := until - time.monotonic()) > 0 and not (pages and pages.firing):
-        time.sleep(min(left, POLL_S) if pages else left)
+    while (left := until - time.monotonic()) > 0 and not told():
+        time.sleep(min(left, POLL_S))
 
 
 def _hold_until_writing(visitors: Visitors, at_most: float) -> None:
@@ -230,6 +234,10 @@ class _Measured:
         return self.figures.outage_s
 
     @property
+    def read_outage_s(self) -> float:
+        return self.figures.read_outage_s
+
+    @property
     def failed(self) -> int:
         return self.figures.failed
 
@@ -262,7 +270,7 @@ def _outcome(
         fault=drill.name,
         target=", ".join(scene.targets) or str(drill.role),
         outage_s=round(measured.outage_s, 3),
-        read_outage_s=round(measured.figures.read_outage_s, 3),
+        read_outage_s=round(measured.read_outage_s, 3),
         requests=measured.figures.requests,
         failed=measured.failed,
         failed_reads=measured.figures.failed_reads,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -20,8 +20,9 @@ from ops.options import PROJECT_DIR, Json, Stack
 
 if TYPE_CHECKING:
     from components.settings import Settings
+    from drills.catalogue import Drill
     from drills.lab_ground import LabGround
-    from drills.results import Outcome
+    from drills.results import Outcome, Result
 
 app = typer.Typer(
     help="Faults injected into the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
@@ -81,7 +82,7 @@ def run(
     """Run drills one after another. Exit code 3 when a promise is broken."""
     from drills.catalogue import check_shape, find, runnable
     from drills.results import keep
-    from drills.run import run as run_drill
+    from drills.series import broken_over_repeats, series
 
     drills = [find(name) for name in names or ()]
     if not context.obj.lab:
@@ -96,22 +97,20 @@ def run(
     if hold_s is not None:
         drills = [replace(one, hold_s=hold_s) for one in drills]
 
-    outcomes: list[Outcome] = []
+    def came(drill: Drill, result: Result) -> None:
+        if not drill.proof:
+            keep(result, results)
+        console.step(_summary(result))
+
     with drilling(stack, settings) as ground:
-        for drill in drills:
-            for number in range(repeat):
-                if repeat > 1:
-                    console.step(f"{drill.name}: {number + 1} of {repeat}")
-                outcome = run_drill(drill, ground, console.step)
-                if not drill.proof:
-                    keep(outcome, results)
-                outcomes.append(outcome)
-                console.step(_summary(outcome))
+        found = series(drills, repeat, ground, console.step, came)
+    for text in (broken := broken_over_repeats(drills, found)):
+        console.step(f"{text}: BROKEN")
     if json:
-        console.print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in outcomes])
+        console.print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in found])
     else:
-        _print_outcomes(outcomes)
-    if not all(one.kept for one in outcomes):
+        _print_results(found)
+    if broken or len(found) < len(drills) * repeat or not all(one.kept for one in found):
         raise typer.Exit(EXIT_PROMISE_BROKEN)
 
 
@@ -178,11 +177,12 @@ def _refuse_aws(stack: str, confirm: str) -> None:
 
 @contextlib.contextmanager
 def drilling(stack: str, settings: Settings) -> Iterator[LabGround]:
-    """The running lab's stack, healthy, for one drill command alone. SIGTERM ends the block as Ctrl-C does: what it
-    broke is healed first.
+    """The running lab's stack, healthy and as this checkout says, for one drill command alone. SIGTERM ends the block
+    as Ctrl-C does: what it broke is healed first.
 
-    :raises HaError: with exit code 2 when a drill runs, or the estate is spent or not healthy.
+    :raises HaError: with exit code 2 when a drill runs, or the estate is spent, not healthy, or of another checkout.
     """
+    from drills.applied import lab_contexts, refuse_stale
     from drills.lab_ground import LabGround
     from drills.peers.stage import refuse_spent
     from drills.run import alone, healthy_status
@@ -195,6 +195,7 @@ def drilling(stack: str, settings: Settings) -> Iterator[LabGround]:
     with alone(LabGround.lock_of(lab)):
         refuse_spent(LabGround.spent_of(lab))
         healthy_status(ground)
+        refuse_stale(ground.estate, lab_contexts(PROJECT_DIR, stack, settings))
         yield ground
 
 
@@ -206,13 +207,19 @@ def _again(outcome: Outcome) -> str:
     return "never" if outcome.redundant_again_s is None else f"{outcome.redundant_again_s:.1f} s"
 
 
-def _summary(one: Outcome) -> str:
+def _summary(one: Result) -> str:
+    from drills.results import Unfinished
+
+    if isinstance(one, Unfinished):
+        return f"{one.fault}: no outcome: {one.unfinished}"
     verdict = "kept" if one.kept else f"BROKEN ({'; '.join(one.broken)})"
     failed = f"{one.failed} of {one.requests} failed"
     return f"{one.fault}: writes out {one.outage_s:.2f} s, {failed}, {one.lost} lost: {verdict}"
 
 
-def _print_outcomes(outcomes: list[Outcome]) -> None:
+def _print_results(results: Sequence[Result]) -> None:
+    from drills.results import Unfinished
+
     table = console.table(
         "drill",
         "target",
@@ -227,7 +234,10 @@ def _print_outcomes(outcomes: list[Outcome]) -> None:
         "redundant",
         "",
     )
-    for one in outcomes:
+    for one in results:
+        if isinstance(one, Unfinished):
+            table.add_row(one.fault, *[""] * 10, "NO OUTCOME")
+            continue
         table.add_row(
             *(one.fault, one.target, f"{one.outage_s:.2f} s", f"{one.read_outage_s:.2f} s", str(one.requests)),
             *(str(one.failed), str(one.failed_reads), f"{one.max_latency_s:.2f} s", str(one.lost)),

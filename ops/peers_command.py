@@ -48,11 +48,12 @@ def peers(
         )
     settings = load_settings(PROJECT_DIR, stack)
 
+    from drills.applied import lab_contexts
     from drills.peers.files import all_files
     from drills.peers.report import markdown
     from drills.peers.stage import Stage
 
-    files = all_files(PROJECT_DIR, stack, settings)
+    files = all_files(lab_contexts(PROJECT_DIR, stack, settings))
     with drilling(stack, settings) as ground:
         stage = Stage(ground, files, ground.spent_of(ground.lab), console.step)
         found = compare(contenders, faults, repeat, stage, results, console.step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from components.errors import EXIT_USAGE, HaError
 from drills.catalogue import CATALOGUE, Drill, Role
 from drills.interrupts import held_back
+from drills.lab_ground import LabGround
 from drills.peers.contenders import OURS, Contender
 from drills.peers.results import Comparison, Entry, PeerOutcome
 from drills.peers.stage import HEALTHY_S, Stage
-from drills.results import now, this_commit, this_machine
+from drills.results import Outcome, now, this_commit, this_machine
 from drills.run import healthy_within, run
 
 Say = Callable[[str], None]
@@ -42,10 +44,8 @@ def compare(
 ) -> Comparison:
     """Puts each contender to each fault; what was found is in `folder` after each.
 
-    :raises HaError: with exit code 2, before anything is touched, when hosts have other files than this checkout; when
-        a contender cannot be put in place. Ours is put in place again also then.
+    :raises HaError: when a contender cannot be put in place. Ours is put in place again also then.
     """
-    stage.check()
     found = Comparison(
         stack=stage.ground(OURS).estate.stack,
         at=now(),
@@ -75,10 +75,8 @@ def _put_to(contender: Contender, drill: Drill, stage: Stage, say: Say) -> PeerO
     def told(text: str) -> None:
         say(f"{contender.name}: {text}")
 
-    ground = stage.ground(contender)
     try:
-        healthy_within(ground, HEALTHY_S)
-        outcome = run(drill, ground, told, contender.software)
+        outcome = _run_healthy(contender, drill, stage.ground(contender), told)
     except HaError as error:
         told(f"{drill.name} has no outcome: {error.what}")
         stage.put(contender)
@@ -88,3 +86,15 @@ def _put_to(contender: Contender, drill: Drill, stage: Stage, say: Say) -> PeerO
         stage.put(contender)
     # Its timers are the entry's: those of a stack say nothing of Patroni.
     return PeerOutcome(contender=contender.name, fault=drill.name, outcome=outcome.model_copy(update={"timers": {}}))
+
+
+def _run_healthy(contender: Contender, drill: Drill, ground: LabGround, told: Say) -> Outcome:
+    """Runs a drill when the estate has become healthy; anew where it was not any more when the drill looked."""
+    deadline = time.monotonic() + HEALTHY_S
+    while True:
+        healthy_within(ground, max(0.0, deadline - time.monotonic()))
+        try:
+            return run(drill, ground, told, contender.software)
+        except HaError as refusal:
+            if refusal.exit_code != EXIT_USAGE or time.monotonic() > deadline:
+                raise

@@ -12,14 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import HaError
-from components.release import Release, find_release
-from components.scope import Scope
-from components.settings import Settings
-from components.stack_file import PROJECT
 from components.tiers import Tier
 from components.user_data import Context, HostFile, host_files
 from drills.peers.contenders import CONTENDERS, Contender, PatroniSettings
-from lab.aws.service import ACCOUNT_ID
 
 BOTH = "both"
 """The folder for database hosts and monitor alike."""
@@ -54,32 +49,30 @@ class PeerContext(Context):
         return super().variables() | {"patroni": self.patroni}
 
 
-def files_of(contender: Contender, scope: Scope, settings: Settings, release: Release) -> Files:
-    """Every file of the hosts that know of the database's software."""
-    own = contender.settings(settings)
+def files_of(contender: Contender, stack: Mapping[str, Context]) -> Files:
+    """Every file of the hosts that know of the database's software. `stack`: the context of each host, by name."""
     found: dict[str, dict[str, HostFile]] = {}
-    for host in (one for one in own.plan_hosts() if one.tier in TIERS):
+    for given in (one for one in stack.values() if one.host.tier in TIERS):
+        own = contender.settings(given.settings)
         context = PeerContext(
-            scope=scope,
-            host=host,
-            hosts=own.plan_hosts(),
+            scope=given.scope,
+            host=given.host,
+            hosts=given.hosts,
             settings=own,
-            release=release,
+            release=given.release,
             overlay=contender.overlay,
             patroni=contender.patroni,
         )
         files = {file.path: file for file in host_files(context)}
         if contender.patroni is not None and ROUTE in files:
             files[ROUTE] = replace(files[ROUTE], content=asking_patroni(files[ROUTE].content))
-        found[host.name] = files
+        found[given.host.name] = files
     return found
 
 
-def all_files(project_dir: Path, stack: str, settings: Settings) -> Mapping[str, Files]:
-    """The files of every contender in the lab, by its name. :raises HaError: as when the lab is booted."""
-    release = find_release(settings, project_dir, source=f"Pulumi.{stack}.yaml")
-    scope = Scope.of(settings, partition="aws", account=ACCOUNT_ID, project=PROJECT, stack=stack)
-    return {one.name: files_of(one, scope, settings, release) for one in CONTENDERS.values()}
+def all_files(stack: Mapping[str, Context]) -> Mapping[str, Files]:
+    """The files of every contender, by its name."""
+    return {one.name: files_of(one, stack) for one in CONTENDERS.values()}
 
 
 def asking_patroni(config: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drills.measure import percentile
-from drills.peers.contenders import CONTENDERS
+from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.results import Comparison, PeerOutcome
 from drills.results import Outcome
 
@@ -65,8 +65,19 @@ class _Cell:
         )
 
 
-def summary(comparisons: Sequence[Comparison]) -> str:
+def current(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Those in which ours was set as in the newest."""
+    newest = next((settings for one in reversed(comparisons) if (settings := _ours(one)) is not None), None)
+    return [one for one in comparisons if _ours(one) in (None, newest)]
+
+
+def _ours(comparison: Comparison) -> Mapping[str, int] | None:
+    return next((entry.settings for entry in comparison.contenders if entry.name == OURS.name), None)
+
+
+def summary(found: Sequence[Comparison]) -> str:
     """For the README: the worst outage of writes, contenders side by side."""
+    comparisons = current(found)
     if not comparisons:
         return NO_RESULTS + "\n"
     titles = _titles(comparisons)
@@ -78,8 +89,9 @@ def summary(comparisons: Sequence[Comparison]) -> str:
     return "\n".join([*lines, "", _provenance(comparisons)]) + "\n"
 
 
-def markdown(comparisons: Sequence[Comparison]) -> str:
+def markdown(found: Sequence[Comparison]) -> str:
     """The whole table, and what each contender was set to."""
+    comparisons = current(found)
     if not comparisons:
         return NO_RESULTS + "\n"
     titles = _titles(comparisons)

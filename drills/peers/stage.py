@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -69,25 +68,6 @@ class Stage:
     def ground(self, contender: Contender) -> LabGround:
         """The ground with the contender's settings."""
         return replace(self._ground, settings=contender.settings(self._ground.settings))
-
-    def check(self) -> None:
-        """:raises HaError: with exit code 2 when hosts do not have the files that this checkout gives ours."""
-        ours = self._files[OURS.name]
-        touched: dict[str, set[str]] = {}
-        for wanted in self._files.values():
-            for host, (gone, new) in differing(ours, wanted).items():
-                touched.setdefault(host, set()).update(gone, (file.path for file in new))
-        for host, paths in touched.items():
-            expected = {path: ours[host][path].content for path in sorted(paths) if path in ours[host]}
-            said = self._ground.run(host, f"sha256sum {shlex.join(expected)}", check=False)
-            sums = {f"{hashlib.sha256(text.encode()).hexdigest()}  {path}" for path, text in expected.items()}
-            if strange := sorted(line.split()[-1] for line in sums - set(said.splitlines())):
-                raise HaError(
-                    f"{host} does not have the files of this checkout: {', '.join(strange)}",
-                    where=f"{self._ground.estate.stack} in the lab",
-                    fix="`ha lab up` applies this checkout",
-                    exit_code=EXIT_USAGE,
-                )
 
     def put(self, contender: Contender) -> None:
         """Takes away what is in place, and puts the contender there. Patroni always begins with an empty database.

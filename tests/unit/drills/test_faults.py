@@ -118,6 +118,24 @@ def test_a_fault_that_broke_half_way_is_healed() -> None:
     assert ground.whole
 
 
+@pytest.mark.parametrize("name", ["power-loss", "stop", "memory-pressure", "unsafe-power-loss"])
+def test_a_host_that_cannot_be_healed_keeps_the_others_from_nothing(name: str) -> None:
+    ground = Harmed()
+    ground.down, ground.ways = {"db1", "db2"}, (Way("db1", "db2"),)
+    healed: list[str] = []
+
+    def fails(host: str, *_: object, **__: object) -> str:
+        healed.append(host)
+        raise HaError(f"{host} does not answer")
+
+    ground.power_on = ground.run = fails  # type: ignore[assignment,method-assign]
+    scene = replace(SCENE, targets=("db1", "db2"))
+    with pytest.raises(HaError):
+        FAULTS[name].heal(ground, scene)
+    assert {"db1", "db2"} <= set(healed)
+    assert name != "unsafe-power-loss" or not ground.ways
+
+
 @pytest.mark.parametrize("name", ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress"])
 def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
     ground = Harmed()

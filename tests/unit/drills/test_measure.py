@@ -65,6 +65,13 @@ def test_two_nodes_that_acknowledge_at_once_are_seen() -> None:
     assert two_primaries({"db1": [*ticks(0, 10), *ticks(10, 20, False)], "db2": [*ticks(0, 9, False), *ticks(9, 20)]})
 
 
+def test_a_single_commit_while_the_other_node_accepts_all_is_seen() -> None:
+    db1 = [*ticks(0, 5), *ticks(5, 12, False), WriteTry(12.05, 12.1, True), *ticks(12.2, 20, False)]
+    assert two_primaries({"db1": db1, "db2": [*ticks(0, 9, False), *ticks(9, 20)]})
+    hung = [WriteTry(10.0, 10.5 + HUNG_S, True)]
+    assert not two_primaries({"db1": [*ticks(0, 5), *hung], "db2": [*ticks(0, 9, False), *ticks(9, 20)]})
+
+
 def test_an_isolated_primary_whose_commits_hang_accepts_nothing() -> None:
     hanging = [WriteTry(5 + n * 2, 7 + n * 2, False) for n in range(6)]
     assert not two_primaries({"db1": [*ticks(0, 5), *hanging], "db2": [*ticks(0, 9, False), *ticks(9, 20)]})

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from drills.promises import APPLICATION, SWITCHOVER, Promise, broken_by
+from drills.promises import APPLICATION, CACHE, DATABASE, SWITCHOVER, Promise, broken_by, p95_broken
 
 
 @dataclass(frozen=True)
 class Seen:
     outage_s: float = 0.5
+    read_outage_s: float = 0.5
     failed: int = 0
     failed_idempotent: int = 0
     max_latency_s: float = 0.5
@@ -43,6 +44,17 @@ def test_a_switchover_fails_nothing_and_lets_nobody_wait_for_longer_than_three_s
     assert broken_by(SWITCHOVER, replace(WELL, max_latency_s=2.99)) == []
     assert broken_by(SWITCHOVER, replace(WELL, max_latency_s=3.01)) == ["a request took 3.0 s, at most 3"]
     assert broken_by(SWITCHOVER, replace(WELL, failed=1)) == ["1 requests failed, at most 0"]
+
+
+def test_reads_that_are_out_break_what_was_promised_of_an_outage() -> None:
+    assert broken_by(CACHE, replace(WELL, read_outage_s=5.2)) == ["reads were out for 5.2 s, at most 5"]
+
+
+def test_the_95th_percentile_is_judged_over_repeats() -> None:
+    assert p95_broken(DATABASE, [4.0] * 9 + [5.1]) == "p95 of 10 outages is 5.1 s, at most 5"
+    assert p95_broken(DATABASE, [4.0] * 19 + [5.1]) == ""
+    assert p95_broken(DATABASE, [5.1] * 9) == ""
+    assert p95_broken(CACHE, [5.1] * 10) == ""
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from drills.report import markdown, page
-from drills.results import Machine, Outcome, Timeline, keep, kept_results
+from drills.results import Machine, Outcome, Timeline, Unfinished, keep, kept_results
 from drills.svg import timeline_svg
 
 
@@ -54,14 +54,38 @@ def test_a_row_says_the_spread_and_how_many_runs_kept_the_promise() -> None:
     runs = [outcome(4.0), outcome(6.0), outcome(9.0)]
     row = markdown(runs).splitlines()[2]
     assert "| db-power-loss | 3 | 6.0 s | 9.0 s | 9.0 s |" in row
-    assert row.endswith("| 2 of 3, p95 broken |")
+    assert row.endswith("| 2 of 3 |")
+    assert markdown([*runs, *[outcome(4.0)] * 7]).splitlines()[2].endswith("| 9 of 10, p95 broken |")
+
+
+def unfinished(why: str) -> Unfinished:
+    like = outcome(1.0, at=datetime(2026, 1, 4, tzinfo=UTC)).model_dump(include=set(Unfinished.model_fields))
+    return Unfinished.model_validate({**like, "kept": False, "unfinished": why})
+
+
+def test_a_run_without_an_outcome_is_shown_and_kept_no_promise() -> None:
+    assert markdown([outcome(4.0), unfinished("x")]).splitlines()[2].endswith("| 1 of 2, 1 without an outcome |")
+    alone = markdown([unfinished("x")]).splitlines()[2]
+    assert alone.startswith("| db-power-loss | 1 |")
+    assert alone.endswith("| 0 of 1, 1 without an outcome |")
+    assert alone.count("|") == markdown([outcome(4.0)]).splitlines()[2].count("|")
+    assert "no primary &lt;" in page([unfinished("no primary <")])
+
+
+def test_results_of_other_timers_than_the_newest_are_left_out_and_counted() -> None:
+    old = outcome(9.0, timers={"primary_demote_ms": 5000})
+    new = outcome(4.0, at=datetime(2026, 1, 3, tzinfo=UTC), timers={"primary_demote_ms": 1000})
+    assert "| db-power-loss | 1 | 4.0 s |" in markdown([old, new])
+    assert "1 of other timers are left out" in markdown([old, new])
+    assert "late" not in page([old, new])
 
 
 def test_results_accumulate_and_come_back_as_they_were(tmp_path: Path) -> None:
     first, second = outcome(4.0), outcome(5.0, at=datetime(2026, 1, 3, tzinfo=UTC))
-    for one in (second, first):
+    third = unfinished("no primary")
+    for one in (third, second, first):
         keep(one, tmp_path)
-    assert kept_results(tmp_path) == [first, second]
+    assert kept_results(tmp_path) == [first, second, third]
     assert kept_results(tmp_path, "prod") == []
 
 

@@ -11,18 +11,17 @@ from typing import Any
 import pytest
 
 from components.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE
-from components.failover import budgets
 from drills.lab_ground import LabGround
 from drills.run import alone
 from tests.lab.estate.booted import Booted
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
+DATABASE_S, CACHE_S = 8.0, 5.0
 SOAK_S = 60
 """The whole soak is of half an hour; this one shows that it can be run, and catches timers that fail at once."""
-NOISE_S = 6.0
-"""What a machine that is busy with other things may add to an outage: the checkpoint of a promotion alone waited 3 s
-for the disk that all hosts of the lab share. Promises themselves are held by `make drills`."""
+NOISE_S = 3.0
+"""What a machine that is busy with other things may add to an outage that is promised to be short."""
 
 
 def drill(booted: Booted, name: str, results: Path, *options: str) -> tuple[Mapping[str, Any], int]:
@@ -41,25 +40,25 @@ def assert_safe(found: Mapping[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["db-power-loss", "db-partition-peer", "db-switchover"])
-def test_the_database_is_writable_again_within_its_budget(booted: Booted, tmp_path: Path, name: str) -> None:
+def test_the_database_is_writable_again_within_what_is_promised(booted: Booted, tmp_path: Path, name: str) -> None:
     found, _ = drill(booted, name, tmp_path)
-    budget = next(one for one in budgets(booted.settings.timers) if one.fault == name)
     assert_safe(found)
-    assert found["outage_s"] < budget.total_ms / 1000 + NOISE_S, found
+    assert found["outage_s"] < DATABASE_S, found
+    assert name != "db-switchover" or found["failed"] == 0, found
     assert len(list(tmp_path.rglob("*.json"))) == 1
 
 
-def test_no_read_fails_when_an_application_host_loses_its_power(booted: Booted, tmp_path: Path) -> None:
+def test_no_idempotent_request_fails_when_an_application_host_loses_its_power(booted: Booted, tmp_path: Path) -> None:
     found, _ = drill(booted, "app-power-loss", tmp_path)
     assert_safe(found)
-    assert found["failed_reads"] == 0, found
+    assert found["failed_idempotent"] == 0, found
     assert found["outage_s"] < 2 + NOISE_S, found
 
 
 def test_sessions_are_back_when_redis_is_killed(booted: Booted, tmp_path: Path) -> None:
     found, _ = drill(booted, "cache-kill", tmp_path)
     assert_safe(found)
-    assert found["outage_s"] < 5 + NOISE_S, found
+    assert found["outage_s"] < CACHE_S + NOISE_S, found
 
 
 def test_a_healthy_pair_under_stress_does_not_fail_over(booted: Booted, tmp_path: Path) -> None:

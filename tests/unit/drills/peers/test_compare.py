@@ -7,7 +7,7 @@ from unittest.mock import MagicMock, call
 
 import pytest
 
-from components.errors import HaError
+from components.errors import EXIT_USAGE, HaError
 from drills.catalogue import CATALOGUE, Drill
 from drills.faults import Software
 from drills.peers.compare import FAULTS, compare, find_fault
@@ -75,12 +75,19 @@ def test_ours_comes_back_whatever_ends_the_comparison(stage: MagicMock, tmp_path
     stage.put_back.assert_called_once_with()
 
 
-def test_nothing_is_touched_on_hosts_that_are_refused(stage: MagicMock, tmp_path: Path) -> None:
-    stage.check.side_effect = HaError("other files")
-    with pytest.raises(HaError, match="other files"):
-        compare([THEIRS], [KILL], 1, stage, tmp_path, told)
-    stage.put.assert_not_called()
-    stage.put_back.assert_not_called()
+def test_an_estate_that_is_not_healthy_again_when_the_drill_looks_is_waited_for(
+    stage: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [HaError("not healthy", exit_code=EXIT_USAGE)]
+
+    def run(drill: Drill, *_: object) -> Outcome:
+        if refusals:
+            raise refusals.pop()
+        return outcome(4.0, fault=drill.name)
+
+    monkeypatch.setattr("drills.peers.compare.run", run)
+    (only,) = compare([THEIRS], [KILL], 1, stage, tmp_path, told).outcomes
+    assert only.outcome is not None
 
 
 def test_a_fault_lasts_until_the_slowest_contender_has_coped() -> None:

@@ -15,7 +15,7 @@ import yaml
 from components.errors import HaError
 from components.scope import Scope
 from components.settings import Settings
-from components.user_data import HostFile
+from components.user_data import HostFile, contexts
 from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.files import ROUTE, Files, asking_patroni, differing, files_of
 from tests.unit.cloud_init.rendering import RELEASE
@@ -27,7 +27,7 @@ TUNING = "/etc/ha/postgresql.d/10-ha.conf"
 
 
 def files(name: str) -> Files:
-    return files_of(CONTENDERS[name], SCOPE, SETTINGS, RELEASE)
+    return files_of(CONTENDERS[name], contexts(SCOPE, SETTINGS, RELEASE))
 
 
 def patroni(name: str, host: str = "db1") -> dict[str, Any]:

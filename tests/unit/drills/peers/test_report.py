@@ -45,6 +45,15 @@ def test_the_summary_says_what_is_worse_than_an_outage() -> None:
     assert row == "| power-loss | 4.0 s | 25.0 s, 3 lost, two primaries |"
 
 
+def test_a_comparison_in_which_ours_was_set_otherwise_is_left_out() -> None:
+    old = comparison(put_to("ours", 9.0), put_to("patroni-defaults", 25.0))
+    old.contenders[1] = old.contenders[1].model_copy(update={"settings": {"primary_demote_ms": 5000}})
+    alone = comparison(put_to("patroni-defaults", 26.0))
+    alone.contenders.pop()
+    row = summary([old, comparison(put_to("ours", 4.0)), alone]).splitlines()[2]
+    assert row == "| power-loss | 4.0 s | 26.0 s |"
+
+
 def test_a_fault_that_a_contender_did_not_get_over_is_shown() -> None:
     gone = PeerOutcome(contender="patroni-defaults", fault="db-power-loss", unfinished="no primary")
     assert summary([comparison(put_to("ours", 4.0), gone)]).splitlines()[2] == "| power-loss | 4.0 s | no outcome |"

@@ -1,6 +1,6 @@
 """Files of hosts without their comments: user data has 16 KB, and who reads the files has this repository.
 
-Lines are left out, none is written anew, so the bytes do not depend on the version of Python that renders them.
+Parts are left out, nothing is written anew, so the bytes do not depend on the version of Python that renders them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ def is_python(path: str, content: str) -> bool:
 
 
 def without_comments(path: str, content: str) -> str:
-    """The same file without lines that hold nothing but a comment, which begin with `#` in all that hosts have.
+    """The same file without lines that hold nothing but a comment, which begin with `#` in all that hosts have; Python
+    also without comments at the end of lines.
 
     :raises SyntaxError: when it should be Python and is not.
     """
@@ -34,8 +35,12 @@ def _shorter_python(source: str) -> str:
     lines = source.splitlines()
     idle = {number for number, line in enumerate(lines, 1) if not line.strip()}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT and token.line.lstrip().startswith("#") and token.start[0] > 1:
-            idle.add(token.start[0])
+        if token.type != tokenize.COMMENT or token.start[0] == 1:
+            continue
+        number, column = token.start
+        lines[number - 1] = lines[number - 1][:column].rstrip()
+        if not lines[number - 1]:
+            idle.add(number)
     tree = list(ast.walk(ast.parse(source)))
     for text in tree:
         if isinstance(text, ast.Constant | ast.JoinedStr):  # an empty line in a text is text

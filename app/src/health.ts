@@ -54,6 +54,8 @@ export async function health(sources: HealthSources): Promise<Health> {
 export function healthRoute(sources: HealthSources): RequestHandler {
   return async (_req, res) => {
     const result = await health(sources);
+    // The load balancer asks other servers what takes long; while the database is away that would only be more work for all.
+    res.set("X-Database", result.writable ? "ready" : "away");
     res.status(result.status === "unhealthy" ? 503 : 200).set("Cache-Control", "no-store").json(result);
   };
 }

@@ -95,6 +95,7 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     await database.set("refuse");
     await becomes("degraded");
     const early = await health();
+    assert.equal(early.headers.get("X-Database"), "away");
     assert.deepEqual([early.status, early.body.database, early.body.writable], [200, false, false], "requests wait here");
     assertFastRefusal(await client.call("GET", "/api/events"), "database_unavailable", RETRY_MS + SLACK_MS);
     await becomes("unhealthy");
@@ -105,6 +106,7 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     assert.equal((await client.call("GET", "/")).status, 200, "the page itself needs no database");
     await database.set("pass");
     await becomes("healthy");
+    assert.equal((await health()).headers.get("X-Database"), "ready");
     assert.equal((await client.call("GET", "/api/events")).status, 200);
   });
 

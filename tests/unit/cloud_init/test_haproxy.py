@@ -236,3 +236,12 @@ def test_the_failover_budget_counts_how_often_the_route_looks() -> None:
     looks = re.findall(r"^    default-server .*\bdowninter (\d+)ms", files[CONFIG], re.M)
     assert {int(one) for one in looks} == {failover.ROUTE_CHECK_MS}
     assert f"\nserver_login_retry = {failover.POOL_RETRY_MS / 1000:g}\n" in files["/etc/pgbouncer/pgbouncer.ini"]
+
+
+def test_what_waits_for_the_database_is_not_asked_of_another_server() -> None:
+    backend = load_balancer()["backend application"]
+    assert backend.index("http-check set-var(proc.database) res.hdr(X-Database)") > backend.index(
+        "http-check expect status 200"
+    )
+    assert "acl waits var(proc.database) -m str away" in backend
+    assert "http-request set-timeout server 12000ms if waits" in backend

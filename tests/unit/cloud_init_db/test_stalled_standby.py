@@ -19,11 +19,11 @@ class Pair:
     def __init__(self, mark: Path) -> None:
         self.mark = mark
         self.stalled = self.well = True
-        self.reachable = self.out = False
+        self.reachable = self.out = self.here = self.streaming = False
         self.now_s = 100.0
         self.reported_s = float("inf")
         self.asked: list[str] = []
-        self.standby: Any = PROGRAM.Standby(self.ask, self.answers, mark, lambda: self.now_s)
+        self.standby: Any = PROGRAM.Standby(self.ask, lambda: self.here, self.answers, mark, lambda: self.now_s)
 
     def answers(self) -> bool:
         self.now_s += 0.0 if self.reachable else PROGRAM.ANSWER_S
@@ -35,7 +35,7 @@ class Pair:
             return True
         if question == PROGRAM.WELL:
             return self.well and self.reported_s > self.now_s - known[0]
-        return {PROGRAM.STALLED: self.stalled, PROGRAM.OUT: self.out}[question]
+        return {PROGRAM.STREAMING: self.streaming, PROGRAM.STALLED: self.stalled, PROGRAM.OUT: self.out}[question]
 
     def look_for(self, seconds: float) -> None:
         until = self.now_s + seconds
@@ -79,9 +79,13 @@ def test_a_stall_that_is_over_at_once_changes_nothing(pair: Pair) -> None:
     assert pair.asked == []
 
 
-@pytest.mark.parametrize("what", ["it can be reached", "the monitor does not call both well"])
+@pytest.mark.parametrize(
+    "what", ["it can be reached", "the monitor does not call both well", "it is this host", "replication streams"]
+)
 def test_a_standby_that_others_look_after_is_left_to_them(pair: Pair, what: str) -> None:
     pair.reachable = what == "it can be reached"
+    pair.here = what == "it is this host"
+    pair.streaming = what == "replication streams"
     pair.well = what != "the monitor does not call both well"
     pair.look_for(10)
     assert pair.asked == []

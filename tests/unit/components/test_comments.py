@@ -32,7 +32,7 @@ class Silent:
     """Nothing else."""
 '''
 SHORT = '''#!/usr/bin/python3
-import os  # with a remark
+import os
 def greet(name: str) -> str:
     return f"""# {name}
 

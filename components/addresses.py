@@ -72,6 +72,19 @@ def nat_gateway_address(subnet: SubnetPlan) -> IPv4Address:
     return subnet.cidr.network_address + NAT_GATEWAY_OFFSET
 
 
+def monitor_zone_index(zone_count: int) -> int:
+    """With a third zone the monitor stands apart from both databases, so that no zone takes two of the three."""
+    return 2 if zone_count > 2 else 0
+
+
+def nat_zone_indexes(zone_count: int, gateways: int) -> tuple[int, ...]:
+    """Where NAT gateways stand. The first, which serves zones without their own, is the monitor's: the loss of another
+    zone then silences nobody, and of a monitor that is silent the load balancers tell, which need no gateway.
+    """
+    first = monitor_zone_index(zone_count)
+    return (first, *(index for index in range(zone_count) if index != first))[:gateways]
+
+
 def plan_hosts(subnets: Sequence[SubnetPlan], counts: dict[Tier, int]) -> tuple[HostPlan, ...]:
     """Every host of the estate, tier by tier, spread over the zones in turn.
 
@@ -82,8 +95,7 @@ def plan_hosts(subnets: Sequence[SubnetPlan], counts: dict[Tier, int]) -> tuple[
     hosts: list[HostPlan] = []
     for tier, count in counts.items():
         for number in range(1, count + 1):
-            # With a third zone the monitor stands apart from both databases, so that no zone takes two of the three.
-            zone_index = 2 if tier is Tier.MONITOR and zone_count > 2 else (number - 1) % zone_count
+            zone_index = monitor_zone_index(zone_count) if tier is Tier.MONITOR else (number - 1) % zone_count
             subnet = by_place[zone_index, tier.public]
             offset = _OFFSETS[tier] + number
             if offset >= subnet.cidr.num_addresses - 1:

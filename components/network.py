@@ -10,7 +10,7 @@ from typing import ClassVar
 import pulumi
 import pulumi_aws as aws
 
-from components.addresses import SubnetPlan, nat_gateway_address
+from components.addresses import SubnetPlan, nat_gateway_address, nat_zone_indexes
 from components.component import Component
 from components.flows import ANYWHERE
 
@@ -29,7 +29,7 @@ class NetworkArgs:
 class Network(Component):
     """A VPC with its subnets, routes, internet gateway, NAT gateways and the gateway endpoint of S3.
 
-    Private subnets leave through the NAT gateway of their zone, or the first one where their zone has none. S3 is
+    Private subnets leave through the NAT gateway of their zone, or the monitor's where their zone has none. S3 is
     reached through the endpoint, free of NAT charges and of the NAT gateway's fate. The default group is emptied.
 
     Attributes: `vpc_id`; `subnet_ids` by (zone index, public); `ways_out`: what a host needs to reach anything.
@@ -97,11 +97,13 @@ class Network(Component):
         return table
 
     def _private_routes(self) -> list[aws.ec2.RouteTable]:
-        gateways = [self._nat_gateway(plan) for plan in self._plans(public=True)[: self._args.nat_gateways]]
+        public = self._plans(public=True)
+        zones = nat_zone_indexes(len(public), self._args.nat_gateways)
+        gateways = {index: self._nat_gateway(public[index]) for index in zones}
         tables = []
         for plan in self._plans(public=False):
             table = self._table(plan.name)
-            gateway = gateways[plan.zone_index] if plan.zone_index < len(gateways) else gateways[0]
+            gateway = gateways.get(plan.zone_index, gateways[zones[0]])
             route = aws.ec2.Route(
                 f"{self._name}-{plan.name}-out",
                 route_table_id=table.id,

@@ -9,8 +9,6 @@ import pytest
 from components import user_data
 from cost import stack
 
-MOST_S = 10.0
-
 # So many hosts share the connections that one database has.
 SHARED_DATABASE = ("database.max_connections=1000", "database.pool_size_per_host=4")
 
@@ -29,13 +27,12 @@ def processor_s(application_hosts: int) -> tuple[float, int]:
     return time.process_time() - started, len(found.lines)
 
 
-def test_two_hundred_application_hosts_take_seconds_and_grow_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_grows_in_a_line_with_the_application_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     # So many hosts are too much for the user data of some, which EC2 would refuse; that is not what is measured here.
     monkeypatch.setattr(user_data, "LIMIT_BYTES", 10**6)
     processor_s(2)  # loads what is loaded once
     few_s, few_lines = processor_s(50)
     many_s, many_lines = processor_s(200)
     assert (few_lines, many_lines) == (42 + 48 * 4, 42 + 198 * 4)
-    assert many_s < MOST_S
     # Four times the hosts: a program that grows with the square would take sixteen times as long.
     assert many_s < 8 * few_s

@@ -271,6 +271,14 @@ def test_a_second_nat_gateway_gives_each_zone_its_own(release_file: Path) -> Non
     assert routes == {"network-nat-us-east-1a-id", "network-nat-us-east-1b-id"}
 
 
+def test_one_nat_gateway_stands_in_the_monitors_zone(program: Program) -> None:
+    subnets = {one.name: one.inputs["availabilityZone"] for one in program.of("aws:ec2/subnet:Subnet")}
+    (gateway,) = program.of("aws:ec2/natGateway:NatGateway")
+    monitor = program.named(INSTANCE, "monitor1")
+    zone_of = {f"{name}-id": zone for name, zone in subnets.items()}
+    assert zone_of[gateway.inputs["subnetId"]] == zone_of[monitor.inputs["subnetId"]]
+
+
 @pytest.mark.parametrize(
     ("group", "size"),
     [

@@ -1,0 +1,33 @@
+"""The policies of docs/aws.md allow what the commands ask of AWS."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+
+def operator_policy() -> set[str]:
+    """What the page gives to who operates the estate."""
+    text = (PROJECT_DIR / "docs/aws.md").read_text(encoding="utf-8")
+    policy = json.loads(text.partition("Who operates the estate")[2].partition("```json\n")[2].partition("```")[0])
+    return {
+        one
+        for said in policy["Statement"]
+        for one in ([said["Action"]] if isinstance(said["Action"], str) else said["Action"])
+    }
+
+
+def test_who_operates_the_estate_may_do_what_its_commands_ask() -> None:
+    source = (PROJECT_DIR / "ops/estate.py").read_text(encoding="utf-8")
+    asked = set(re.findall(r"_ec2\.(describe_\w+)\(", source)) | set(
+        re.findall(r'_ec2\.get_paginator\("(\w+)"\)', source)
+    )
+    calls = {f"ec2:{name}" for name in asked} | {
+        f"ssm:{name}" for name in re.findall(r"\bssm\.([a-z]\w+_\w+)\(", source)
+    }
+    assert len(calls) >= 4, calls
+    allowed = {one.replace("_", "").lower() for one in operator_policy()}
+    assert {one.replace("_", "").lower() for one in calls} <= allowed

@@ -16,8 +16,10 @@ PROMOTION_MS: Final = 800
 measured)."""
 RESTART_MS: Final = 3000
 """A keeper starts its PostgreSQL again after a crash, recovery of a small database included."""
-STALL_MS: Final = 1500
-"""Until `stalled-standby` (cloud-init/db) is sure: two looks, each of which waits for an answer of the standby."""
+COMMIT_WAITS_MS: Final = 1000
+"""A commit that waits for longer is looked into by `stalled-standby` (cloud-init/db)."""
+STALL_MS: Final = 250 + KEEPER_LOOP_MS + 250
+"""Until it is sure: a look that finds no way to the standby, the standby's next report, a look that finds that."""
 RELEASE_MS: Final = KEEPER_LOOP_MS
 """The primary is told not to wait for its standby any more."""
 HAND_OVER_MS: Final = 2000
@@ -105,7 +107,7 @@ def budgets(timers: Timers) -> tuple[Budget, ...]:
         failover("db-partition-monitor", silent),
         Budget(
             fault="db-partition-peer",
-            detection_ms=timers.wal_sender_timeout_ms + STALL_MS,
+            detection_ms=COMMIT_WAITS_MS + STALL_MS,
             promotion_ms=RELEASE_MS,
             routing_ms=0,
         ),

@@ -82,6 +82,13 @@ def test_lines_of_pg_auto_failover_are_word_for_word_its_own(database: dict[str,
                 assert line in database["/etc/ha/pg_hba.conf"]
 
 
+def test_a_health_check_is_two_round_trips(database: dict[str, str], monitor: dict[str, str]) -> None:
+    assert "PGSSLMODE=disable" in monitor["/etc/ha/postgres.env"].splitlines()
+    plain = [line for line in database["/etc/ha/pg_hba.conf"].splitlines() if line.startswith("hostnossl ")]
+    monitors = [host.address for host in SETTINGS.plan_hosts() if host.tier is Tier.MONITOR]
+    assert plain == [f'hostnossl postgres "pgautofailover_monitor" {address}/32 trust' for address in monitors]
+
+
 def test_both_tiers_keep_state_on_the_data_volume(database: dict[str, str], monitor: dict[str, str]) -> None:
     for files in (database, monitor):
         environment = dict(

@@ -55,6 +55,8 @@ def test_only_planned_addresses_come_in_over_tls_and_all_else_is_rejected(tier: 
         elif kind == "hostssl":
             of_application = rest[1] in {SETTINGS.database.user, "haproxy_check"}
             assert rest[2] in (networks if of_application else peers)
+        elif kind == "hostnossl":
+            assert (rest[1].strip('"'), rest[2] in peers) == ("pgautofailover_monitor", True)
         else:
             assert (kind, rest[2:]) == ("host", ["0.0.0.0/0", "reject"])
     assert _rules(_files(tier))[-1][-1] == "reject"

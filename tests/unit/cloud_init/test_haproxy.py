@@ -245,3 +245,17 @@ def test_what_waits_for_the_database_is_not_asked_of_another_server() -> None:
     )
     assert "acl waits var(proc.database) -m str away" in backend
     assert "http-request set-timeout server 12000ms if waits" in backend
+
+
+def test_when_no_server_passes_its_checks_one_is_asked_all_the_same() -> None:
+    config = load_balancer(load_balancer={"mode": "active-backup"}, application={"count": 3})
+    assert "use_backend unchecked if { nbsrv(application) eq 0 }" in config["frontend web"]
+    unchecked = config["backend unchecked"]
+    assert [line.split()[1] for line in servers(unchecked)] == ["app1", "app2", "app3"]
+    assert not any(re.search(r"(?<!-) check |backup|httpchk|http-check", f"{line} ") for line in unchecked)
+    assert all("verify required" in line for line in servers(unchecked))
+    assert "retry-on conn-failure empty-response response-timeout" in unchecked, "its own 503 is an answer"
+    rules = [
+        line for line in config["backend application"] if line.startswith(("acl ", "http-request ", "timeout server"))
+    ]
+    assert set(rules) <= set(unchecked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, permutations
@@ -29,6 +30,8 @@ class Figures:
     """Those that only read, and writes under a key by which they are stored once: they could have been asked again."""
     max_latency_s: float
     """Of all requests, also of those that failed."""
+    failures: Mapping[str, int]
+    """How many failed in which way, such as `write 503`; `write 0: ...` has no whole answer, and why."""
 
 
 def longest_gap_s(moments: Iterable[float], begin: float, end: float) -> float:
@@ -48,6 +51,7 @@ def figures(samples: Sequence[Sample], begin: float, end: float) -> Figures:
         failed_reads=sum(one.kind is Kind.READ for one in failed),
         failed_idempotent=sum(one.idempotent for one in failed),
         max_latency_s=max((one.latency_s for one in samples), default=0.0),
+        failures=Counter(f"{one.kind} {one.status}" + (f": {one.error}" if one.error else "") for one in failed),
     )
 
 

@@ -77,6 +77,8 @@ class Outcome(_Run):
     failed: int
     failed_reads: int
     failed_idempotent: int | None = None
+    failures: Mapping[str, int] = {}
+    """How many requests failed in which way; older results do not say."""
     max_latency_s: float
     acknowledged: int
     lost: int

@@ -275,6 +275,7 @@ def _outcome(
         failed=measured.failed,
         failed_reads=measured.figures.failed_reads,
         failed_idempotent=measured.failed_idempotent,
+        failures=measured.figures.failures,
         max_latency_s=round(measured.max_latency_s, 3),
         acknowledged=verdict.acknowledged,
         lost=measured.lost,

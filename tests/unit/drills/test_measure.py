@@ -54,6 +54,7 @@ def test_a_log_in_is_no_idempotent_request() -> None:
     seen = [sample(kind, 1.0, 503) for kind in (Kind.READ, Kind.WRITE, Kind.WRITE, Kind.LOGIN)]
     found = figures(seen, 0, 2)
     assert (found.failed, found.failed_reads, found.failed_idempotent) == (4, 1, 3)
+    assert found.failures == {"read 503": 1, "write 503": 2, "login 503": 1}
 
 
 def test_a_failover_with_a_pause_is_not_two_primaries() -> None:

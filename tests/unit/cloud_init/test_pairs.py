@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.user_data import LIMIT_BYTES, user_data
+from components.user_data import CLOUD_INIT_DIR, LIMIT_BYTES, user_data
+from drills import promises
 from tests.unit.cloud_init.rendering import estate, files_of, program
 
 PAIRS: dict[str, Any] = {"load_balancer": {"count": 2}, "cache": {"count": 2}}
@@ -47,7 +50,8 @@ def keeper_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def make(api: Api, *, state: str = "INIT", serves: bool = True) -> Any:
         monkeypatch.setattr(module, "serves", lambda address: serves)
-        return module.Keeper(module.Address(api, "dev-public", "dev", "i-1", "10.0.0.21"), state)
+        clock = itertools.count(100.0, module.WATCH_S)
+        return module.Keeper(module.Address(api, "dev-public", "dev", "i-1", "10.0.0.21"), state, lambda: next(clock))
 
     return make
 
@@ -70,11 +74,10 @@ def test_who_becomes_active_takes_the_address_from_whoever_has_it(keeper_of: Cal
 def test_what_it_has_just_taken_it_does_not_take_again_at_once_while_answers_lag(keeper_of: Callable[..., Any]) -> None:
     api = Api("i-2", late_looks=2)
     keeper = keeper_of(api)
-    turns(keeper, 1)
     keeper.became("MASTER")
     assert keeper.turn() == program(ADDRESS).AGAIN_S
     assert keeper.turn() == program(ADDRESS).LOOK_S
-    assert keeper.held
+    assert (keeper.held, api.taken) == (True, 1)
 
 
 def test_at_the_first_boot_it_takes_an_address_that_nobody_has(keeper_of: Callable[..., Any]) -> None:
@@ -104,13 +107,38 @@ def test_a_refused_attempt_is_made_again(keeper_of: Callable[..., Any]) -> None:
     assert api.holder == "i-1"
 
 
-def test_who_stands_by_takes_nothing(keeper_of: Callable[..., Any]) -> None:
-    for state in ("BACKUP", "FAULT", "STOP"):
+def test_who_stands_by_takes_nothing_while_visitors_are_answered(keeper_of: Callable[..., Any]) -> None:
+    for holder in ("i-2", None):
+        api = Api(holder)
+        keeper = keeper_of(api)
+        keeper.became("BACKUP")
+        turns(keeper, 50)
+        assert api.taken == 0
+        assert holder is None or api.looks < 10, "the API is not asked at every visit"
+
+
+def test_who_could_not_serve_takes_nothing_ever(keeper_of: Callable[..., Any]) -> None:
+    for state in ("FAULT", "STOP"):
         api = Api("i-2")
         keeper = keeper_of(api, serves=False)
         keeper.became(state)
-        turns(keeper, 5)
+        turns(keeper, 50)
         assert api.taken == 0
+
+
+def test_whom_the_answers_of_the_api_do_not_reach_takes_nothing(keeper_of: Callable[..., Any]) -> None:
+    api = Api("i-2")
+    keeper = keeper_of(api)
+    turns(keeper, 1)
+
+    def silence(**_: Any) -> dict[str, Any]:
+        raise TimeoutError("no answer")
+
+    api.describe_addresses = silence  # type: ignore[method-assign]
+    keeper.became("MASTER")
+    with pytest.raises(TimeoutError):
+        keeper.turn()
+    assert api.taken == 0
 
 
 def test_two_that_are_both_active_do_not_pull_at_it_while_visitors_are_answered(keeper_of: Callable[..., Any]) -> None:
@@ -120,16 +148,26 @@ def test_two_that_are_both_active_do_not_pull_at_it_while_visitors_are_answered(
     assert api.taken == 0
 
 
-@pytest.mark.parametrize("holder", ["i-2", None])
-def test_active_without_the_address_it_takes_it_where_visitors_find_nobody(
-    keeper_of: Callable[..., Any], holder: str | None
-) -> None:
-    api = Api(holder)
-    keeper = keeper_of(api, state="MASTER", serves=False)
+@pytest.mark.parametrize("state", ["MASTER", "BACKUP"])
+def test_it_is_taken_from_where_visitors_find_nobody(keeper_of: Callable[..., Any], state: str) -> None:
+    api = Api("i-2")
+    keeper = keeper_of(api, state=state, serves=False)
+    turns(keeper, 1)  # who has it
+    turns(keeper, program(ADDRESS).SILENT_VISITS - 1)
+    assert api.taken == 0  # one visit may be wrong
     turns(keeper, 1)
-    assert api.taken == 0  # one look may be wrong
-    turns(keeper, 2)
-    assert api.holder == "i-1"
+    assert (api.holder, keeper.held) == ("i-1", True)
+
+
+def test_a_load_balancer_that_is_lost_to_visitors_is_noticed_in_time() -> None:
+    module = program(ADDRESS)
+    assert promises.LOAD_BALANCER.outage_s - 0.5 > module.SILENT_VISITS * (module.WATCH_S + module.VISIT_S)
+
+
+def test_visits_are_answered_by_haproxy_itself() -> None:
+    visited = re.search(r"GET (\S+) HTTP", (CLOUD_INIT_DIR / ADDRESS).read_text(encoding="utf-8"))
+    assert visited is not None
+    assert f"    monitor-uri {visited[1]}\n" in files_of("lb1", **PAIRS)["/etc/haproxy/haproxy.cfg"]
 
 
 def test_what_keepalived_tells_besides_changes_nothing() -> None:

@@ -139,7 +139,10 @@ class LabGround:
         return [f"table ip {_TABLE}", f"delete table ip {_TABLE}"]
 
     def _rules(self, ways: Sequence[Way]) -> list[str]:
-        addresses = self.addresses()
+        addresses = {
+            one.name: f"{{ {', '.join(str(a) for a in (one.address, one.second_address) if a is not None)} }}"
+            for one in self.settings.plan_hosts()
+        }
         lines = [f"table ip {_TABLE} {{", "chain forward {", "type filter hook forward priority -250; policy accept;"]
         for way in ways:
             source = "" if way.source == ANY else f"ip saddr {addresses[way.source]} "

@@ -48,8 +48,8 @@ def keeper_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """A keeper on host i-1, at an API; `serves` is what visitors find at the public address."""
     module = program(ADDRESS)
 
-    def make(api: Api, *, state: str = "INIT", serves: bool = True) -> Any:
-        monkeypatch.setattr(module, "serves", lambda address: serves)
+    def make(api: Api, *, state: str = "INIT", serves: bool = True, here: bool = True) -> Any:
+        monkeypatch.setattr(module, "serves", lambda address: here if address == "127.0.0.1" else serves)
         clock = itertools.count(100.0, module.WATCH_S)
         return module.Keeper(module.Address(api, "dev-public", "dev", "i-1", "10.0.0.21"), state, lambda: next(clock))
 
@@ -157,6 +157,13 @@ def test_it_is_taken_from_where_visitors_find_nobody(keeper_of: Callable[..., An
     assert api.taken == 0  # one visit may be wrong
     turns(keeper, 1)
     assert (api.holder, keeper.held) == ("i-1", True)
+
+
+def test_where_no_application_would_be_found_here_either_it_is_left(keeper_of: Callable[..., Any]) -> None:
+    api = Api("i-2")
+    keeper = keeper_of(api, state="BACKUP", serves=False, here=False)
+    turns(keeper, 50)
+    assert api.taken == 0
 
 
 def test_a_load_balancer_that_is_lost_to_visitors_is_noticed_in_time() -> None:

@@ -161,7 +161,7 @@ class LoadBalancerSettings(_Hosts):
     certificate_parameter: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.\-/]+$")] | None = None
     redirect_to_https: bool = False
     max_connections: Annotated[int, Field(ge=100, le=100_000)] = 4096
-    connect_timeout_ms: PositiveMs = 500
+    connect_timeout_ms: PositiveMs = 300
     server_timeout_ms: PositiveMs = 1500
     write_timeout_ms: PositiveMs = 12_000
     client_timeout_ms: PositiveMs = 50_000

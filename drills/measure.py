@@ -69,6 +69,11 @@ class Span:
         return self.begin <= one.start and one.end <= self.end
 
 
+def _prompt(one: WriteTry) -> bool:
+    """Whether it was acknowledged so soon that the node surely accepted writes then."""
+    return one.accepted and one.end - one.start <= HUNG_S
+
+
 def accepting(tries: Sequence[WriteTry]) -> list[Span]:
     """The spans in which a node surely accepted writes: from the first acknowledgement of an unbroken row to the
     beginning of its last try. A try that is refused ends a span; so does one that hung, acknowledged or not, since
@@ -78,8 +83,7 @@ def accepting(tries: Sequence[WriteTry]) -> list[Span]:
     first: WriteTry | None = None
     last: WriteTry | None = None
     for one in [*sorted(tries, key=lambda t: t.start), None]:
-        prompt = one is not None and one.end - one.start <= HUNG_S
-        if one is not None and one.accepted and prompt:
+        if one is not None and _prompt(one):
             first, last = first or one, one
             continue
         if first is not None and last is not None and last.start > first.end:
@@ -99,7 +103,7 @@ def two_primaries(tries: Mapping[str, Sequence[WriteTry]]) -> bool:
         for one, other in permutations(tries, 2)
         for span in spans[one]
         for try_ in tries[other]
-        if try_.accepted and try_.end - try_.start <= HUNG_S
+        if _prompt(try_)
     )
 
 

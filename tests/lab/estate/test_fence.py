@@ -146,8 +146,8 @@ def test_a_fence_that_hangs_closes_and_opens_again_without_a_failover(
             ended = time.monotonic()
             time.sleep(0.5)  # of a closed one
         finally:
+            continued = time.monotonic()  # it may let somebody in before the command is back
             ground.run(pair.primary, "systemctl kill --signal=CONT ha-fence")
-            continued = time.monotonic()
         eventually("applications are let in", lambda: "closed" not in ground.run(pair.primary, closed), deadline_s=10)
         time.sleep(0.5)
         end = time.monotonic()

@@ -15,7 +15,14 @@ from tests.unit.drills.test_faults import Harmed
 
 def measured(failovers: int | None, paged_s: float | None = None) -> _Measured:
     figures = Figures(
-        outage_s=1, read_outage_s=1, requests=1, failed=0, failed_reads=0, failed_idempotent=0, max_latency_s=1
+        outage_s=1,
+        read_outage_s=1,
+        requests=1,
+        failed=0,
+        failed_reads=0,
+        failed_idempotent=0,
+        max_latency_s=1,
+        failures={},
     )
     return _Measured(figures, lost=0, doubled=0, two_primaries=False, paged_s=paged_s, failovers=failovers)
 

@@ -116,8 +116,10 @@ export class Database {
       this.#looking ??= this.#look().finally(() => { this.#looking = undefined; });
       const seen = await this.#looking;
       const back = use === "read" ? seen.reachable : seen.writable;
-      if (back && !gone?.aborted) return;
-      if (gone?.aborted || this.#tooLate(use, began)) throw new Unavailable("database", "still away when last looked at");
+      if (gone?.aborted || (!back && this.#tooLate(use, began))) {
+        throw new Unavailable("database", "still away when last looked at");
+      }
+      if (back) return;
     }
   }
 

@@ -1,6 +1,6 @@
 """Files of hosts without their comments: user data has 16 KB, and who reads the files has this repository.
 
-Parts are left out, nothing is written anew, so the bytes do not depend on the version of Python that renders them.
+Parts are left out, nothing is written anew, so that the bytes do not depend on the version of Python that renders them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import ast
 import io
 import tokenize
 
+_INDENT = 4
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -31,7 +32,9 @@ def without_comments(path: str, content: str) -> str:
 
 
 def _shorter_python(source: str) -> str:
-    """The same program, without docstrings and empty lines too. A body that is nothing but a docstring keeps it."""
+    """The same program, without docstrings and empty lines too, indented by one space for four. A body that is nothing
+    but a docstring keeps it.
+    """
     lines = source.splitlines()
     idle = {number for number, line in enumerate(lines, 1) if not line.strip()}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -42,13 +45,19 @@ def _shorter_python(source: str) -> str:
         if not lines[number - 1]:
             idle.add(number)
     tree = list(ast.walk(ast.parse(source)))
-    for text in tree:
-        if isinstance(text, ast.Constant | ast.JoinedStr):  # an empty line in a text is text
-            idle -= _lines(text)
+    texts = [_lines(node) for node in tree if isinstance(node, ast.Constant | ast.JoinedStr)]
+    idle = idle.difference(*texts)  # an empty line in a text is text
+    verbatim = set().union(*(text - {min(text)} for text in texts))
     for node in tree:
         if isinstance(node, _DOCUMENTED) and len(node.body) > 1 and ast.get_docstring(node, clean=False) is not None:
             idle |= _lines(node.body[0])
-    return "".join(f"{line}\n" for number, line in enumerate(lines, 1) if number not in idle)
+    kept = [(number, line) for number, line in enumerate(lines, 1) if number not in idle]
+    return "".join(f"{line if number in verbatim else _indented_by_one(line)}\n" for number, line in kept)
+
+
+def _indented_by_one(line: str) -> str:
+    code = line.lstrip(" ")
+    return " " * ((len(line) - len(code)) // _INDENT) + code
 
 
 def _lines(node: ast.expr | ast.stmt) -> set[int]:

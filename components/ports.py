@@ -9,6 +9,7 @@ HTTPS: Final = 443
 HAPROXY_STATS: Final = 8404
 APPLICATION: Final = 5000
 POSTGRES: Final = 5432
+PRIMARY_CHECK: Final = 8008  # Patroni's, whose answer it gives: whether a database host may be written to
 DATABASE_ROUTE: Final = 5433  # on an application host's loopback: leads to the writable primary
 PGBOUNCER: Final = 6432  # on an application host's loopback
 REDIS: Final = 6379

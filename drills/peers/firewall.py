@@ -7,11 +7,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from components import ports
 from components.errors import HaError
 from components.flows import TCP, Flow, Peer
 from components.tags import STACK_TAG, TIER_TAG
 from components.tiers import Tier
-from drills.peers.files import REST_PORT
 from ops.estate import Estate
 
 ETCD_CLIENTS = 2379
@@ -20,7 +20,7 @@ _MEMBERS = ((Tier.DB, Tier.DB), (Tier.DB, Tier.MONITOR), (Tier.MONITOR, Tier.DB)
 PATRONI_FLOWS: tuple[Flow, ...] = (
     *(Flow(source, target, ETCD_MEMBERS, "members of etcd") for source, target in _MEMBERS),
     *(Flow(Tier.DB, target, ETCD_CLIENTS, "Patroni asks etcd") for target in (Tier.DB, Tier.MONITOR)),
-    *(Flow(source, Tier.DB, REST_PORT, "who is primary") for source in (Tier.DB, Tier.APP)),
+    Flow(Tier.DB, Tier.DB, ports.PRIMARY_CHECK, "members ask each other"),
 )
 
 

@@ -29,7 +29,7 @@ SET_UP_AGAIN = f"rm -f {SET_UP_STATE}; systemctl daemon-reload; systemctl restar
 
 _LEAVE_PG_AUTO_FAILOVER = {
     Tier.MONITOR: "systemctl stop ha-node-states.timer pgautofailover",
-    Tier.DB: "systemctl stop ha-stalled-standby pgautofailover ha-fence && "
+    Tier.DB: "systemctl stop ha-stalled-standby pgautofailover ha-primary-check ha-fence && "
     "nft 'add table inet ha_fence; delete table inet ha_fence'",
 }
 _LEAVE_PATRONI = {
@@ -129,13 +129,12 @@ class Stage:
         return sorted(hosts, key=lambda host: self._ground.run(host, asked, check=False).strip() != "f")
 
     def _enter(self, contender: Contender) -> None:
-        """Starts another database, empty or not, and lets the application find it."""
+        """Starts another database, empty or not, for the application."""
         if contender.software is PATRONI:
             self._firewall.open(PATRONI_FLOWS)
         self._set_up(*self._hosts(Tier.MONITOR), *self._hosts(Tier.DB))
         for host in self._hosts(Tier.DB):  # one may have become the primary after its set-up
             self._ground.run(host, "/usr/local/sbin/ha-database")
-        self._set_up(*self._hosts(Tier.APP))
         for host in self._hosts(Tier.APP):  # the schema is brought up to date when it starts
             self._ground.run(host, "systemctl restart event-manager")
 

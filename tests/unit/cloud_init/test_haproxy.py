@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -156,40 +155,13 @@ def test_visitors_cannot_say_who_they_are() -> None:
     assert any(line.startswith("http-request set-header X-Forwarded-Proto ") for line in web)
 
 
-def decode(hexadecimal: str) -> list[tuple[str, bytes]]:
-    """Messages of PostgreSQL's protocol: type (empty for the startup message, whose first byte is 0) and body."""
-    data, found = bytes.fromhex(hexadecimal), []
-    while data:
-        kind, data = ("", data) if data[0] == 0 else (chr(data[0]), data[1:])
-        (length,) = struct.unpack(">I", data[:4])
-        found.append((kind, data[4:length]))
-        data = data[length:]
-    return found
-
-
-def test_the_database_check_asks_whether_the_node_may_be_written_to() -> None:
+def test_the_database_check_asks_at_the_port_that_the_fence_closes() -> None:
     lines = sections(files_of("app1")[CONFIG])["listen database"]
-    sent = [decode(line.split()[-1]) for line in lines if line.startswith("tcp-check send-binary")]
-    assert sent == [
-        [("", b"\x00\x03\x00\x00user\x00haproxy_check\x00database\x00ha_check\x00\x00")],
-        [
-            ("Q", b"select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool\x00"),
-            ("X", b""),
-        ],
-    ]
-    expected = [decode(line.split()[-1]) for line in lines if line.startswith("tcp-check expect binary")]
-    assert expected == [[("Z", b"I")], [("D", b"\x00\x01\x00\x00\x00\x01f")]]
-
-
-def test_the_database_check_is_made_over_verified_tls() -> None:
-    """An explicit `tcp-check connect` would drop check-ssl without a word."""
-    lines = sections(files_of("app1")[CONFIG])["listen database"]
-    assert not any(line.startswith("tcp-check connect") for line in lines)
-    default = next(line for line in lines if "check-ssl" in line)
-    assert "check-alpn postgresql" in default
-    assert "verify required" in default
-    for line in servers(lines):
-        assert f"verifyhost {line.split()[1]}" in line
+    assert "option httpchk OPTIONS /primary" in lines
+    assert "http-check expect status 200" in lines
+    assert any(line.startswith("default-server check port 8008 ") for line in lines)
+    rules = files_of("db1")["/etc/ha/fence.nft"]
+    assert re.search(r"tcp dport \{ 5432, 8008 \} .* != @lease reject", rules)
 
 
 def test_two_writable_nodes_get_no_new_connection() -> None:

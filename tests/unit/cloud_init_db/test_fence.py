@@ -151,7 +151,7 @@ def test_each_node_asks_the_other_and_lets_only_peers_past_the_lease() -> None:
     db1, db2, monitor = (estate()[name].host.address for name in ("db1", "db2", "monitor1"))
     timers = estate()["db1"].settings.timers
     unit = files["/etc/systemd/system/ha-fence.service"]
-    assert f"/usr/local/lib/ha/fence db1 {monitor} {db2} 5432 {timers.fence_lease_ms}\n" in unit
+    assert f"/usr/local/lib/ha/fence db1 {monitor} {db2} 5432 8008 {timers.fence_lease_ms}\n" in unit
     rules = files["/etc/ha/fence.nft"]
     assert f"elements = {{ {db1}, {db2}, {monitor} }}" in rules
     step = files["/usr/local/lib/ha/steps/50-node"]

@@ -53,8 +53,7 @@ def test_only_planned_addresses_come_in_over_tls_and_all_else_is_rejected(tier: 
         if kind == "local":
             assert rest[2] == "peer"
         elif kind == "hostssl":
-            of_application = rest[1] in {SETTINGS.database.user, "haproxy_check"}
-            assert rest[2] in (networks if of_application else peers)
+            assert rest[2] in (networks if rest[1] == SETTINGS.database.user else peers)
         elif kind == "hostnossl":
             assert (rest[1].strip('"'), rest[2] in peers) == ("pgautofailover_monitor", True)
         else:
@@ -64,15 +63,14 @@ def test_only_planned_addresses_come_in_over_tls_and_all_else_is_rejected(tier: 
 
 def test_who_comes_in_without_a_password_has_no_rights(database: dict[str, str]) -> None:
     trusted = {rule[2].strip('"') for rule in _rules(database) if rule[-1] == "trust"}
-    assert trusted == {"haproxy_check", "pgautofailover_monitor"}
+    assert trusted == {"pgautofailover_monitor"}
 
 
 def test_every_application_host_comes_in(database: dict[str, str]) -> None:
-    for role in (SETTINGS.database.user, "haproxy_check"):
-        networks = [IPv4Network(rule[3]) for rule in _rules(database) if rule[2] == role]
-        for host in SETTINGS.plan_hosts():
-            if host.tier is Tier.APP:
-                assert any(host.address in network for network in networks), f"{role} from {host.name}"
+    networks = [IPv4Network(rule[3]) for rule in _rules(database) if rule[2] == SETTINGS.database.user]
+    for host in SETTINGS.plan_hosts():
+        if host.tier is Tier.APP:
+            assert any(host.address in network for network in networks), host.name
 
 
 def test_lines_of_pg_auto_failover_are_word_for_word_its_own(database: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shutil
 import subprocess
@@ -12,12 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from components.errors import HaError
 from components.scope import Scope
 from components.settings import Settings
-from components.user_data import HostFile, contexts
+from components.user_data import HostFile, contexts, host_files
 from drills.peers.contenders import CONTENDERS, OURS
-from drills.peers.files import ROUTE, Files, asking_patroni, differing, files_of
+from drills.peers.files import Files, differing, files_of
 from tests.unit.cloud_init.rendering import RELEASE
 
 SETTINGS = Settings.model_validate({"region": "us-east-1", "network": {"zones": ["us-east-1a", "us-east-1b"]}})
@@ -89,37 +87,13 @@ def test_patroni_may_replicate_from_loopback_and_rewind_from_its_peer() -> None:
 
 
 @pytest.mark.parametrize("name", PATRONI)
-def test_of_the_route_only_the_health_check_differs(name: str) -> None:
-    ours, theirs = files(OURS.name)["app1"], files(name)["app1"]
-    assert {path for path in ours if ours[path] != theirs[path]} == {ROUTE}
-    before, after = ours[ROUTE].content.splitlines(), theirs[ROUTE].content.splitlines()
-    changed = [line[2:].split()[0] for line in difflib.ndiff(before, after) if line[0] in "+-"]
-    assert set(changed) == {"option", "http-check", "tcp-check", "default-server", "server"}
-    assert "    default-server check port 8008" in after
-    assert [line for line in after if "server db" in line] == [
-        f"    server {host.name} {host.address}:5432" for host in SETTINGS.plan_hosts() if host.name.startswith("db")
-    ]
-
-
-def test_a_second_route_keeps_its_own_check() -> None:
-    checked = "    option tcp-check\n    tcp-check send x\n    default-server check ssl\n    server a b c\n"
-    other = f"\nlisten sessions\n{checked}"
-    assert asking_patroni(f"listen database\n{checked}{other}").endswith(other)
-
-
-def test_a_route_that_is_written_otherwise_is_not_guessed_at() -> None:
-    with pytest.raises(HaError, match="could be changed"):
-        asking_patroni("listen database\n    mode tcp\n    server db1 10.0.0.1:5432\n")
-
-
-def test_haproxy_takes_the_route(tmp_path: Path) -> None:
-    if not shutil.which("haproxy"):
-        pytest.skip("haproxy is not installed")
-    config = files("patroni-tuned")["app1"][ROUTE].content
-    path = tmp_path / "haproxy.cfg"
-    path.write_text(re.sub(r"(?m)^ +(chroot|user|group|stats socket|log) .*\n", "", config))
-    done = subprocess.run(["haproxy", "-c", "-q", "-f", str(path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_patroni_answers_where_the_route_asks(name: str) -> None:
+    hosts = contexts(SCOPE, SETTINGS, RELEASE)
+    route = {file.path: file.content for file in host_files(hosts["app1"])}["/etc/haproxy/haproxy.cfg"]
+    assert "    option httpchk OPTIONS /primary\n" in route
+    listening = patroni(name)["restapi"]["listen"]
+    assert f"    default-server check port {listening.partition(':')[2]} " in route
+    assert "ha-primary-check" not in files(name)["db1"]["/usr/local/lib/ha/steps/50-node"].content
 
 
 def test_pg_auto_failover_gets_its_defaults_and_nobody_is_fenced() -> None:
@@ -137,14 +111,17 @@ def test_pg_auto_failover_gets_its_defaults_and_nobody_is_fenced() -> None:
     } <= set(monitor)
     assert {"wal_sender_timeout = '60000ms'", "wal_receiver_timeout = '60000ms'"} <= set(database)
     units = "/etc/systemd/system"
-    assert "add element inet ha_fence lease { 5432 }" in found["db1"][f"{units}/ha-fence.service.d/peer.conf"].content
+    assert (
+        "add element inet ha_fence lease { 5432, 8008 }"
+        in found["db1"][f"{units}/ha-fence.service.d/peer.conf"].content
+    )
     assert "sleep infinity" in found["db1"][f"{units}/ha-stalled-standby.service.d/peer.conf"].content
 
 
 def test_ours_is_what_users_hosts_get() -> None:
     assert differing(files(OURS.name), files(OURS.name)) == {}
-    for host_files in files(OURS.name).values():
-        assert not any(re.search(r"(?i)patroni|etcd", file.content) for file in host_files.values())
+    for given in files(OURS.name).values():
+        assert not any(re.search(r"(?i)patroni|etcd", file.content) for file in given.values())
 
 
 @pytest.mark.parametrize("name", [name for name in CONTENDERS if name != OURS.name])

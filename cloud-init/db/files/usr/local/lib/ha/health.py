@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 HEALTHY_STATES = ("primary", "secondary", "single")
+UNITS = ("ha-fence", "ha-primary-check", "ha-stalled-standby")  # that nobody would miss before the next failover
 QUERY = """select json_build_object(
   'role', case when pg_is_in_recovery() then 'standby'
                when current_setting('default_transaction_read_only')::bool then 'read-only' else 'primary' end,
@@ -45,21 +46,19 @@ def facts() -> dict[str, Any]:
     }
 
 
-def _let_in() -> bool:
-    """Whether the fence lets applications in."""
-    rules = subprocess.run(
-        ["nft", "list", "set", "inet", "ha_fence", "lease"], capture_output=True, text=True, check=False
-    )
-    return "elements" in rules.stdout
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def checks() -> list[dict[str, Any]]:
     now = facts()
     state, goal = now["node_state"], now["goal_state"]
-    let_in = _let_in()
+    let_in = "elements" in _said("nft", "list", "set", "inet", "ha_fence", "lease")
+    down = [unit for unit in UNITS if _said("systemctl", "is-active", unit) != "active\n"]
     found = [
         {"name": "postgresql", "ok": now["role"] != "down", "detail": now["role"]},
         {"name": "fence", "ok": let_in, "detail": "applications are let in" if let_in else "no witness"},
+        {"name": "services", "ok": not down, "detail": f"down: {down}" if down else "active"},
         {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
     ]
     if _planned_nodes() > 1:

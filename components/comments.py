@@ -32,8 +32,8 @@ def without_comments(path: str, content: str) -> str:
 
 
 def _shorter_python(source: str) -> str:
-    """The same program, without docstrings and empty lines too, indented by one space for four. A body that is nothing
-    but a docstring keeps it.
+    """The same program, without docstrings, empty lines and what functions say that they return, indented by one space
+    for four. A body that is nothing but a docstring keeps it.
     """
     lines = source.splitlines()
     idle = {number for number, line in enumerate(lines, 1) if not line.strip()}
@@ -45,6 +45,9 @@ def _shorter_python(source: str) -> str:
         if not lines[number - 1]:
             idle.add(number)
     tree = list(ast.walk(ast.parse(source)))
+    for node in tree:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
+            _without_returns(lines, node.returns)
     texts = [_lines(node) for node in tree if isinstance(node, ast.Constant | ast.JoinedStr)]
     idle = idle.difference(*texts)  # an empty line in a text is text
     verbatim = set().union(*(text - {min(text)} for text in texts))
@@ -53,6 +56,14 @@ def _shorter_python(source: str) -> str:
             idle |= _lines(node.body[0])
     kept = [(number, line) for number, line in enumerate(lines, 1) if number not in idle]
     return "".join(f"{line if number in verbatim else _indented_by_one(line)}\n" for number, line in kept)
+
+
+def _without_returns(lines: list[str], returns: ast.expr) -> None:
+    """Of one that spans lines too little is won."""
+    line = lines[returns.lineno - 1]
+    if returns.lineno == returns.end_lineno and line.isascii():
+        arrow = line.rindex(" -> ", 0, returns.col_offset + 1)
+        lines[returns.lineno - 1] = line[:arrow] + line[returns.end_col_offset :]
 
 
 def _indented_by_one(line: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cloud_init.rendering import estate, files_of, program
+from tests.unit.cloud_init.rendering import files_of, program
 
 CHECK = program("db/files/usr/local/lib/ha/primary-check")
 
@@ -27,9 +27,11 @@ class Here:
         self.asked = self.left = 0
         self.may_answer = threading.Event()
         self.may_answer.set()
+        self.is_asked = threading.Event()
 
     def ask(self) -> bool:
         self.asked += 1
+        self.is_asked.set()
         assert self.may_answer.wait(10)
         if isinstance(self.answer, Lost):
             raise self.answer
@@ -67,29 +69,51 @@ def test_a_standby_is_not_connected_to() -> None:
     assert here.asked == 0
 
 
-def test_while_postgresql_hangs_others_do_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CHECK, "TURN_S", 0.05)
-    here = Here()
+@contextmanager
+def hanging(here: Here, asked: Any) -> Iterator[list[bool]]:
+    """Somebody's question has no answer during the block; what it was answered in the end."""
     here.may_answer.clear()
-    asked = node(here)
-    first: list[bool] = []
-    waiting = threading.Thread(target=lambda: first.append(asked.writable()))
+    answers: list[bool] = []
+    waiting = threading.Thread(target=lambda: answers.append(asked.writable()))
     waiting.start()
     try:
-        while not here.asked:
-            pass
-        assert not asked.writable()
+        assert here.is_asked.wait(10)
+        yield answers
     finally:
         here.may_answer.set()
         waiting.join()
-    assert first == [True]
+
+
+def test_while_postgresql_hangs_others_do_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CHECK, "TURN_S", 0.05)
+    here = Here()
+    asked = node(here)
+    with hanging(here, asked) as answers:
+        assert not asked.writable()
+    assert answers == [True]
     assert asked.writable(), "it goes on when PostgreSQL does"
+
+
+def test_one_question_that_hangs_for_long_is_given_up_with_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended(Exception):
+        pass
+
+    def end(status: int) -> None:
+        raise Ended
+
+    monkeypatch.setattr(CHECK, "TURN_S", 0.05)
+    monkeypatch.setattr(CHECK, "STUCK_S", 0.04)
+    monkeypatch.setattr(CHECK.os, "_exit", end)
+    here = Here()
+    asked = node(here)
+    with hanging(here, asked), pytest.raises(Ended):
+        asked.writable()
 
 
 @contextmanager
 def served(writable: Callable[[], bool]) -> Iterator[int]:
     """The port at which it is answered."""
-    with CHECK.server("127.0.0.1", 0, writable) as server:
+    with CHECK.server(0, writable) as server:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         try:
@@ -114,10 +138,8 @@ def test_the_answer_is_a_status(method: str, path: str, writable: bool, status: 
             link.close()
 
 
-def test_it_listens_at_its_own_address_and_starts_with_the_fence() -> None:
+def test_it_starts_with_the_fence_and_a_set_up_run_again_leaves_it_alone() -> None:
     files = files_of("db1")
-    address = estate()["db1"].host.address
-    unit = files["/etc/systemd/system/ha-primary-check.service"]
-    assert f"ExecStart=/usr/local/lib/ha/primary-check {address} 8008\n" in unit
+    assert "ExecStart=/usr/local/lib/ha/primary-check 8008\n" in files["/etc/systemd/system/ha-primary-check.service"]
     step = files["/usr/local/lib/ha/steps/50-node"]
-    assert step.index("systemctl restart ha-fence ha-primary-check") < step.index("systemctl start pgautofailover")
+    assert step.index("systemctl start ha-primary-check") < step.index("systemctl start pgautofailover")

@@ -17,7 +17,7 @@ SOURCE = '''#!/usr/bin/python3
 import os  # with a remark
 
 
-def greet(name: str) -> str:
+def greet(name: str) -> str:  # politely
     """Greets.
 
     At length.
@@ -33,7 +33,7 @@ class Silent:
 '''
 SHORT = '''#!/usr/bin/python3
 import os
-def greet(name: str) -> str:
+def greet(name: str):
  return f"""# {name}
 
     {os.sep}"""
@@ -79,4 +79,6 @@ def _undocumented(source: str) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, documented) and len(node.body) > 1 and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
     return tree

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 HEALTHY_STATES = ("primary", "secondary", "single")
-UNITS = ("ha-fence", "ha-primary-check", "ha-stalled-standby")  # that nobody would miss before the next failover
 QUERY = """select json_build_object(
   'role', case when pg_is_in_recovery() then 'standby'
                when current_setting('default_transaction_read_only')::bool then 'read-only' else 'primary' end,
@@ -54,11 +53,11 @@ def checks() -> list[dict[str, Any]]:
     now = facts()
     state, goal = now["node_state"], now["goal_state"]
     let_in = "elements" in _said("nft", "list", "set", "inet", "ha_fence", "lease")
-    down = [unit for unit in UNITS if _said("systemctl", "is-active", unit) != "active\n"]
+    route = _said("curl", "-sm2", "-w%{http_code}", "http://127.0.0.1:8008/primary")
     found = [
         {"name": "postgresql", "ok": now["role"] != "down", "detail": now["role"]},
         {"name": "fence", "ok": let_in, "detail": "applications are let in" if let_in else "no witness"},
-        {"name": "services", "ok": not down, "detail": f"down: {down}" if down else "active"},
+        {"name": "route", "ok": route == ("200" if now["role"] == "primary" else "503"), "detail": f"is told {route}"},
         {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
     ]
     if _planned_nodes() > 1:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-# A peer that is gone is noticed at once, not when TCP gives up.
 HERE = "host=/run/postgresql dbname=postgres user=postgres connect_timeout=2"
+# A peer that is gone is noticed at once, not when TCP gives up.
 _LINK = "connect_timeout=2 tcp_user_timeout=1500 keepalives_idle=1 keepalives_interval=1 keepalives_count=2"
 
 

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import type { Running } from "../src/server.js";
 import { Client, CONCERT, PASSWORD, startApplication } from "./support/application.js";
-import { databaseUrl, missing, type Service, sql, startPgbouncer, startPostgres, startRedis, until } from "./support/services.js";
+import { bouncerUrl, databaseUrl, missing, type Service, sql, startPgbouncer, startPostgres, startRedis, until } from "./support/services.js";
 
 describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () => {
   const services: Service[] = [];
@@ -19,7 +19,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     const redis = await startRedis("redis secret");
     services.push(redis);
     environment = {
-      DATABASE_URL: databaseUrl(bouncer.port), SESSION_STORE: "redis", REDIS_PASSWORD: "redis secret",
+      DATABASE_URL: bouncerUrl(bouncer), SESSION_STORE: "redis", REDIS_PASSWORD: "redis secret",
       REDIS_URL: `redis://127.0.0.1:${String(redis.port)}`, TRUST_PROXY: "1",
     };
     for (const SERVER_ID of ["app1", "app2"]) servers.push(await startApplication({ ...environment, SERVER_ID }));

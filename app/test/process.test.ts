@@ -15,7 +15,7 @@ import { migrate, MigrationConflict, readMigrations } from "../src/migrations.js
 import { ROOT, settings } from "./support/application.js";
 import { FaultProxy } from "./support/fault-proxy.js";
 import { ApplicationProcess } from "./support/process.js";
-import { databaseUrl, freePort, missing, type Service, sql, startPgbouncer, startPostgres, until } from "./support/services.js";
+import { bouncerUrl, databaseUrl, freePort, missing, type Service, sql, startPgbouncer, startPostgres, until } from "./support/services.js";
 
 test("a wrong environment ends the process with status 2 and one line a problem", async () => {
   const process = new ApplicationProcess({ NODE_ENV: "production", PORT: "x" }, false);
@@ -42,8 +42,9 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
   before(async () => {
     const postgres = await startPostgres();
     services.push(postgres);
-    services.push(await startPgbouncer(postgres.port));
-    url = databaseUrl(services[1]?.port ?? 0);
+    const bouncer = await startPgbouncer(postgres.port);
+    services.push(bouncer);
+    url = bouncerUrl(bouncer);
   });
   after(async () => {
     for (const service of services.reverse()) await service.stop();

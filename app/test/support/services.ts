@@ -13,6 +13,7 @@ const STOP_LIMIT_MS = 5000;
 
 export interface Service {
   readonly port: number;
+  readonly folder: string;
   readonly stop: () => Promise<void>;
 }
 
@@ -121,7 +122,7 @@ async function launch({ program, args, port, folder, owner, answers }: Launch): 
     await stop();
     throw error;
   }
-  return { port, stop };
+  return { port, folder, stop };
 }
 
 export function databaseUrl(port: number): string {
@@ -170,6 +171,11 @@ export async function sql(url: string, text: string): Promise<pg.QueryResult<Rec
   }
 }
 
+/** Where pgbouncer is reached: by its socket, as on the estate. */
+export function bouncerUrl({ folder, port }: Pick<Service, "folder" | "port">): string {
+  return `postgres://app:secret@${encodeURIComponent(folder)}:${String(port)}/app`;
+}
+
 /** pgbouncer in transaction mode, which rules out session state and named statements. */
 export async function startPgbouncer(databasePort: number): Promise<Service> {
   const owner = unprivileged();
@@ -181,16 +187,15 @@ export async function startPgbouncer(databasePort: number): Promise<Service> {
   writeFileSync(settings, `[databases]
 app = host=127.0.0.1 port=${String(databasePort)} dbname=app
 [pgbouncer]
-listen_addr = 127.0.0.1
 listen_port = ${String(port)}
-unix_socket_dir =
+unix_socket_dir = ${folder}
 auth_type = plain
 auth_file = ${users}
 pool_mode = transaction
 default_pool_size = 5
 `, { mode: 0o644 });
   return launch({ program: needed(bouncerProgram()), args: [settings], port, folder, owner,
-    answers: () => sqlAnswers(databaseUrl(port)) });
+    answers: () => sqlAnswers(bouncerUrl({ folder, port })) });
 }
 
 export interface RedisTls {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import configparser
 import re
 import subprocess
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -38,12 +40,20 @@ def pgbouncer(**settings: object) -> configparser.ConfigParser:
     return parser
 
 
-def test_the_pool_is_on_loopback_and_verifies_the_database() -> None:
+def test_the_pool_takes_the_application_alone_and_verifies_the_database() -> None:
     config = pgbouncer()
-    assert config["pgbouncer"]["listen_addr"] == "127.0.0.1"
+    assert "listen_addr" not in config["pgbouncer"]
+    files = files_of("app1")
+    folder = Path(config["pgbouncer"]["unix_socket_dir"])
+    service = unit(files["/etc/systemd/system/event-manager.service"])
+    assert f"RuntimeDirectory={folder.name}\n" in files["/etc/systemd/system/pgbouncer.service.d/ha.conf"]
+    assert files["/etc/pgbouncer/hba.conf"] == "local app app peer map=application\n"
+    assert files["/etc/pgbouncer/ident.conf"] == f"application {service['User']} app\n"
+    socket = quote(str(folder), safe="")
+    assert f"DATABASE_URL=postgres://app@{socket}:6432/app\n" in files["/usr/local/lib/ha/steps/50-application"]
     assert config["databases"]["app"] == "host=127.0.0.1 port=5433 dbname=app"
     assert config["pgbouncer"]["server_tls_sslmode"] == "verify-ca"
-    assert config["pgbouncer"]["auth_type"] == "scram-sha-256"
+    assert config["pgbouncer"]["auth_type"] == "hba"
     assert config["pgbouncer"]["pool_mode"] == "transaction"
 
 

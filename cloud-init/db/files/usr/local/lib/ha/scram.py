@@ -6,18 +6,19 @@ import hmac
 import secrets
 import sys
 
-ITERATIONS = 4096  # PostgreSQL's own default (scram_iterations)
+# Rounds make a password dear to guess, and each log-in dear. These are 256 random bits, which nobody guesses.
+ITERATIONS = 1
 
 
-def verifier(password: str, salt: bytes) -> str:
+def verifier(password: str, salt: bytes, iterations: int = ITERATIONS) -> str:
     """What PostgreSQL keeps of an ASCII password."""
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, ITERATIONS)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, iterations)
     client = hmac.digest(salted, b"Client Key", "sha256")
     server = hmac.digest(salted, b"Server Key", "sha256")
     salt64, stored64, server64 = (
         base64.b64encode(part).decode() for part in (salt, hashlib.sha256(client).digest(), server)
     )
-    return f"SCRAM-SHA-256${ITERATIONS}:{salt64}${stored64}:{server64}"
+    return f"SCRAM-SHA-256${iterations}:{salt64}${stored64}:{server64}"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import type { Running } from "../src/server.js";
 import { Client, CONCERT, PASSWORD, startApplication } from "./support/application.js";
-import { bouncerUrl, databaseUrl, missing, type Service, sql, startPgbouncer, startPostgres, startRedis, until } from "./support/services.js";
+import {
+  bouncerUrl, databaseUrl, missing, type Service, sql, startPgbouncer, startPostgres, startRedis, until,
+} from "./support/services.js";
 
 describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () => {
   const services: Service[] = [];

@@ -15,7 +15,9 @@ import { migrate, MigrationConflict, readMigrations } from "../src/migrations.js
 import { ROOT, settings } from "./support/application.js";
 import { FaultProxy } from "./support/fault-proxy.js";
 import { ApplicationProcess } from "./support/process.js";
-import { bouncerUrl, databaseUrl, freePort, missing, type Service, sql, startPgbouncer, startPostgres, until } from "./support/services.js";
+import {
+  bouncerUrl, databaseUrl, freePort, missing, type Service, sql, startPgbouncer, startPostgres, until,
+} from "./support/services.js";
 
 test("a wrong environment ends the process with status 2 and one line a problem", async () => {
   const process = new ApplicationProcess({ NODE_ENV: "production", PORT: "x" }, false);
@@ -124,7 +126,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
   });
 
   test("a database that is not there yet: the health check says starting, and the server serves once it comes", async () => {
-    const proxy = await new FaultProxy(services[1]?.port ?? 0).start();
+    const proxy = await new FaultProxy(services[0]?.port ?? 0).start();
     await proxy.set("refuse");
     try {
       await withServer({ DATABASE_URL: databaseUrl(proxy.port) }, async (server) => {

@@ -21,8 +21,8 @@ from tests.lab.estate.booted import Booted
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-# On an application host: whether the database host lets it in at either port, forty times a second. PostgreSQL's answer to
-# the question for TLS needs neither a password nor a free connection. The end of standard input is its end.
+# On an application host: whether the database host lets it in at either port, forty times a second. PostgreSQL's answer
+# to the question for TLS needs neither a password nor a free connection. The end of standard input is its end.
 ASK = """
 import select, socket, struct, sys, time
 def let_in(port, question, answer):
@@ -34,7 +34,8 @@ def let_in(port, question, answer):
         return False
 while not select.select([sys.stdin], [], [], 0.025)[0]:
     asked = time.monotonic()
-    doors = let_in(5432, struct.pack("!ii", 8, 80877103), b"S"), let_in(8008, b"GET /primary HTTP/1.0\\r\\n\\r\\n", b"H")
+    at_check = let_in(8008, b"GET /primary HTTP/1.0\\r\\n\\r\\n", b"H")
+    doors = let_in(5432, struct.pack("!ii", 8, 80877103), b"S"), at_check
     print(asked, int(any(doors)), int(all(doors)), flush=True)
 """
 PSQL = "/usr/local/sbin/ha-postgres psql -Xq -d postgres"

@@ -10,6 +10,7 @@ import io
 import tokenize
 
 _INDENT = 4
+_ARROW = " -> "
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -32,8 +33,8 @@ def without_comments(path: str, content: str) -> str:
 
 
 def _shorter_python(source: str) -> str:
-    """The same program, without docstrings, empty lines and what functions say that they return, indented by one space
-    for four. A body that is nothing but a docstring keeps it.
+    """The same program, without docstrings, empty lines and the types of functions, indented by one space for four. A
+    body that is nothing but a docstring keeps it.
     """
     lines = source.splitlines()
     idle = {number for number, line in enumerate(lines, 1) if not line.strip()}
@@ -45,9 +46,7 @@ def _shorter_python(source: str) -> str:
         if not lines[number - 1]:
             idle.add(number)
     tree = list(ast.walk(ast.parse(source)))
-    for node in tree:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
-            _without_returns(lines, node.returns)
+    _leave_out_annotations(lines, tree)
     texts = [_lines(node) for node in tree if isinstance(node, ast.Constant | ast.JoinedStr)]
     idle = idle.difference(*texts)  # an empty line in a text is text
     verbatim = set().union(*(text - {min(text)} for text in texts))
@@ -58,12 +57,25 @@ def _shorter_python(source: str) -> str:
     return "".join(f"{line if number in verbatim else _indented_by_one(line)}\n" for number, line in kept)
 
 
-def _without_returns(lines: list[str], returns: ast.expr) -> None:
-    """Of one that spans lines too little is won."""
-    line = lines[returns.lineno - 1]
-    if returns.lineno == returns.end_lineno and line.isascii():
-        arrow = line.rindex(" -> ", 0, returns.col_offset + 1)
-        lines[returns.lineno - 1] = line[:arrow] + line[returns.end_col_offset :]
+def _leave_out_annotations(lines: list[str], tree: list[ast.AST]) -> None:
+    """What functions take and return, where it stands on one line; from the right, so that what is left of it stays."""
+    found: list[tuple[int, int, int]] = []
+    for node in tree:
+        if isinstance(node, ast.arg):
+            found += _span(node.annotation, node.col_offset + len(node.arg))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
+            found += _span(node.returns, node.returns.col_offset - len(_ARROW))
+    for row, begin, end in sorted(found, reverse=True):
+        line = lines[row]
+        if line.isascii() and line[begin:end].startswith((":", _ARROW)):
+            lines[row] = line[:begin] + line[end:]
+
+
+def _span(annotation: ast.expr | None, begin: int) -> list[tuple[int, int, int]]:
+    """Row, first and last column of an annotation with the mark before it; none when it spans lines."""
+    if annotation is None or annotation.end_col_offset is None or annotation.lineno != annotation.end_lineno:
+        return []
+    return [(annotation.lineno - 1, begin, annotation.end_col_offset)]
 
 
 def _indented_by_one(line: str) -> str:

@@ -4,7 +4,7 @@ import { loadConfig } from "../src/config.js";
 import { ConfigError } from "../src/env-reader.js";
 
 const PRODUCTION = {
-  NODE_ENV: "production", SERVER_ID: "app1", DATABASE_URL: "postgres://app:pw@127.0.0.1:6432/app",
+  NODE_ENV: "production", SERVER_ID: "app1", DATABASE_URL: "postgres://app@%2Frun%2Fpgbouncer:6432/app",
   REDIS_URL: "rediss://cache1:6379", REDIS_PASSWORD: "r", SESSION_SECRET: "s".repeat(32), ADMIN_PASSWORD: "long enough",
 };
 

@@ -1,4 +1,4 @@
-/** PostgreSQL, pgbouncer and Redis of the machine, started for one test file on loopback, gone with it. */
+/** PostgreSQL, pgbouncer and Redis of the machine, started for one test file, gone with it. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";

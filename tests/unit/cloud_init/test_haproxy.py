@@ -162,6 +162,8 @@ def test_the_database_check_asks_at_the_port_that_the_fence_closes() -> None:
     assert any(line.startswith("default-server check port 8008 ") for line in lines)
     rules = files_of("db1")["/etc/ha/fence.nft"]
     assert re.search(r"tcp dport \{ 5432, 8008 \} .* != @lease reject", rules)
+    assert re.search(r"tcp sport \{ 5432, 8008 \} .* != @lease drop", rules)
+    assert "http://127.0.0.1:8008/primary" in files_of("db1")["/usr/local/lib/ha/health.py"]
 
 
 def test_two_writable_nodes_get_no_new_connection() -> None:

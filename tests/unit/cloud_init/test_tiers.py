@@ -47,8 +47,8 @@ def test_the_pool_takes_the_application_alone_and_verifies_the_database() -> Non
     folder = Path(config["pgbouncer"]["unix_socket_dir"])
     service = unit(files["/etc/systemd/system/event-manager.service"])
     assert f"RuntimeDirectory={folder.name}\n" in files["/etc/systemd/system/pgbouncer.service.d/ha.conf"]
-    assert files["/etc/pgbouncer/hba.conf"] == "local app app peer map=application\n"
-    assert files["/etc/pgbouncer/ident.conf"] == f"application {service['User']} app\n"
+    assert files["/etc/pgbouncer/hba.conf"] == 'local "app" "app" peer map=application\n'
+    assert files["/etc/pgbouncer/ident.conf"] == f'application {service["User"]} "app"\n'
     socket = quote(str(folder), safe="")
     assert f"DATABASE_URL=postgres://app@{socket}:6432/app\n" in files["/usr/local/lib/ha/steps/50-application"]
     assert config["databases"]["app"] == "host=127.0.0.1 port=5433 dbname=app"

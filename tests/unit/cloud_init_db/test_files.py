@@ -53,7 +53,7 @@ def test_only_planned_addresses_come_in_over_tls_and_all_else_is_rejected(tier: 
         if kind == "local":
             assert rest[2] == "peer"
         elif kind == "hostssl":
-            assert rest[2] in (networks if rest[1] == SETTINGS.database.user else peers)
+            assert rest[2] in (networks if rest[1].strip('"') == SETTINGS.database.user else peers)
         elif kind == "hostnossl":
             assert (rest[1].strip('"'), rest[2] in peers) == ("pgautofailover_monitor", True)
         else:
@@ -67,7 +67,7 @@ def test_who_comes_in_without_a_password_has_no_rights(database: dict[str, str])
 
 
 def test_every_application_host_comes_in(database: dict[str, str]) -> None:
-    networks = [IPv4Network(rule[3]) for rule in _rules(database) if rule[2] == SETTINGS.database.user]
+    networks = [IPv4Network(rule[3]) for rule in _rules(database) if rule[2].strip('"') == SETTINGS.database.user]
     for host in SETTINGS.plan_hosts():
         if host.tier is Tier.APP:
             assert any(host.address in network for network in networks), host.name

@@ -31,6 +31,10 @@ def test_the_example_of_rfc_7677(scram: ModuleType) -> None:
     )
 
 
+def test_a_random_password_is_hashed_once(scram: ModuleType) -> None:
+    assert scram.verifier("x" * 43, b"0" * 16).startswith("SCRAM-SHA-256$1:")
+
+
 def test_a_password_outside_ascii_is_refused_rather_than_prepared_wrongly(scram: ModuleType) -> None:
     with pytest.raises(UnicodeEncodeError):
         scram.verifier("päss", b"0" * 16)

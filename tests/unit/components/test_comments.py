@@ -17,7 +17,7 @@ SOURCE = '''#!/usr/bin/python3
 import os  # with a remark
 
 
-def greet(name: str) -> str:  # politely
+def greet(name: str, *more: "str", loud: bool = False) -> str:  # politely
     """Greets.
 
     At length.
@@ -33,7 +33,7 @@ class Silent:
 '''
 SHORT = '''#!/usr/bin/python3
 import os
-def greet(name: str):
+def greet(name, *more, loud = False):
  return f"""# {name}
 
     {os.sep}"""
@@ -81,4 +81,6 @@ def _undocumented(source: str) -> ast.Module:
             del node.body[0]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
     return tree

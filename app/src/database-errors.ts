@@ -11,7 +11,8 @@ const STATEMENT_AT_FAULT = new Set(["0A", "21", "22", "23", "2B", "42", "44", "P
  * connection to be had (53300), connection refused by the server (08001, 08004).
  */
 const NEVER_RAN_SQLSTATE = new Set(["25006", "57P03", "53300", "08001", "08004"]);
-const NO_SUCH_HOST = new Set(["ENOTFOUND", "EAI_AGAIN"]);
+/** A name with several addresses fails with the code of one and names no call. */
+const NEVER_RAN_SYSTEM = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN"]);
 
 /** The pool's own words when no connection was to be had in time (pg gives these errors no code). */
 const NO_CONNECTION_IN_TIME = /timeout exceeded when trying to connect|Connection terminated due to connection timeout/;
@@ -36,7 +37,7 @@ export function isTransient(error: unknown): boolean {
 export function neverRan(error: unknown): boolean {
   const code = codeOf(error);
   if (code !== undefined) {
-    if (NEVER_RAN_SQLSTATE.has(code) || NO_SUCH_HOST.has(code)) return true;
+    if (NEVER_RAN_SQLSTATE.has(code) || NEVER_RAN_SYSTEM.has(code)) return true;
     return error instanceof Error && "syscall" in error && error.syscall === "connect";
   }
   return error instanceof Error && NO_CONNECTION_IN_TIME.test(error.message);

@@ -14,6 +14,7 @@ const CASES: readonly (readonly [error: unknown, transient: boolean, neverRan: b
   [failure("connect ECONNREFUSED 127.0.0.1:6432", { code: "ECONNREFUSED", syscall: "connect" }), true, true],
   [failure("connect ENOENT /run/pgbouncer/.s.PGSQL.6432", { code: "ENOENT", syscall: "connect" }), true, true],
   [failure("connect EAGAIN /run/pgbouncer/.s.PGSQL.6432", { code: "EAGAIN", syscall: "connect" }), true, true],
+  [failure("of all addresses of a name", { code: "ECONNREFUSED" }), true, true],
   [failure("getaddrinfo EAI_AGAIN", { code: "EAI_AGAIN", syscall: "getaddrinfo" }), true, true],
   [failure("connect ETIMEDOUT", { code: "ETIMEDOUT", syscall: "connect" }), true, true],
   [failure("read ETIMEDOUT", { code: "ETIMEDOUT", syscall: "read" }), true, false],

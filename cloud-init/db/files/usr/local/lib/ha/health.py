@@ -57,7 +57,7 @@ def checks() -> list[dict[str, Any]]:
     found = [
         {"name": "postgresql", "ok": now["role"] != "down", "detail": now["role"]},
         {"name": "fence", "ok": let_in, "detail": "applications are let in" if let_in else "no witness"},
-        {"name": "route", "ok": route == ("200" if now["role"] == "primary" else "503"), "detail": f"is told {route}"},
+        {"name": "route", "ok": route == ("200" if now["role"] == "primary" else "503"), "detail": route},
         {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
     ]
     if _planned_nodes() > 1:

@@ -18,7 +18,8 @@ from ops.status import Observation, database_of, observe
 MAX_LAG_BYTES: Final = 2**20
 """A standby that has more to replay than this is not handed the primary: writes would wait until it has."""
 REDUNDANT_WITHIN_S: Final = 150.0
-_POLL_S = 0.5
+_POLL_S = 2.0
+"""A look costs both hosts processor time, when requests that waited are being answered."""
 _COMMAND_S = 90
 """Longer than the script's own time limit, which says more."""
 # SSM gives what it runs to sh.

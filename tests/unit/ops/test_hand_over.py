@@ -10,13 +10,13 @@ import pytest
 
 from ops.switchover import HAND_OVER
 
-# Answers `f` (it may be written to) the third time it is asked, and refuses what it is told to refuse.
+# Loses the session that looks twice, then answers `f` (it may be written to); refuses what it is told to refuse.
 HA_POSTGRES = """#!/bin/bash
 echo "$*" >>"$LOG"
 case "$*" in
   *"${REFUSES:-nothing}"*) echo "ERROR:  refused" >&2; exit 1 ;;
   *"config get pg_autoctl.monitor") echo "postgres://monitor1/pg_auto_failover" ;;
-  *pg_is_in_recovery*) [ "$(grep -c pg_is_in_recovery "$LOG")" -lt 3 ] && echo t || echo f ;;
+  *"-d postgres") grep watch >>"$LOG"; [ "$(grep -c watch "$LOG")" -lt 3 ] && exit 2; printf '\\nf\\n' ;;
 esac
 """
 
@@ -39,7 +39,13 @@ def test_it_asks_the_monitor_and_waits_until_this_node_commits(tmp_path: Path) -
     done, calls = run(tmp_path)
     assert done.returncode == 0, done.stderr
     assert 100 <= int(done.stdout) < 30_000
-    order = ["-c checkpoint", "config get", "perform_failover", *["pg_is_in_recovery"] * 3, "pg_logical_emit_message"]
+    order = [
+        "-c checkpoint",
+        "config get",
+        "perform_failover",
+        *["-d postgres", "\\watch"] * 3,
+        "pg_logical_emit_message",
+    ]
     assert len(calls) == len(order)
     assert all(word in call for word, call in zip(order, calls, strict=True)), calls
     assert "postgres://monitor1/pg_auto_failover" in calls[2]

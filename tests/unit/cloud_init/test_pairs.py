@@ -245,7 +245,7 @@ OWN, OTHER = ROLE.OWN, ROLE.OTHER
     ],
 )
 def test_what_a_redis_is_to_be_when_it_starts(other: str, votes: list[tuple[int, str]], chosen: str) -> None:
-    assert ROLE.master(lambda address: other, lambda: votes, 0) == chosen
+    assert ROLE.master(lambda address: other, lambda: [ROLE.Vote(*v) for v in votes], 0) == chosen
 
 
 def test_a_redis_that_nobody_can_tell_does_not_start() -> None:
@@ -254,8 +254,27 @@ def test_a_redis_that_nobody_can_tell_does_not_start() -> None:
 
 
 def test_one_sentinel_is_not_believed_at_once() -> None:
-    answers = [[(0, OWN)], [(0, OWN)], [(0, OWN), (1, OTHER)]]
+    answers = [[ROLE.Vote(0, OWN)], [ROLE.Vote(0, OWN)], [ROLE.Vote(0, OWN), ROLE.Vote(1, OTHER)]]
     assert ROLE.master(lambda address: "", lambda: answers.pop(0), 60) == OTHER
+
+
+def test_a_redis_that_is_being_replaced_waits_for_what_comes_of_it() -> None:
+    replacing = [ROLE.Vote(2, OWN), ROLE.Vote(2, OWN, replacing=True), ROLE.Vote(2, OWN)]
+    answers = [replacing, replacing, [ROLE.Vote(2, OWN), ROLE.Vote(3, OTHER), ROLE.Vote(2, OWN)]]
+    assert ROLE.master(lambda address: "", lambda: answers.pop(0), 60) == OTHER
+    assert ROLE.master(lambda address: "", lambda: replacing, 0) == OWN, "and not for ever"
+
+
+def test_what_a_sentinel_says_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    def words(flags: str) -> list[str]:
+        return ["name", "sessions", "ip", OTHER, "flags", flags, "config-epoch", "7", "quorum", "2"]
+
+    said = {"a": words("master"), "b": words("master,o_down,failover_in_progress"), "c": ["name", "sessions"]}
+    monkeypatch.setattr(ROLE, "parameter", lambda *_, **__: "secret")
+    monkeypatch.setattr(ROLE, "ask", lambda address, *_: said[address])
+    assert ROLE.vote("a") == (7, OTHER, False)
+    assert ROLE.vote("b") == (7, OTHER, True)
+    assert ROLE.vote("c") is None
 
 
 @pytest.mark.parametrize(
@@ -264,11 +283,12 @@ def test_one_sentinel_is_not_believed_at_once() -> None:
         ([(2, OTHER), (2, OTHER), (1, OWN)], True),
         ([(2, OTHER), (1, OWN), (1, OWN)], False),  # one alone does not decide
         ([(2, OWN), (2, OWN), (1, OTHER)], False),
+        ([(2, OTHER), (2, OTHER), (2, OTHER, True)], False),  # one makes this one the master
         ([], False),
     ],
 )
-def test_a_master_is_replaced_when_two_sentinels_say_so(votes: list[tuple[int, str]], replaced: bool) -> None:
-    assert ROLE.replaced(votes) is replaced
+def test_a_master_is_replaced_when_two_sentinels_say_so(votes: list[tuple[Any, ...]], replaced: bool) -> None:
+    assert ROLE.replaced([ROLE.Vote(*v) for v in votes]) is replaced
 
 
 def test_each_of_a_pair_knows_the_other_and_three_sentinels() -> None:

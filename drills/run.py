@@ -34,6 +34,10 @@ WARM_S = 60.0
 """A database that has just come back, of another make above all, takes a while until all writes are prompt."""
 WRITING_S = 2.0
 """Writes are through again when one was acknowledged so lately."""
+QUIET_S = 1.0
+QUIET_AT_MOST_S = 10.0
+"""After healing nobody asks hosts how they are until a write of so much later is through: where all hosts are on one
+machine, asking takes the processors from those who answer what has waited."""
 AFTER_S = 2.0
 """Load goes on for so long after redundancy is back, to see that nothing is wrong with it."""
 SPARE_S = 120.0
@@ -162,6 +166,7 @@ def _break_and_heal(
             _hold_until_writing(visitors, began + drill.hold_at_most_s)
     healed = time.monotonic()
     say(f"{drill.name}: healed, waiting for redundancy")
+    _leave_quiet(visitors, healed)
     again = _await_redundancy(drill, ground, healed)
     time.sleep(AFTER_S)
     ended = time.monotonic()
@@ -181,6 +186,11 @@ def _hold_until_writing(visitors: Visitors, at_most: float) -> None:
     """Longer for an estate that has not coped with the fault by then."""
     while time.monotonic() < at_most and not visitors.wrote_within(WRITING_S):
         time.sleep(0.2)
+
+
+def _leave_quiet(visitors: Visitors, healed: float) -> None:
+    while time.monotonic() < healed + QUIET_AT_MOST_S and not visitors.answered_from(healed + QUIET_S):
+        time.sleep(0.1)
 
 
 def _await_load(visitors: Visitors) -> None:

@@ -45,6 +45,10 @@ class Visitors:
         since = time.monotonic() - seconds
         return any(one.ok and one.kind is Kind.WRITE and one.end >= since for one in reversed(list(self._samples)))
 
+    def answered_from(self, moment: float) -> bool:
+        """Whether a write that began at that moment or later was acknowledged: what waited before it is through."""
+        return any(one.ok and one.kind is Kind.WRITE and one.start >= moment for one in reversed(list(self._samples)))
+
     @property
     def gone(self) -> bool:
         """Whether the load ended by itself."""

@@ -132,10 +132,10 @@ def _run(estate: Estate, on: Observation, script: str) -> CommandResult:
 def _await_redundancy(estate: Estate, done: HandedOver) -> None:
     deadline = time.monotonic() + REDUNDANT_WITHIN_S
     while time.monotonic() < deadline:
+        time.sleep(_POLL_S)
         found = database_of(observe(estate, [Tier.DB]))
         if (found.primary, found.standby, found.replication) == (done.after, done.before, "sync"):
             return
-        time.sleep(_POLL_S)
     raise HaError(
         f"{done.after} is the primary now, but {done.before} is not its synchronous standby after "
         f"{REDUNDANT_WITHIN_S:.0f} s",

@@ -43,6 +43,8 @@ AFTER_S = 2.0
 SPARE_S = 120.0
 """What injecting and healing may take themselves, such as a host's boot."""
 POLL_S = 1.0
+LOOK_S = 0.2
+"""Between looks at the load, which cost the hosts nothing."""
 
 
 @contextlib.contextmanager
@@ -166,7 +168,7 @@ def _break_and_heal(
             _hold_until_writing(visitors, began + drill.hold_at_most_s)
     healed = time.monotonic()
     say(f"{drill.name}: healed, waiting for redundancy")
-    _leave_quiet(visitors, healed)
+    _hold(healed + QUIET_AT_MOST_S, lambda: visitors.answered_from(healed + QUIET_S), LOOK_S)
     again = _await_redundancy(drill, ground, healed)
     time.sleep(AFTER_S)
     ended = time.monotonic()
@@ -176,21 +178,15 @@ def _break_and_heal(
     return _Run(visitors, probe, began, healed, ended, again, paged_s)
 
 
-def _hold(until: float, told: Callable[[], bool]) -> None:
-    """Waits while the fault lasts; where a page is waited for, only until it has come."""
-    while (left := until - time.monotonic()) > 0 and not told():
-        time.sleep(min(left, POLL_S))
+def _hold(until: float, enough: Callable[[], bool], every_s: float = POLL_S) -> None:
+    """Waits until that moment, or until there is enough of what is waited for."""
+    while (left := until - time.monotonic()) > 0 and not enough():
+        time.sleep(min(left, every_s))
 
 
 def _hold_until_writing(visitors: Visitors, at_most: float) -> None:
     """Longer for an estate that has not coped with the fault by then."""
-    while time.monotonic() < at_most and not visitors.wrote_within(WRITING_S):
-        time.sleep(0.2)
-
-
-def _leave_quiet(visitors: Visitors, healed: float) -> None:
-    while time.monotonic() < healed + QUIET_AT_MOST_S and not visitors.answered_from(healed + QUIET_S):
-        time.sleep(0.1)
+    _hold(at_most, lambda: visitors.wrote_within(WRITING_S), LOOK_S)
 
 
 def _await_load(visitors: Visitors) -> None:

@@ -38,16 +38,20 @@ class Visitors:
     @property
     def acknowledged(self) -> int:
         """Writes that were acknowledged so far."""
-        return sum(one.ok and one.kind is Kind.WRITE for one in list(self._samples))
+        return sum(1 for _ in self._latest_writes())
 
     def wrote_within(self, seconds: float) -> bool:
         """Whether a write was acknowledged so lately."""
         since = time.monotonic() - seconds
-        return any(one.ok and one.kind is Kind.WRITE and one.end >= since for one in reversed(list(self._samples)))
+        return any(one.end >= since for one in self._latest_writes())
 
     def answered_from(self, moment: float) -> bool:
         """Whether a write that began at that moment or later was acknowledged: what waited before it is through."""
-        return any(one.ok and one.kind is Kind.WRITE and one.start >= moment for one in reversed(list(self._samples)))
+        return any(one.start >= moment for one in self._latest_writes())
+
+    def _latest_writes(self) -> Iterator[Sample]:
+        """Those that were acknowledged, the latest first."""
+        return (one for one in reversed(list(self._samples)) if one.ok and one.kind is Kind.WRITE)
 
     @property
     def gone(self) -> bool:

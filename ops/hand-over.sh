@@ -4,11 +4,13 @@
 set -euo pipefail
 deadline_ms=60000
 export PGCONNECT_TIMEOUT=5
-sql() { ha-postgres psql -XqAtw -v ON_ERROR_STOP=1 -d postgres -c "$1"; }
-# One session looks again and again: both hosts have little processor to spare while everybody waits.
+ask() { ha-postgres psql -XqAtw -v ON_ERROR_STOP=1 "$@"; }
+sql() { ask -d postgres -c "$1"; }
+# One session looks again and again: both hosts have little processor to spare while everybody waits. Its last line is the
+# answer: \watch ends with an empty one, wherever its output goes.
 await_open() {
   local closed="pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool"
-  ha-postgres psql -XqAtw -v ON_ERROR_STOP=1 -d postgres <<SQL | tail -n 1
+  ask -d postgres <<SQL | tail -n 1
 \o /dev/null
 select 1 where $closed
 \watch i=0.05 c=$((deadline_ms / 50)) m=1
@@ -22,7 +24,7 @@ passed_ms() { echo $(((${EPOCHREALTIME/./} - began) / 1000)); }
 sql checkpoint
 monitor=$(ha-postgres pg_autoctl config get pg_autoctl.monitor)
 began=${EPOCHREALTIME/./}
-ha-postgres psql -XqAtw -v ON_ERROR_STOP=1 "$monitor" -c "select pgautofailover.perform_failover('default', 0)" >/dev/null
+ask "$monitor" -c "select pgautofailover.perform_failover('default', 0)" >/dev/null
 until [ "$(await_open 2>/dev/null)" = f ]; do
   if (($(passed_ms) > deadline_ms)); then
     echo "it may not write after $((deadline_ms / 1000)) s" >&2

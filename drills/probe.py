@@ -1,7 +1,7 @@
 """Which database hosts accept writes, seen from the hosts themselves: a row is committed on each, five times a second.
 
 What "writable" settings say is not asked: a node counts only when it acknowledges a commit, synchronous replication
-included, as it would to an application that found its way to it.
+included, as it would to an application that found its way to it. A server in standby mode is not tried: it takes none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from components import ports
 from components.errors import HaError
 from drills.ground import Ground
 from drills.samples import WriteTry
@@ -21,47 +23,11 @@ HANGS_S = 2.0
 TABLE = "ha_drill_probe"
 _RESTART_S = 0.3
 
-# Runs on the host. psql stays connected only while its node accepts writes: pg_auto_failover shuts a node that it is
-# to rewind down only when its last session has ended, also one that is a standby by then. The end of standard input is
-# the end of the program.
-ON_HOST = f"""
-import json, os, select, subprocess, sys, time
-COMMAND = ["/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-d", "postgres"]
-QUERY = b"insert into {TABLE} values (1) returning 'accepted';\\n\\\\echo end\\n"
-session = None
-def ask():
-    global session
-    if session is None or session.poll() is not None:
-        session = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    os.write(session.stdin.fileno(), QUERY)
-    seen, until = b"", time.monotonic() + {HANGS_S}
-    while b"end\\n" not in seen:
-        ready, _, _ = select.select([session.stdout], [], [], max(0, until - time.monotonic()))
-        piece = os.read(session.stdout.fileno(), 4096) if ready else b""
-        if not piece:
-            session.kill()
-            session.wait()
-            session = None
-            return b"accepted" in seen
-        seen += piece
-    if b"accepted" in seen:
-        return True
-    session.stdin.close()
-    session.wait()
-    session = None
-    return False
-while True:
-    start = time.monotonic()
-    try:
-        accepted = ask()
-    except OSError:
-        accepted, session = False, None
-    print(json.dumps([start, time.monotonic(), accepted]), flush=True)
-    if select.select([sys.stdin], [], [], max(0, start + {EVERY_S} - time.monotonic()))[0]:
-        break
-if session is not None:
-    session.kill()
-"""  # noqa: S608 - the table's name is ours
+# The host's own Python runs it, which has nothing of this project.
+_TRYING = (
+    *("python3", "-u", "-c", Path(__file__).with_name("tries.py").read_text(encoding="utf-8")),
+    *(TABLE, f"/run/postgresql/.s.PGSQL.{ports.POSTGRES}.lock", str(EVERY_S), str(HANGS_S)),
+)
 
 
 class Probe:
@@ -93,7 +59,7 @@ class Probe:
     def _watch(self, host: str) -> None:
         while not self._ending.is_set():
             try:
-                argv = self._ground.host_argv(host, ["python3", "-u", "-c", ON_HOST])
+                argv = self._ground.host_argv(host, _TRYING)
             except HaError:  # it is off
                 self._ending.wait(_RESTART_S)
                 continue

@@ -1,7 +1,8 @@
 """Which database hosts accept writes, seen from the hosts themselves: a row is committed on each, five times a second.
 
 What "writable" settings say is not asked: a node counts only when it acknowledges a commit, synchronous replication
-included, as it would to an application that found its way to it. A server in standby mode is not tried: it takes none.
+included, as it would to an application that found its way to it. A server that is off or in standby mode takes
+none, and is not tried.
 """
 
 from __future__ import annotations

@@ -15,15 +15,15 @@ from pathlib import Path
 COMMAND = ("/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-d", "postgres")
 
 
-def in_standby_mode(lock: Path) -> bool:
-    """Whether the server that runs takes no commit: PostgreSQL removes `standby.signal` before it lets the first in.
+def takes_no_commit(lock: Path) -> bool:
+    """Whether no server runs, or one in standby mode: PostgreSQL removes `standby.signal` before it lets a commit in.
 
     A log-in for each try would take a tenth of a small machine's processors from what is measured.
     """
     try:  # the second line is the data directory of the server that runs, whoever started it
         return Path(lock.read_text().splitlines()[1], "standby.signal").exists()
     except (OSError, IndexError):
-        return False
+        return True
 
 
 class Session:
@@ -74,7 +74,7 @@ def main() -> None:
     while True:
         start = time.monotonic()
         try:
-            accepted = not in_standby_mode(lock) and session.commits()
+            accepted = not takes_no_commit(lock) and session.commits()
         except OSError:
             accepted = False
         print(json.dumps([start, time.monotonic(), accepted]), flush=True)

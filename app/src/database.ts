@@ -9,6 +9,7 @@ import type { DatabaseConfig } from "./config.js";
 import { isTransient, neverRan } from "./database-errors.js";
 import { Unavailable } from "./errors.js";
 import { type Log, Throttle } from "./log.js";
+import type { Visit } from "./visit.js";
 
 const LOOK_EVERY_MS = 100;
 const LOG_PERIOD_MS = 10_000;
@@ -32,6 +33,11 @@ export interface ProbeResult {
   readonly writable: boolean;
 }
 
+interface Waiting {
+  readonly since: number;
+  readonly wake: (seen: ProbeResult) => void;
+}
+
 export interface PoolCounts {
   readonly total: number;
   readonly idle: number;
@@ -49,7 +55,7 @@ export class Database {
   /** Since when statements fail; nothing while they work. */
   readonly #outageSince: Partial<Record<Use, number>> = {};
   #probing: Promise<ProbeResult> | undefined;
-  #looking: Promise<ProbeResult> | undefined;
+  #waiting: Waiting[] = [];
 
   constructor(config: DatabaseConfig, log: Log, serverId: string) {
     this.#config = config;
@@ -77,19 +83,19 @@ export class Database {
 
   /**
    * Runs one statement by itself; while an outage is younger than the configured time, it waits for its end.
-   * @param gone aborted when nobody waits for the answer any more
+   * @param visit who waits for the answer; those who came first have their turn first when an outage is over
    * @throws Unavailable when the database is away or read-only; pg.DatabaseError when the statement is at fault.
    */
   async query<Row extends pg.QueryResultRow>(
     text: string,
     values: readonly unknown[],
     kind: Kind,
-    gone?: AbortSignal,
+    visit?: Visit,
   ): Promise<pg.QueryResult<Row>> {
     const began = performance.now();
     const use = kind === "read" ? "read" : "write";
     for (;;) {
-      if (this.#outageSince[use] !== undefined) await this.#outageOver(use, began, gone);
+      if (this.#outageSince[use] !== undefined) await this.#outageOver(use, began, visit);
       const start = performance.now();
       try {
         const result = await this.#pool.query<Row>(text, [...values]);
@@ -101,7 +107,7 @@ export class Database {
         this.#failures.run((hidden) => { this.#log.warn("database statement failed", { error, hidden }); });
         this.#outageSince[use] ??= start;
         const again = kind !== "write" || neverRan(error);
-        if (!again || gone?.aborted || this.#tooLate(use, began)) throw new Unavailable("database", error);
+        if (!again || visit?.gone.aborted || this.#tooLate(use, began)) throw new Unavailable("database", error);
       }
     }
   }
@@ -111,12 +117,15 @@ export class Database {
    * log in for its try, and hundreds of logins in a second keep this server, and the failover, from their work.
    * @throws Unavailable when the outage is too old, or nobody waits for the answer any more.
    */
-  async #outageOver(use: Use, began: number, gone?: AbortSignal): Promise<void> {
+  async #outageOver(use: Use, began: number, visit?: Visit): Promise<void> {
+    const since = visit?.since ?? Date.now();
     for (;;) {
-      this.#looking ??= this.#look().finally(() => { this.#looking = undefined; });
-      const seen = await this.#looking;
+      const seen = await new Promise<ProbeResult>((wake) => {
+        this.#waiting.push({ since, wake });
+        if (this.#waiting.length === 1) void this.#look();
+      });
       const back = use === "read" ? seen.reachable : seen.writable;
-      if (gone?.aborted || (!back && this.#tooLate(use, began))) {
+      if (visit?.gone.aborted || (!back && this.#tooLate(use, began))) {
         throw new Unavailable("database", "still away when last looked at");
       }
       if (back) return;
@@ -128,9 +137,11 @@ export class Database {
     return Math.max(this.#outageMs(use), performance.now() - began) >= this.#config.retryMs;
   }
 
-  async #look(): Promise<ProbeResult> {
+  async #look(): Promise<void> {
     await sleep(LOOK_EVERY_MS);
-    return this.#sharedProbe();
+    const seen = await this.#sharedProbe();
+    // Whom the load balancer sent here from another server has waited longest, and came last.
+    for (const { wake } of this.#waiting.splice(0).sort((a, b) => a.since - b.since)) wake(seen);
   }
 
   /** Runs `work` in one transaction on one connection; whatever it throws rolls back. Never tried again. */

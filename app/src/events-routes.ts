@@ -1,11 +1,12 @@
 /** /api/events: anyone may read, who is signed in may create and delete. */
 import { randomUUID } from "node:crypto";
-import { type Request, type Response, Router } from "express";
+import { type Request, Router } from "express";
 import { z } from "zod";
 import { type Events, listQuery, newEvent } from "./events.js";
 import { HttpError } from "./errors.js";
 import { requireUser, type Sessions } from "./sessions.js";
 import { parseBody, parseQuery } from "./validation.js";
+import { visitOf } from "./visit.js";
 
 const requestKey = z.uuid();
 
@@ -13,34 +14,26 @@ export function eventRoutes(events: Events, sessions: Sessions): Router {
   const router = Router();
 
   router.get("/", async (req, res) => {
-    res.json(await events.list(parseQuery(listQuery, req.query), goneSignal(res)));
+    res.json(await events.list(parseQuery(listQuery, req.query), visitOf(req, res)));
   });
 
   router.get("/:id", async (req, res) => {
-    const event = await events.get(idOf(req), goneSignal(res));
+    const event = await events.get(idOf(req), visitOf(req, res));
     if (!event) throw noSuchEvent();
     res.json(event);
   });
 
   router.post("/", sessions.middleware, requireUser, async (req, res) => {
-    const event = await events.create(parseBody(newEvent, req.body), req.session.user ?? "", keyOf(req), goneSignal(res));
+    const event = await events.create(parseBody(newEvent, req.body), req.session.user ?? "", keyOf(req), visitOf(req, res));
     res.status(201).location(`/api/events/${String(event.id)}`).json(event);
   });
 
   router.delete("/:id", sessions.middleware, requireUser, async (req, res) => {
-    if (!await events.delete(idOf(req), goneSignal(res))) throw noSuchEvent();
+    if (!await events.delete(idOf(req), visitOf(req, res))) throw noSuchEvent();
     res.status(204).end();
   });
 
   return router;
-}
-
-/** Aborted when the connection of a request ends before its answer, as when a load balancer asks another server. */
-function goneSignal(res: Response): AbortSignal {
-  const gone = new AbortController();
-  if (res.closed) gone.abort();
-  else res.once("close", () => { gone.abort(); });
-  return gone.signal;
 }
 
 function noSuchEvent(): HttpError {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Database } from "./database.js";
 import { HttpError } from "./errors.js";
 import { plainText } from "./validation.js";
+import type { Visit } from "./visit.js";
 
 export const newEvent = z.strictObject({
   title: plainText(200).min(1, "Give the event a title."),
@@ -57,19 +58,19 @@ export class Events {
     this.#database = database;
   }
 
-  async list({ when, limit, offset }: ListQuery, gone?: AbortSignal): Promise<{ events: Event[]; total: number }> {
+  async list({ when, limit, offset }: ListQuery, visit?: Visit): Promise<{ events: Event[]; total: number }> {
     const { where, order } = WHEN[when];
     const [page, count] = await Promise.all([
       this.#database.query<Row>(
-        `SELECT ${COLUMNS} FROM events WHERE ${where} ORDER BY ${order} LIMIT $1 OFFSET $2`, [limit, offset], "read", gone),
+        `SELECT ${COLUMNS} FROM events WHERE ${where} ORDER BY ${order} LIMIT $1 OFFSET $2`, [limit, offset], "read", visit),
       this.#database.query<{ total: string }>(`SELECT count(*) AS total FROM events WHERE ${where}`, [], "read",
-        gone),
+        visit),
     ]);
     return { events: page.rows.map(toEvent), total: Number(count.rows[0]?.total ?? 0) };
   }
 
-  async get(id: number, gone?: AbortSignal): Promise<Event | undefined> {
-    const { rows } = await this.#database.query<Row>(`SELECT ${COLUMNS} FROM events WHERE id = $1`, [id], "read", gone);
+  async get(id: number, visit?: Visit): Promise<Event | undefined> {
+    const { rows } = await this.#database.query<Row>(`SELECT ${COLUMNS} FROM events WHERE id = $1`, [id], "read", visit);
     return rows[0] && toEvent(rows[0]);
   }
 
@@ -78,14 +79,14 @@ export class Events {
    * answer was lost in a failover. A repetition writes the row again, so that it too waits until the standby has it.
    * @throws HttpError 409 when the key was used for another event.
    */
-  async create(event: NewEvent, user: string, requestKey: string, gone?: AbortSignal): Promise<Event> {
+  async create(event: NewEvent, user: string, requestKey: string, visit?: Visit): Promise<Event> {
     const { rows: [stored] } = await this.#database.query<Row>(
       `INSERT INTO events (title, starts_at, place, description, created_by, request_key)
        VALUES ($1, $2, $3, $4, $5, $6)
        ON CONFLICT (request_key) DO UPDATE SET request_key = excluded.request_key RETURNING ${COLUMNS}`,
       [event.title, event.startsAt, event.place, event.description, user, requestKey],
       "idempotent write",
-      gone,
+      visit,
     );
     if (!stored || !isSame(stored, event, user)) {
       throw new HttpError(409, "key_used", "This Idempotency-Key was used for another event.");
@@ -94,8 +95,8 @@ export class Events {
   }
 
   /** @returns false when there was no such event. */
-  async delete(id: number, gone?: AbortSignal): Promise<boolean> {
-    const { rowCount } = await this.#database.query("DELETE FROM events WHERE id = $1", [id], "write", gone);
+  async delete(id: number, visit?: Visit): Promise<boolean> {
+    const { rowCount } = await this.#database.query("DELETE FROM events WHERE id = $1", [id], "write", visit);
     return (rowCount ?? 0) > 0;
   }
 }

@@ -178,6 +178,25 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     assert.deepEqual([await stored("gone"), await stored("stayed")], [0, 1]);
   });
 
+  test("when an outage is over, who came first is answered first, also who was sent on by the load balancer", async () => {
+    const one = await startApplication({ DATABASE_URL: databaseUrl(database.port), DATABASE_POOL_SIZE: "1" });
+    const visitor = new Client(one.url);
+    assert.equal((await visitor.signIn()).status, 200);
+    await database.set("refuse");
+    const came = async (title: string, agoMs: number): Promise<Answer> => visitor.call(
+      "POST", "/api/events", { ...CONCERT, title }, { "X-Request-Start": `t=${String(Date.now() - agoMs)}` });
+    const waiting = [];
+    for (const [title, agoMs] of [["third", 0], ["second", 1000], ["first", 2000]] as const) {
+      waiting.push(came(title, agoMs));
+      await sleep(50);
+    }
+    await database.set("pass");
+    const ids = (await Promise.all(waiting)).map((answer) => Number(answer.body.id));
+    await one.stop();
+    await becomes("healthy");
+    assert.deepEqual(ids, ids.toSorted((a, b) => b - a));
+  });
+
   test("an event whose answer was lost on the way is stored once, and the caller is told so", async () => {
     // Warm, so that the answer that is lost is the statement's and not the log-in's.
     assert.equal((await client.call("GET", "/api/events")).status, 200);

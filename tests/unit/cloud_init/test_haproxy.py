@@ -221,6 +221,14 @@ def test_what_waits_for_the_database_is_not_asked_of_another_server() -> None:
     assert "http-request set-timeout server 12000ms if waits" in backend
 
 
+def test_a_request_that_is_asked_again_says_when_it_came() -> None:
+    # Set where it comes in, and not for each server that is asked; the application's tests hold what it makes of it.
+    config = load_balancer()
+    rule = "http-request set-header X-Request-Start t=%[date(0,ms)]"
+    assert rule in config["frontend web"]
+    assert rule not in config["backend application"]
+
+
 def test_when_no_server_passes_its_checks_one_is_asked_all_the_same() -> None:
     config = load_balancer(load_balancer={"mode": "active-backup"}, application={"count": 3})
     assert "use_backend unchecked if { nbsrv(application) eq 0 }" in config["frontend web"]

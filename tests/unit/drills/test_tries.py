@@ -38,18 +38,18 @@ def _psql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, accepts: bool, ans
     return log
 
 
-def test_a_server_is_in_standby_mode_while_its_data_directory_says_so(lock: Path) -> None:
-    assert not tries.in_standby_mode(lock)
+def test_a_server_takes_no_commit_while_its_data_directory_says_standby(lock: Path) -> None:
+    assert not tries.takes_no_commit(lock)
     (lock.parent / "data/standby.signal").touch()
-    assert tries.in_standby_mode(lock)
+    assert tries.takes_no_commit(lock)
 
 
 @pytest.mark.parametrize("text", [None, "", "123\n"])
-def test_without_a_server_nothing_is_in_standby_mode(tmp_path: Path, text: str | None) -> None:
+def test_without_a_server_nothing_takes_a_commit(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "lock"
     if text is not None:
         path.write_text(text)
-    assert not tries.in_standby_mode(path)
+    assert tries.takes_no_commit(path)
 
 
 def test_a_session_stays_while_its_node_accepts_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,8 +107,9 @@ def provenance(results: Sequence[Result]) -> str:
     )
     older = f"; {len(results) - len(shown)} of other timers are left out" if len(shown) < len(results) else ""
     return (
-        f"{len(shown)} runs on {machines}; commits {commits}{older}. Figures are the worst of a drill's runs unless "
-        f"said. Two primaries: each running node that is not in standby mode was asked for a commit every {EVERY_S:g} s."
+        f"{len(shown)} runs on {machines}; commits {commits}{older}. Figures are the worst of a drill's runs "
+        "unless said. Two primaries: each running node that is not in standby mode was asked for a commit every "
+        f"{EVERY_S:g} s."
     )
 
 

@@ -297,6 +297,23 @@ def test_each_of_a_pair_knows_the_other_and_three_sentinels() -> None:
     assert len(set(ROLE.SENTINELS)) == 3
 
 
+def test_the_monitors_sentinel_never_leads() -> None:
+    # Of three, two are left when a host is lost: each could vote for itself.
+    found = {}
+    for host in ("cache1", "cache2", "monitor1"):
+        conf = files_of(host, **PAIRS)["/usr/local/lib/ha/sentinel"]
+        quorum = re.search(r"^sentinel monitor sessions \$\{master:-10\.\S+ 6379\} (\d+)$", conf, re.M)
+        missed = re.search(r"^sentinel down-after-milliseconds sessions (\d+)$", conf, re.M)
+        assert quorum is not None
+        assert missed is not None
+        found[host] = int(quorum[1]), int(missed[1])
+    assert found["cache1"] == found["cache2"] == (2, 1200)
+    quorum_of_monitor, missed_ms = found["monitor1"]
+    assert quorum_of_monitor > len(found)
+    # Sentinel pings as often as that, so it knows after twice the time at the latest: before another one asks.
+    assert 2 * missed_ms <= found["cache1"][1]
+
+
 def test_one_alone_has_nothing_of_a_pair() -> None:
     for host in ("lb1", "cache1", "monitor1", "app1"):
         files = files_of(host)

@@ -1,8 +1,8 @@
 """Which database hosts accept writes, seen from the hosts themselves: a row is committed on each, five times a second.
 
 What "writable" settings say is not asked: a node counts only when it acknowledges a commit, synchronous replication
-included, as it would to an application that found its way to it. A server that is off or in standby mode takes
-none, and is not tried.
+included, as it would to an application that found its way to it. A server that is off or in standby mode is not
+tried: PostgreSQL itself lets no commit in there, whatever is set. One that was tried is, until it refuses.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from drills.samples import WriteTry
 EVERY_S = 0.2
 HANGS_S = 2.0
 TABLE = "ha_drill_probe"
+SOCKETS = "/run/postgresql"
 _RESTART_S = 0.3
 
 # The host's own Python runs it, which has nothing of this project.
 _TRYING = (
     *("python3", "-u", "-c", Path(__file__).with_name("tries.py").read_text(encoding="utf-8")),
-    *(TABLE, f"/run/postgresql/.s.PGSQL.{ports.POSTGRES}.lock", str(EVERY_S), str(HANGS_S)),
+    *(TABLE, f"{SOCKETS}/.s.PGSQL.{ports.POSTGRES}.lock", str(EVERY_S), str(HANGS_S)),
 )
 
 

@@ -7,7 +7,7 @@ import fcntl
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from drills.pages import Pages, subscribed
 from drills.probe import TABLE, Probe
 from drills.promises import broken_by
 from drills.results import BIN_S, MOST_BINS, Outcome, Timeline, now, this_commit, this_machine
+from drills.samples import WriteTry
 from drills.tidy import tell_primary
 from drills.visitors import Visitors, visiting
 from ops.status import Status, status
@@ -157,7 +158,7 @@ def _traces(ground: Ground, databases: list[str], primary: str, prefix: str) -> 
 def _break_and_heal(
     drill: Drill, ground: Ground, scene: Scene, visitors: Visitors, probe: Probe, pages: Pages | None, say: Say
 ) -> _Run:
-    _await_load(visitors)
+    _await_load(visitors, probe.tries[scene.primary])
     say(f"{drill.name}: {drill.fault.name} on {', '.join(scene.targets) or drill.role}")
     began = time.monotonic()
     with inflicted(drill.fault, ground, scene, say):
@@ -189,12 +190,22 @@ def _hold_until_writing(visitors: Visitors, at_most: float) -> None:
     _hold(at_most, lambda: visitors.wrote_within(WRITING_S), LOOK_S)
 
 
-def _await_load(visitors: Visitors) -> None:
+def _await_load(visitors: Visitors, on_primary: Sequence[WriteTry]) -> None:
+    """Until visitors write, and the probe too: one that commits nothing would never see two primaries.
+
+    :raises HaError: when one of them does not in time.
+    """
     deadline = time.monotonic() + WARM_S
     while visitors.acknowledged < WARM_WRITES:
         if visitors.gone or time.monotonic() > deadline:
             last = visitors.samples[-1] if visitors.samples else None
             raise HaError(f"the load does not get through before anything is broken (last: {last})")
+        time.sleep(0.1)
+    while not any(one.accepted for one in on_primary):
+        if time.monotonic() > deadline:
+            raise HaError(
+                f"the probe commits nothing on the primary before anything is broken ({len(on_primary)} tries)"
+            )
         time.sleep(0.1)
 
 

@@ -1,7 +1,8 @@
 """Runs on a database host by itself, as `python3 -u -c`: tries to commit a row again and again, and prints each try as
 `[start, end, accepted]` in JSON, in monotonic seconds. The end of standard input is its end.
 
-Arguments: the table, the lock file of PostgreSQL's socket, seconds between tries, seconds after which a commit hangs.
+Arguments: the table, the lock file of PostgreSQL's socket, seconds between tries, seconds after which a commit
+counts as hung.
 """
 
 import json
@@ -15,13 +16,15 @@ from pathlib import Path
 COMMAND = ("/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-d", "postgres")
 
 
-def takes_no_commit(lock: Path) -> bool:
-    """Whether no server runs, or one in standby mode: PostgreSQL removes `standby.signal` before it lets a commit in.
+def may_commit(lock: Path) -> bool:
+    """Whether a server runs that is not in standby mode: PostgreSQL removes `standby.signal` before it takes a commit.
 
     A log-in for each try would take a tenth of a small machine's processors from what is measured.
     """
     try:  # the second line is the data directory of the server that runs, whoever started it
-        return Path(lock.read_text().splitlines()[1], "standby.signal").exists()
+        return not Path(lock.read_text().splitlines()[1], "standby.signal").exists()
+    except FileNotFoundError:
+        return False
     except (OSError, IndexError):
         return True
 
@@ -35,6 +38,10 @@ class Session:
         self._query = f"insert into {table} values (1) returning 'accepted';\n\\echo end\n".encode()  # noqa: S608
         self._hangs_s = hangs_s
         self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._child is not None
 
     def commits(self) -> bool:
         """Whether a row was committed within the time. :raises OSError: when psql cannot be run or has ended."""
@@ -68,13 +75,21 @@ class Session:
         child.wait()
 
 
+def tried(session: Session, lock: Path) -> bool:
+    """Whether a row was committed. A server that took the last one is asked whatever a file says.
+
+    :raises OSError: as above.
+    """
+    return (session.is_open or may_commit(lock)) and session.commits()
+
+
 def main() -> None:
     table, lock, every_s, hangs_s = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
     session = Session(table, hangs_s)
     while True:
         start = time.monotonic()
         try:
-            accepted = not takes_no_commit(lock) and session.commits()
+            accepted = tried(session, lock)
         except OSError:
             accepted = False
         print(json.dumps([start, time.monotonic(), accepted]), flush=True)

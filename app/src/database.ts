@@ -34,8 +34,10 @@ export interface ProbeResult {
 }
 
 interface Waiting {
+  readonly use: Use;
   readonly since: number;
   readonly wake: (seen: ProbeResult) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 export interface PoolCounts {
@@ -94,8 +96,9 @@ export class Database {
   ): Promise<pg.QueryResult<Row>> {
     const began = performance.now();
     const use = kind === "read" ? "read" : "write";
+    const since = visit?.since ?? Date.now();
     for (;;) {
-      if (this.#outageSince[use] !== undefined) await this.#outageOver(use, began, visit);
+      if (this.#away(use)) await this.#outageOver(use, began, since, visit?.gone);
       const start = performance.now();
       try {
         const result = await this.#pool.query<Row>(text, [...values]);
@@ -117,15 +120,14 @@ export class Database {
    * log in for its try, and hundreds of logins in a second keep this server, and the failover, from their work.
    * @throws Unavailable when the outage is too old, or nobody waits for the answer any more.
    */
-  async #outageOver(use: Use, began: number, visit?: Visit): Promise<void> {
-    const since = visit?.since ?? Date.now();
+  async #outageOver(use: Use, began: number, since: number, gone?: AbortSignal): Promise<void> {
     for (;;) {
-      const seen = await new Promise<ProbeResult>((wake) => {
-        this.#waiting.push({ since, wake });
+      const seen = await new Promise<ProbeResult>((wake, fail) => {
+        this.#waiting.push({ use, since, wake, fail });
         if (this.#waiting.length === 1) void this.#look();
       });
       const back = use === "read" ? seen.reachable : seen.writable;
-      if (visit?.gone.aborted || (!back && this.#tooLate(use, began))) {
+      if (gone?.aborted || (!back && this.#tooLate(use, began))) {
         throw new Unavailable("database", "still away when last looked at");
       }
       if (back) return;
@@ -139,9 +141,10 @@ export class Database {
 
   async #look(): Promise<void> {
     await sleep(LOOK_EVERY_MS);
-    const seen = await this.#sharedProbe();
+    const seen = this.#sharedProbe();
+    await Promise.allSettled([seen]);
     // Whom the load balancer sent here from another server has waited longest, and came last.
-    for (const { wake } of this.#waiting.splice(0).sort((a, b) => a.since - b.since)) wake(seen);
+    for (const one of this.#waiting.splice(0).sort((a, b) => a.since - b.since)) seen.then(one.wake, one.fail);
   }
 
   /** Runs `work` in one transaction on one connection; whatever it throws rolls back. Never tried again. */
@@ -205,6 +208,11 @@ export class Database {
   #works(writable: boolean): void {
     delete this.#outageSince.read;
     if (writable) delete this.#outageSince.write;
+  }
+
+  /** Statements fail, or those that came before still wait for their turn. */
+  #away(use: Use): boolean {
+    return this.#outageSince[use] !== undefined || this.#waiting.some((one) => one.use === use);
   }
 
   /** How long statements have been failing, counted from the start of the first that failed. */

@@ -28,15 +28,19 @@ def test_it_is_healthy_in_pairs(prod: Booted) -> None:
         assert zones[pair[0]] != zones[pair[1]]
 
 
-def test_the_sentinels_are_three_and_agree(prod: Booted) -> None:
+def test_the_sentinels_are_three_of_which_two_may_lead(prod: Booted) -> None:
     ask = (
         "REDISCLI_AUTH=$(ha-secret cache/sentinel-password) redis-cli --tls --cacert /etc/ha/tls/sentinel-ca.crt "
         "-p 26379 sentinel ckquorum sessions"
     )
-    # The monitor's agrees and votes, and never leads.
     for host, says in {"cache1": "OK", "cache2": "OK", "monitor1": "NOQUORUM"}.items():
-        said = prod.on_host(host, "sh", "-c", ask).stdout
-        assert said.startswith(f"{says} 3 usable Sentinels"), f"{host}: {said}"
+        expected = f"{says} 3 usable Sentinels"
+        # A busy machine may make one look lost for a moment.
+        eventually(
+            f"{host} says {expected!r}",
+            lambda host=host, expected=expected: prod.on_host(host, "sh", "-c", ask).stdout.startswith(expected),
+            deadline_s=15,
+        )
 
 
 def test_the_public_address_is_answered_by_the_other_load_balancer(prod: Booted, tmp_path: Path) -> None:

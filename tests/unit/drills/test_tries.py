@@ -1,13 +1,18 @@
 """What the probe runs on a database host."""
 
 import json
-import subprocess
+import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from components.user_data import CLOUD_INIT_DIR
 from drills import tries
+from drills.probe import SOCKETS
+
+PATRONI = Path(tries.__file__).with_name("peers") / "patroni"
 
 STUB = """#!/usr/bin/python3
 import sys
@@ -38,18 +43,33 @@ def _psql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, accepts: bool, ans
     return log
 
 
-def test_a_server_takes_no_commit_while_its_data_directory_says_standby(lock: Path) -> None:
-    assert not tries.takes_no_commit(lock)
+def test_a_server_may_commit_unless_its_data_directory_says_standby(lock: Path) -> None:
+    assert tries.may_commit(lock)
     (lock.parent / "data/standby.signal").touch()
-    assert tries.takes_no_commit(lock)
+    assert not tries.may_commit(lock)
 
 
-@pytest.mark.parametrize("text", [None, "", "123\n"])
-def test_without_a_server_nothing_takes_a_commit(tmp_path: Path, text: str | None) -> None:
+def test_without_a_server_nothing_may_commit(tmp_path: Path) -> None:
+    assert not tries.may_commit(tmp_path / "lock")
+
+
+@pytest.mark.parametrize("text", ["", "123\n"])
+def test_a_server_that_cannot_be_judged_is_tried(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lock"
-    if text is not None:
-        path.write_text(text)
-    assert tries.takes_no_commit(path)
+    path.write_text(text)
+    assert tries.may_commit(path)
+
+
+@pytest.mark.parametrize(
+    "directories",
+    [
+        CLOUD_INIT_DIR / "db/files/etc/ha/postgresql.d/10-ha.conf.j2",
+        PATRONI / "db/files/usr/local/lib/ha/patroni.yml.j2",
+    ],
+)
+def test_the_probe_looks_where_the_servers_listen(directories: Path) -> None:
+    found = re.findall(r"^\s*unix_socket_directories(?: =|:) '?([^'\n]+)'?$", directories.read_text(), re.M)
+    assert found == [SOCKETS]
 
 
 def test_a_session_stays_while_its_node_accepts_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,10 +92,37 @@ def test_a_commit_that_hangs_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not tries.Session("t", 0.2).commits()
 
 
-def test_a_standby_is_not_asked_and_the_end_of_input_is_the_end(lock: Path) -> None:
-    (lock.parent / "data/standby.signal").touch()
-    argv = [sys.executable, str(tries.__file__), "t", str(lock), "0.01", "1"]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=30)
-    start, end, accepted = json.loads(done.stdout.splitlines()[0])
+def _tried(lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> bool:
+    """What the program says of its only try: its standard input has ended."""
+    monkeypatch.setattr(sys, "argv", ["-c", "t", str(lock), "0.01", "10"])
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        tries.main()
+    [line] = capsys.readouterr().out.splitlines()
+    start, end, accepted = json.loads(line)
     assert start <= end
-    assert accepted is False
+    return bool(accepted)
+
+
+def test_a_standby_is_not_asked(
+    lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = _psql(tmp_path, monkeypatch, accepts=True)
+    (lock.parent / "data/standby.signal").touch()
+    assert not _tried(lock, monkeypatch, capsys)
+    assert not log.exists()
+    (lock.parent / "data/standby.signal").unlink()
+    assert _tried(lock, monkeypatch, capsys)
+    assert log.read_text() == "started\n"
+
+
+def test_a_server_that_took_the_last_one_is_asked_though_a_file_says_standby(
+    lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _psql(tmp_path, monkeypatch, accepts=True)
+    session = tries.Session("t", 10)
+    assert tries.tried(session, lock)
+    (lock.parent / "data/standby.signal").touch()
+    assert tries.tried(session, lock)
+    session.close(kill=True)
+    assert not tries.tried(session, lock)

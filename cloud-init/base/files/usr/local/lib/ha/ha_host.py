@@ -27,13 +27,13 @@ def environment() -> dict[str, str]:
 
 
 @functools.lru_cache
-def client(service: str, connect_s: float = 3, read_s: float = 15) -> Any:
-    """A client of an AWS service that waits so long for a connection, and for an answer."""
+def client(service: str, connect_s: float = 3, read_s: float = 15, attempts: int = 2) -> Any:
+    """A client of an AWS service that waits so long for a connection, and for an answer, so many times."""
     import boto3
     from botocore.config import Config
 
     make: Any = boto3.client  # its types know service names as literals only
-    config = Config(connect_timeout=connect_s, read_timeout=read_s, retries={"total_max_attempts": 2})
+    config = Config(connect_timeout=connect_s, read_timeout=read_s, retries={"total_max_attempts": attempts})
     trust = "/etc/ssl/certs/ca-certificates.crt"
     return make(service, region_name=environment()["HA_REGION"], config=config, verify=trust)
 

@@ -20,6 +20,8 @@ COMMIT_WAITS_MS: Final = 1000
 """A commit that waits for longer is looked into by `stalled-standby` (cloud-init/db)."""
 STALL_MS: Final = 250 + KEEPER_LOOP_MS + 250
 """Until it is sure: a look that finds no way to the standby, the standby's next report, a look that finds that."""
+STILL_MS: Final = 500 + 11 * 500
+"""A volume is given up by `stalled-disk` (cloud-init/db): a write, and eleven looks at which it is not back."""
 RELEASE_MS: Final = KEEPER_LOOP_MS
 """The primary is told not to wait for its standby any more."""
 HAND_OVER_MS: Final = 2000
@@ -116,6 +118,13 @@ def budgets(timers: Timers) -> tuple[Budget, ...]:
             fault="db-disk-full",
             routing_ms=0,
             unbounded="a primary that cannot store rows still answers health checks; an alert comes before it is full",
+        ),
+        failover("db-disk-stall", STILL_MS + refused),
+        Budget(
+            fault="db-standby-disk-stall",
+            detection_ms=STILL_MS + refused,
+            promotion_ms=RELEASE_MS,
+            routing_ms=0,
         ),
         Budget(fault="db-switchover", promotion_ms=HAND_OVER_MS),
     )

@@ -122,7 +122,7 @@ def contexts(scope: Scope, settings: Settings, release: Release) -> dict[str, Co
 def user_data(context: Context) -> bytes:
     """The host's user data, gzip (decision 20). :raises HaError: (exit 2) over EC2's limit."""
     document = _render(CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=host_files(context))
-    compressed: bytes = zopfli.gzip.compress(document.encode(), numiterations=1)
+    compressed: bytes = zopfli.gzip.compress(document.encode(), numiterations=5)
     if len(compressed) > LIMIT_BYTES:
         raise HaError(
             f"user data of {context.host.name} is {len(compressed)} bytes; EC2 takes {LIMIT_BYTES}",

@@ -69,6 +69,8 @@ CATALOGUE: Mapping[str, Drill] = {
         *(_drill(Tier.DB, fault, Role.PRIMARY, promises.DATABASE) for fault in _DATABASE_FAULTS),
         _drill(Tier.DB, "switchover", Role.PRIMARY, promises.SWITCHOVER),
         Drill("db-standby-power-loss", _POWER_LOSS, Tier.DB, Role.STANDBY, promises.DATABASE),
+        Drill("db-disk-stall", FAULTS["disk-stall"], Tier.DB, Role.PRIMARY, promises.STALLED_DISK),
+        Drill("db-standby-disk-stall", FAULTS["disk-stall"], Tier.DB, Role.STANDBY, promises.STALLED_DISK),
         *(_drill(Tier.LB, fault, Role.ONE, promises.LOAD_BALANCER, Tier.LB) for fault in _HOST_FAULTS),
         *(_drill(Tier.CACHE, fault, Role.ONE, promises.CACHE, Tier.CACHE) for fault in _HOST_FAULTS if fault != "kill"),
         # It comes back by itself, also where there is one alone.

@@ -102,6 +102,8 @@ APPLICATION = Promise(
 )
 LOAD_BALANCER = Promise(text="back within 3 s", guide="not covered", outage_s=3.0)
 DATABASE = Promise(text="writable again within 8 s, p95 within 5 s", guide="< 60 s", outage_s=8.0, p95_outage_s=5.0)
+STALLED_DISK = Promise(text="writable again within 15 s", guide="not covered", outage_s=15.0)
+"""A volume that is only busy must not be given up, so this takes longer."""
 SWITCHOVER = Promise(
     text="0 failed requests, no write waits over 3 s", guide="< 5 min, by hand", failed=0, max_latency_s=3.0
 )

@@ -49,7 +49,7 @@ def test_user_data_fits_and_is_the_same_bytes_twice(context: Context) -> None:
 
 def test_user_data_is_the_same_bytes_everywhere() -> None:
     """Whoever moves zopfli to a version that makes others replaces every host of every estate."""
-    made = zopfli.gzip.compress(b"#cloud-config\nhostname: db1\n", numiterations=1)
+    made = zopfli.gzip.compress(b"#cloud-config\nhostname: db1\n", numiterations=5)
     assert made.hex() == (
         "1f8b0800000000000203534ecec92f4dd14dcecf4bcb4ce7cac82f2ec94bcc4db552484932e40200a0ea8e3a1c000000"
     )

@@ -61,8 +61,9 @@ def checks() -> list[dict[str, Any]]:
         {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
     ]
     if _planned_nodes() > 1:
-        stalls = _said("systemctl", "is-active", "ha-stalled-standby").strip()
-        found.append({"name": "stalled-standby", "ok": stalls == "active", "detail": stalls})
+        for name in ("stalled-disk", "stalled-standby"):
+            runs = _said("systemctl", "is-active", f"ha-{name}").strip()
+            found.append({"name": name, "ok": runs == "active", "detail": runs})
         wanted = {"primary": ("sync",), "standby": ("streaming",)}.get(now["role"], ())
         found.append({"name": "replication", "ok": now["replication"] in wanted, "detail": now["replication"]})
     return found

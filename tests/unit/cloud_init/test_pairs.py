@@ -50,11 +50,16 @@ class Api:
 
 @pytest.fixture
 def keeper_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """A keeper on host i-1, at an API; `serves` is what visitors find at the public address."""
+    """A keeper on host i-1, at an API; `serves` is what visitors find at the public address, None who says nothing."""
     module = program(ADDRESS)
 
-    def make(api: Api, *, state: str = "INIT", serves: bool = True, here: bool = True) -> Any:
-        monkeypatch.setattr(module, "serves", lambda address: here if address == "127.0.0.1" else serves)
+    def make(api: Api, *, state: str = "INIT", serves: bool | None = True, here: bool = True) -> Any:
+        def found(address: str, *, silent: bool) -> bool:
+            if address == "127.0.0.1":
+                return here
+            return silent if serves is None else serves
+
+        monkeypatch.setattr(module, "serves", found)
         clock = itertools.count(100.0, module.WATCH_S)
         return module.Keeper(module.Address(api, "dev-public", "dev", "i-1", "10.0.0.21"), state, lambda: next(clock))
 
@@ -194,6 +199,18 @@ def test_an_address_that_was_just_moved_is_not_taken_back_before_packets_follow(
     assert api.holder == "i-1", "but not left for ever where nobody is found"
 
 
+@pytest.mark.parametrize(("state", "holder"), [("MASTER", "i-1"), ("BACKUP", "i-2")])
+def test_from_who_says_nothing_only_the_active_one_takes_it(
+    keeper_of: Callable[..., Any], state: str, holder: str
+) -> None:
+    api = Api("i-2")
+    keeper = keeper_of(api, state=state, serves=None)
+    turns(keeper, 1)
+    keeper.moved = float("-inf")
+    turns(keeper, 20)
+    assert api.holder == holder
+
+
 def test_where_no_application_would_be_found_here_either_it_is_left(keeper_of: Callable[..., Any]) -> None:
     api = Api("i-2")
     keeper = keeper_of(api, state="BACKUP", serves=False, here=False)
@@ -211,14 +228,15 @@ def test_a_load_balancer_that_is_lost_to_visitors_is_noticed_in_time() -> None:
     assert noticed_s < promised_s - 0.5
 
 
-def test_who_takes_a_connection_and_is_slow_to_answer_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_takes_a_connection_and_says_nothing_is_told_from_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     module = program(ADDRESS)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         here = listener.getsockname()
         connect = socket.create_connection
         monkeypatch.setattr(module.socket, "create_connection", lambda _, timeout: connect(here, timeout=timeout))
-        assert module.serves("203.0.113.10")
-    assert not module.serves("203.0.113.10"), "nobody listens any more"
+        assert module.serves("203.0.113.10", silent=True)
+        assert not module.serves("203.0.113.10", silent=False)
+    assert not module.serves("203.0.113.10", silent=True), "nobody listens any more"
 
 
 def test_visits_are_answered_by_haproxy_itself() -> None:

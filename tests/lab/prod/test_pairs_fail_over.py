@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,14 +34,13 @@ def test_the_sentinels_are_three_of_which_two_may_lead(prod: Booted) -> None:
         "REDISCLI_AUTH=$(ha-secret cache/sentinel-password) redis-cli --tls --cacert /etc/ha/tls/sentinel-ca.crt "
         "-p 26379 sentinel ckquorum sessions"
     )
-    for host, says in {"cache1": "OK", "cache2": "OK", "monitor1": "NOQUORUM"}.items():
-        expected = f"{says} 3 usable Sentinels"
+
+    def says(host: str, wanted: str) -> bool:
+        return prod.on_host(host, "sh", "-c", ask).stdout.startswith(f"{wanted} 3 usable Sentinels")
+
+    for host, wanted in {"cache1": "OK", "cache2": "OK", "monitor1": "NOQUORUM"}.items():
         # A busy machine may make one look lost for a moment.
-        eventually(
-            f"{host} says {expected!r}",
-            lambda host=host, expected=expected: prod.on_host(host, "sh", "-c", ask).stdout.startswith(expected),
-            deadline_s=15,
-        )
+        eventually(f"{host} says {wanted}", partial(says, host, wanted), deadline_s=15)
 
 
 def test_the_public_address_is_answered_by_the_other_load_balancer(prod: Booted, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ export class Database {
   /** Since when statements fail; nothing while they work. */
   readonly #outageSince: Partial<Record<Use, number>> = {};
   #probing: Promise<ProbeResult> | undefined;
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
 
   constructor(config: DatabaseConfig, log: Log, serverId: string) {
     this.#config = config;

@@ -57,13 +57,17 @@ def silent_detection_ms(timers: Timers) -> int:
     """Until the monitor gives up a node that answers nothing: its health check has to fail with all retries, and its
     last report to be old.
     """
-    tries_ms = (timers.health_check_max_retries + 1) * timers.health_check_timeout_ms
-    return _given_up_ms(timers, tries_ms + timers.health_check_max_retries * timers.health_check_retry_delay_ms)
+    return _given_up_ms(timers, _tries_ms(timers, timers.health_check_timeout_s * 1000))
 
 
 def refused_detection_ms(timers: Timers) -> int:
     """The same for a node whose host still answers that nobody listens: no health check waits for its timeout."""
-    return _given_up_ms(timers, timers.health_check_max_retries * timers.health_check_retry_delay_ms)
+    return _given_up_ms(timers, _tries_ms(timers, 0))
+
+
+def _tries_ms(timers: Timers, try_ms: int) -> int:
+    """Until all tries of a health check have failed. The monitor waits after the last one too."""
+    return (timers.health_check_max_retries + 1) * (try_ms + timers.health_check_retry_delay_ms)
 
 
 def _given_up_ms(timers: Timers, check_ms: int) -> int:

@@ -12,6 +12,9 @@ moment at which a witness was asked who then answered that no other node is on i
 
 So the lease, with `FENCE_SLACK_MS` for a busy host, has to be shorter than either. When the fault began, what was cut
 and how long detection took do not matter.
+
+A health check's timeout is whole seconds: the monitor adds milliseconds to a time without carrying them over, so that
+every other timeout ends at the next whole second, be it a hundredth of one away (decision 22).
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ FENCE_SLACK_MS: Final = 150  # a reload of settings that a session has not seen 
 FENCE_LOOKS_MS: Final = 500  # two looks of the fence and the time that the second takes to answer
 
 Milliseconds = Annotated[int, Field(gt=0, le=600_000)]
+WholeSeconds = Annotated[int, Field(ge=1, le=600)]
 
 
 class Timers(BaseModel):
@@ -34,14 +38,14 @@ class Timers(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     health_check_period_ms: Milliseconds = 500
-    health_check_timeout_ms: Milliseconds = 700
-    health_check_max_retries: Annotated[int, Field(ge=0, le=10)] = 2
-    health_check_retry_delay_ms: Milliseconds = 100
+    health_check_timeout_s: WholeSeconds = 1
+    health_check_max_retries: Annotated[int, Field(ge=0, le=10)] = 1
+    health_check_retry_delay_ms: Milliseconds = 10
     node_considered_unhealthy_ms: Milliseconds = 1250
     primary_demote_ms: Milliseconds = 1000
     startup_grace_ms: Milliseconds = 2000
     fence_lease_ms: Milliseconds = 800
-    network_partition_s: Annotated[int, Field(ge=1, le=600)] = 2
+    network_partition_s: WholeSeconds = 2
     wal_sender_timeout_ms: Milliseconds = 2000
     wal_receiver_timeout_ms: Milliseconds = 3000
     wal_retrieve_retry_interval_ms: Milliseconds = 500

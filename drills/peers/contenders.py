@@ -33,7 +33,7 @@ POSTGRES_TIMERS: Mapping[str, int] = {
 
 PG_AUTO_FAILOVER_TIMERS: Mapping[str, int] = {
     "health_check_period_ms": 5_000,
-    "health_check_timeout_ms": 5_000,
+    "health_check_timeout_s": 5,
     "health_check_max_retries": 2,
     "health_check_retry_delay_ms": 2_000,
     "node_considered_unhealthy_ms": 20_000,

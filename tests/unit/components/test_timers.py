@@ -48,6 +48,12 @@ def test_a_lease_that_one_late_answer_ends_is_refused() -> None:
         Timers(fence_lease_ms=400)
 
 
+@pytest.mark.parametrize("timeout_s", [0.7, 0, 1.5])
+def test_a_health_check_waits_for_whole_seconds(timeout_s: float) -> None:
+    with pytest.raises(ValidationError, match="health_check_timeout_s"):
+        Timers.model_validate({"health_check_timeout_s": timeout_s})
+
+
 def test_a_verdict_before_a_healthy_node_reports_is_refused() -> None:
     with pytest.raises(ValidationError, match="must be more than that or healthy nodes fail over"):
         Timers(node_considered_unhealthy_ms=1000)

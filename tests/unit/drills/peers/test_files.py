@@ -102,7 +102,7 @@ def test_pg_auto_failover_gets_its_defaults_and_nobody_is_fenced() -> None:
     monitor, database = (found[host][TUNING].content.splitlines() for host in ("monitor1", "db1"))
     assert {
         "pgautofailover.health_check_period = 5000",
-        "pgautofailover.health_check_timeout = 5000",
+        "pgautofailover.health_check_timeout = '5s'",
         "pgautofailover.health_check_max_retries = 2",
         "pgautofailover.health_check_retry_delay = 2000",
         "pgautofailover.node_considered_unhealthy_timeout = 20000",

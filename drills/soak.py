@@ -80,8 +80,9 @@ def end(ground: Ground, primary: str, standby: str) -> None:
     with contextlib.ExitStack() as undoing:
         undoing.callback(tell_primary, ground, (primary, standby), "postgres", f"drop table if exists {TABLE}")
         for host in (primary, standby):
-            undoing.callback(ground.run, host, _stop_units(), check=False)
+            # Undone backwards: busy loops that are let go before they are ended take the processors from everybody.
             undoing.callback(ground.throttle, host, None)
+            undoing.callback(ground.run, host, _stop_units(), check=False)
         undoing.callback(ground.smooth)
 
 

@@ -65,3 +65,20 @@ def test_what_can_be_undone_is_undone() -> None:
         soak.end(ground, "db1", "db2")
     assert (ground.slow, ground.units) == (set(), set())
     assert any("drop table" in script for script in ground.scripts)
+
+
+class Shared(Harmed):
+    """A ground whose hosts share processors: a host that is busy must not be let go."""
+
+    def throttle(self, host: str, cpus: float | None) -> None:
+        assert cpus is not None or not any(busy == host for busy, _ in self.units), host
+        super().throttle(host, cpus)
+
+
+def test_a_busy_host_is_not_let_go() -> None:
+    ground = Shared()
+    soak.begin(ground, "db1", "db2", "monitor1")
+    assert ground.slow == {"db1", "db2"}
+    assert ground.units
+    soak.end(ground, "db1", "db2")
+    assert (ground.slow, ground.units) == (set(), set())

@@ -121,7 +121,9 @@ def contexts(scope: Scope, settings: Settings, release: Release) -> dict[str, Co
 
 def user_data(context: Context) -> bytes:
     """The host's user data, gzip (decision 20). :raises HaError: (exit 2) over EC2's limit."""
-    document = _render(CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=host_files(context))
+    # Like beside like is some hundred bytes less; of the ways to sort that are as simple, this one is the shortest.
+    files = sorted(host_files(context), key=lambda file: (file.content.partition("\n")[0], file.path), reverse=True)
+    document = _render(CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=files)
     compressed: bytes = zopfli.gzip.compress(document.encode(), numiterations=5)
     if len(compressed) > LIMIT_BYTES:
         raise HaError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def test_nothing_but_postgresql_is_ended(tmp_path: Path) -> None:
     named.chmod(0o755)
     other, postgres = (subprocess.Popen([one, "60"]) for one in (sleep, named))
     try:
+        while Path(f"/proc/{postgres.pid}/comm").read_text() != "postgres\n":  # named a moment after exec
+            time.sleep(0.01)
         PROGRAM.end(other.pid)
         PROGRAM.end(postgres.pid)
         assert postgres.wait(10) == -signal.SIGKILL

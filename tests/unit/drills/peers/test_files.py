@@ -115,7 +115,7 @@ def test_pg_auto_failover_gets_its_defaults_and_nobody_is_fenced() -> None:
         "add element inet ha_fence lease { 5432, 8008 }"
         in found["db1"][f"{units}/ha-fence.service.d/peer.conf"].content
     )
-    for stalled in ("disk", "standby"):
+    for stalled in ("disk", "keeper", "standby"):
         assert "sleep infinity" in found["db1"][f"{units}/ha-stalled-{stalled}.service.d/peer.conf"].content
 
 

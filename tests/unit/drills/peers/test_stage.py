@@ -115,7 +115,7 @@ def test_files_are_exchanged_before_the_set_up_runs_again(stage: Stage, hosts: H
     stage.put(PATRONI)
     told = hosts.scripts("db1")
     order = (
-        "systemctl stop ha-stalled-disk ha-stalled-standby pgautofailover",
+        "systemctl stop ha-stalled-disk ha-stalled-keeper ha-stalled-standby pgautofailover",
         "rm -f /a",
         "install -D -m 0755 /dev/stdin /b",
         SET_UP_AGAIN,

@@ -61,7 +61,7 @@ def checks() -> list[dict[str, Any]]:
         {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
     ]
     if _planned_nodes() > 1:
-        for name in ("stalled-disk", "stalled-standby"):
+        for name in ("stalled-disk", "stalled-keeper", "stalled-standby"):
             runs = _said("systemctl", "is-active", f"ha-{name}").strip()
             found.append({"name": name, "ok": runs == "active", "detail": runs})
         wanted = {"primary": ("sync",), "standby": ("streaming",)}.get(now["role"], ())

@@ -29,8 +29,8 @@ SET_UP_AGAIN = f"rm -f {SET_UP_STATE}; systemctl daemon-reload; systemctl restar
 
 _LEAVE_PG_AUTO_FAILOVER = {
     Tier.MONITOR: "systemctl stop ha-node-states.timer pgautofailover",
-    Tier.DB: "systemctl stop ha-stalled-disk ha-stalled-keeper ha-stalled-standby pgautofailover ha-primary-check ha-fence && "
-    "nft 'add table inet ha_fence; delete table inet ha_fence'",
+    Tier.DB: "systemctl stop ha-stalled-disk ha-stalled-keeper ha-stalled-standby pgautofailover "
+    "ha-primary-check ha-fence && nft 'add table inet ha_fence; delete table inet ha_fence'",
 }
 _LEAVE_PATRONI = {
     Tier.DB: "systemctl stop patroni; systemctl stop etcd; rm -rf /srv/data/patroni /var/lib/etcd/default",

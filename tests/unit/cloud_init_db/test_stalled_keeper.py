@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path("cloud-init/db/files/usr/local/lib/ha/stalled-keeper")
+from components.user_data import CLOUD_INIT_DIR
+
+PROGRAM = CLOUD_INIT_DIR / "db/files/usr/local/lib/ha/stalled-keeper"
 LOOKS_S = 0.3
 # What a keeper waits for has the name of its program. The dead one is never asked for, so that it stays.
 KEEPER = """
@@ -29,11 +33,15 @@ def watch() -> Iterator[subprocess.Popen[str]]:
 
 @contextlib.contextmanager
 def _running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    """With what it starts, which ends with it."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as process:
         try:
             yield process
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def keeper(folder: Path, child: str, seconds: str, title: str = "pg_autoctl: node active") -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from components.errors import HaError
 from components.tags import STACK_TAG
 from components.tiers import Tier
 from drills import soak
@@ -86,7 +87,12 @@ def inflicted(
         finally:
             if held.came:
                 say("interrupted: what was broken is healed first")
-            fault.heal(ground, scene)
+            try:
+                fault.heal(ground, scene)
+            except HaError as error:
+                if held.came:  # which takes the place of the error
+                    say(f"not healed: {error}")
+                raise
 
 
 def on_targets(script: str, *, check: bool = True) -> Act:

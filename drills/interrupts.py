@@ -41,7 +41,7 @@ class Held:
 def held_back() -> Iterator[Held]:
     """SIGINT, SIGTERM and SIGHUP wait for the end of the block, but for what is let through.
 
-    :raises KeyboardInterrupt: at its end, when one came.
+    :raises KeyboardInterrupt: at its end, when one came, whatever else went wrong in it.
     """
     held = Held()
     before = {number: signal.signal(number, held.note) for number in ENDINGS}
@@ -50,5 +50,5 @@ def held_back() -> Iterator[Held]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if held.came:
-        raise KeyboardInterrupt
+        if held.came:
+            raise KeyboardInterrupt

@@ -89,6 +89,7 @@ def visiting(ground: Ground, plan: LoadPlan) -> Iterator[Visitors]:
             text=True,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT_DIR)},
             cwd=PROJECT_DIR,
+            start_new_session=True,  # a Ctrl-C is the drill's: it ends the load in its own time
         )
         assert child.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # what it says on standard error tells more

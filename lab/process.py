@@ -16,6 +16,9 @@ from pathlib import Path
 
 from components.errors import HaError
 
+_TYPED = (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
+"""How a program ends that what is typed on a terminal, or its end, reached."""
+_STARTS = 3
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 Argument = str | Path
 
@@ -66,23 +69,27 @@ def run(
     """Runs a program to its end and returns what it printed.
 
     :param stdin: fed to it; without one it reads nothing.
-    :param new_session: so that what is typed on this terminal, Ctrl-C above all, does not reach it.
+    :param new_session: so that what is typed on this terminal, Ctrl-C above all, does not reach it. It can until the
+        child has its session, when nothing was done yet: then it is started again.
     :raises ProgramFailed: when it fails (unless `check` is false) or runs longer than `timeout_s` (always).
     """
     words = tuple(str(word) for word in argv)
     data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
-        done = subprocess.run(
-            words,
-            check=False,
-            input=data if data is not None else b"",
-            capture_output=True,
-            env=clean_environment(environment),
-            timeout=timeout_s,
-            pass_fds=pass_fds,
-            cwd=directory,
-            start_new_session=new_session,
-        )
+        for _ in range(_STARTS):
+            done = subprocess.run(
+                words,
+                check=False,
+                input=data if data is not None else b"",
+                capture_output=True,
+                env=clean_environment(environment),
+                timeout=timeout_s,
+                pass_fds=pass_fds,
+                cwd=directory,
+                start_new_session=new_session,
+            )
+            if not new_session or done.returncode not in _TYPED:
+                break
     except FileNotFoundError as error:
         raise HaError(f"{words[0]} is not installed", where=" ".join(words)[:400]) from error
     except subprocess.TimeoutExpired as error:

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from components.errors import HaError
 from components.tiers import Tier
 from drills.faults import Fault, Scene, inflicted
 from drills.interrupts import ENDINGS, held_back
@@ -68,6 +69,16 @@ def test_a_fault_is_whole_or_healed(moments: tuple[str, ...], number: signal.Sig
     assert fault.held is ("injecting" not in moments)
     assert fault.held_to_the_end is (moments == ("healing",))
     assert {one: signal.getsignal(one) for one in ENDINGS} == before
+
+
+def test_an_interrupted_drill_ends_also_when_healing_fails_and_says_so() -> None:
+    def fail(*_: object) -> None:
+        raise HaError("nft is gone")
+
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt), inflicted(Fault("one", lambda *_: None, fail), Harmed(), SCENE, said.append):
+        send(signal.SIGINT)
+    assert "not healed: nft is gone" in said
 
 
 def test_of_two_signals_in_a_row_the_second_waits() -> None:

@@ -13,8 +13,10 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from components.errors import HaError
 from components.stack_file import load_settings
 from drills.ground import Way
+from drills.interrupts import ENDINGS
 from drills.lab_ground import LabGround
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
@@ -51,3 +53,15 @@ def test_a_ctrl_c_does_not_reach_it(name: str, tmp_path: Path) -> None:
         os.killpg(drill.pid, signal.SIGINT)
         assert drill.wait(30) == 0
     assert whole.exists()
+
+
+@pytest.mark.parametrize("number", ENDINGS, ids=lambda number: number.name)
+def test_what_was_hit_before_it_had_a_session_is_started_again(number: signal.Signals, tmp_path: Path) -> None:
+    hit, whole = tmp_path / "hit", tmp_path / "whole"
+    ground_on(["sh", "-c", f"[ -e {hit} ] || {{ touch {hit}; kill -{number.value} $$; }}; touch {whole}"]).unblock()
+    assert whole.exists()
+
+
+def test_what_is_hit_again_and_again_fails() -> None:
+    with pytest.raises(HaError, match="SIGINT"):
+        ground_on(["sh", "-c", "kill -INT $$"]).unblock()

@@ -39,7 +39,7 @@ class Timers(BaseModel):
 
     health_check_period_ms: Milliseconds = 500
     health_check_timeout_s: WholeSeconds = 1
-    health_check_max_retries: Annotated[int, Field(ge=0, le=10)] = 1
+    health_check_max_retries: Annotated[int, Field(ge=1, le=10)] = 1
     health_check_retry_delay_ms: Milliseconds = 10
     node_considered_unhealthy_ms: Milliseconds = 1250
     primary_demote_ms: Milliseconds = 1000

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from components.errors import HaError
 from components.tags import STACK_TAG
 from components.tiers import Tier
 from drills import soak
@@ -89,7 +88,7 @@ def inflicted(
                 say("interrupted: what was broken is healed first")
             try:
                 fault.heal(ground, scene)
-            except HaError as error:
+            except Exception as error:
                 if held.came:  # which takes the place of the error
                     say(f"not healed: {error}")
                 raise

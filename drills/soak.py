@@ -17,7 +17,7 @@ from drills.ground import LONGEST_S, Ground, Roughness, Way
 from drills.tidy import tell_primary
 
 TO_MONITOR = Roughness(delay_up_to_s=0.2, loss=0.01)
-"""On the way to it, as the promise says: a round trip takes up to 0.2 s, and a login three of them."""
+"""On the way to it, as the promise says: a round trip takes up to 0.2 s, and a health check two of them."""
 TABLE = "ha_drill_bulk"
 _FILE = "/srv/data/ha-drill-disk"
 _ROWS = 100_000

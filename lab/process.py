@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from components.errors import HaError
 _TYPED = (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
 """How a program ends that what is typed on a terminal, or its end, reached."""
 _STARTS = 3
+_UNBEGUN_S = 1.0
+"""One that was hit later had a session; something else ended it."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 Argument = str | Path
 
@@ -77,6 +80,7 @@ def run(
     data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
         for _ in range(_STARTS):
+            began = time.monotonic()
             done = subprocess.run(
                 words,
                 check=False,
@@ -88,7 +92,7 @@ def run(
                 cwd=directory,
                 start_new_session=new_session,
             )
-            if not new_session or done.returncode not in _TYPED:
+            if not new_session or done.returncode not in _TYPED or time.monotonic() - began > _UNBEGUN_S:
                 break
     except FileNotFoundError as error:
         raise HaError(f"{words[0]} is not installed", where=" ".join(words)[:400]) from error

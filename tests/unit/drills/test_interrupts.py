@@ -71,9 +71,10 @@ def test_a_fault_is_whole_or_healed(moments: tuple[str, ...], number: signal.Sig
     assert {one: signal.getsignal(one) for one in ENDINGS} == before
 
 
-def test_an_interrupted_drill_ends_also_when_healing_fails_and_says_so() -> None:
+@pytest.mark.parametrize("error", [HaError("nft is gone"), OSError("nft is gone")], ids=lambda error: type(error).__name__)
+def test_an_interrupted_drill_ends_also_when_healing_fails_and_says_so(error: Exception) -> None:
     def fail(*_: object) -> None:
-        raise HaError("nft is gone")
+        raise error
 
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt), inflicted(Fault("one", lambda *_: None, fail), Harmed(), SCENE, said.append):

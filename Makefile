@@ -4,6 +4,7 @@
 # CI=true turns a missing linter from a skip into a failure.
 
 STACK ?= dev
+REPEAT ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests fmt check test test-unit test-app test-engine test-lab lab lab-down drills bench docs lock
@@ -48,8 +49,8 @@ test-engine: setup ## The real Pulumi engine against an AWS API on this machine;
 test-lab: setup-tests ## The estate boots and is looked at from all sides; needs root
 	@tools/test lab
 
-drills: setup ## Every drill that the running lab's stack can take, one after another (STACK=dev); results in docs/results
-	@.venv/bin/ha --lab drill run --all --stack $(STACK)
+drills: setup ## Every drill that the running lab's stack can take (STACK=dev REPEAT=1); results in docs/results
+	@.venv/bin/ha --lab drill run --all --repeat $(REPEAT) --stack $(STACK)
 
 bench: setup ## Time and memory of the lab, cold and warm
 	@.venv/bin/python tools/bench

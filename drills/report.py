@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from drills.catalogue import CATALOGUE
 from drills.measure import percentile
 from drills.probe import EVERY_S
-from drills.promises import p95_broken
+from drills.promises import P95_RUNS, p95_broken
 from drills.results import Outcome, Result, Unfinished
-from drills.svg import timeline_svg
+from drills.svg import LEGEND, timeline_svg
 
 HEADINGS = (
-    *("drill", "runs", "writes out: median", "p95", "worst", "reads out", "failed requests", "failed reads"),
+    *("drill", "runs", "writes out: best", "median", "p95", "worst", "reads out", "failed requests", "failed reads"),
     *("slowest", "lost", "two primaries", "failovers", "redundant again", "the guide", "promise", "kept"),
 )
 NO_RESULTS = "No drill has been run yet: `ha --lab drill run NAME...`."
@@ -50,7 +50,7 @@ class Spread:
         return (
             title(runs[0]),
             str(len(self.results)),
-            *(f"{value:.1f} s" for value in (percentile(outages, 50), percentile(outages, 95), max(outages))),
+            *(f"{value:.1f} s" for value in (min(outages), *(percentile(outages, n) for n in (50, 95)), max(outages))),
             f"{max(one.read_outage_s for one in runs):.1f} s",
             f"{max(one.failed for one in runs)} of {max(one.requests for one in runs)}",
             str(max(one.failed_reads for one in runs)),
@@ -99,27 +99,41 @@ def spreads(results: Sequence[Result]) -> list[Spread]:
 
 
 def provenance(results: Sequence[Result]) -> str:
-    """On which commits and machines it was measured, and how finely."""
+    """On which stacks, commits and machines it was measured, and how finely."""
     shown = current(results)
+    stacks = ", ".join(sorted({one.stack for one in shown}))
     commits = ", ".join(sorted({one.commit for one in shown}))
     machines = ", ".join(
         sorted({f"{o.machine.cpus} CPUs, {o.machine.memory_mib} MiB, Linux {o.machine.kernel}" for o in shown})
     )
     older = f"; {len(results) - len(shown)} of other timers are left out" if len(shown) < len(results) else ""
     return (
-        f"{len(shown)} runs on {machines}; commits {commits}{older}. Figures are the worst of a drill's runs "
-        "unless said. Two primaries: each running node that is not in standby mode was asked for a commit every "
-        f"{EVERY_S:g} s."
+        f"{len(shown)} runs of the stack {stacks} on {machines}; commits {commits}{older}. Figures are the worst of a "
+        f"drill's runs unless said; p95 is judged from {P95_RUNS} runs on, and is the worst of fewer than twenty. Two "
+        f"primaries: each running node that is not in standby mode was asked for a commit every {EVERY_S:g} s."
     )
 
 
+def reasons(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """The promises that come with a reason for what they are, and that reason; of the drills that are shown."""
+    shown = [CATALOGUE[one.fault].promise for one in current(results) if one.fault in CATALOGUE]
+    return list(dict.fromkeys((one.text, one.reason) for one in shown if one.reason))
+
+
+def _by_stack(results: Sequence[Result]) -> dict[str, list[Result]]:
+    return {stack: [one for one in results if one.stack == stack] for stack in sorted({one.stack for one in results})}
+
+
 def markdown(results: Sequence[Result]) -> str:
-    """The table for README and reports."""
+    """The table for README and reports; one for each stack."""
     if not results:
         return NO_RESULTS + "\n"
-    rows = spreads(current(results))
-    lines = [_row(HEADINGS), _row(["---"] * len(HEADINGS)), *(_row(one.cells()) for one in rows)]
-    return "\n".join([*lines, "", provenance(results)]) + "\n"
+    parts = []
+    for of_stack in _by_stack(results).values():
+        rows = [_row(HEADINGS), _row(["---"] * len(HEADINGS)), *(_row(r.cells()) for r in spreads(current(of_stack)))]
+        whys = [f"- *{promise}*: {reason}" for promise, reason in reasons(of_stack)]
+        parts.append("\n".join([*rows, "", provenance(of_stack), *(["", *whys] if whys else [])]))
+    return "\n\n".join(parts) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -134,19 +148,26 @@ h3 { margin-bottom: 0; } p.note { margin-top: 0; color: #57606a; }
 """
 
 
-def page(results: Sequence[Result]) -> str:
-    """One HTML file that needs nothing else: the table, then a timeline of each run."""
+def _table(results: Sequence[Result]) -> str:
     head = "".join(f"<th>{html.escape(one)}</th>" for one in HEADINGS)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in one.cells()) + "</tr>"
         for one in spreads(current(results))
     )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def page(results: Sequence[Result]) -> str:
+    """One HTML file that needs nothing else: the table, then a timeline of each run."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Drills</title>',
         f"<style>{_STYLE}</style><h1>Drills</h1>",
-        f"<p>{html.escape(provenance(results) if results else NO_RESULTS)}</p>",
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>',
+        *([] if results else [f"<p>{html.escape(NO_RESULTS)}</p>"]),
     ]
+    for stack, of_stack in _by_stack(results).items():
+        parts += [f"<h2>{html.escape(stack)}</h2>", f"<p>{html.escape(provenance(of_stack))}</p>", _table(of_stack)]
+        parts += [f"<p><em>{html.escape(text)}</em>: {html.escape(why)}</p>" for text, why in reasons(of_stack)]
+    parts.append(f"<h2>Timelines</h2><p>{LEGEND}</p>")
     for one in current(results):
         if isinstance(one, Unfinished):
             parts.append(f"<h3>{html.escape(one.fault)}</h3>")

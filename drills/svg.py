@@ -9,6 +9,17 @@ from drills.results import Outcome
 WIDTH, LEFT = 960, 70
 RATE_HEIGHT, LATENCY_HEIGHT, LANE_HEIGHT, GAP = 110, 60, 16, 14
 GOOD, FAILED, LATENCY, FAULT, WRITER = "#2da44e", "#cf222e", "#0969da", "#fff1e5", "#8250df"
+_MEANINGS = {
+    GOOD: "requests that were answered",
+    FAILED: "requests that failed",
+    LATENCY: "the slowest answer",
+    FAULT: "the fault, until it is healed",
+    WRITER: "who accepts writes",
+}
+LEGEND = ", ".join(
+    f'<span style="background: {colour}">&emsp;</span> {meaning}' for colour, meaning in _MEANINGS.items()
+)
+"""What the colours are, as HTML. The numbers at the left are the height of each part: requests a second, seconds."""
 
 
 def timeline_svg(outcome: Outcome) -> str:

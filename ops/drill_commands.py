@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -74,7 +74,9 @@ def run(
     hold_s: Annotated[
         float | None, typer.Option("--hold-s", min=1, max=LONGEST_HOLD_S, help="How long each fault lasts, in seconds.")
     ] = None,
-    confirm: Annotated[str, typer.Option(help="Names the stack that may be harmed, where it is not the lab.")] = "",
+    confirm: Annotated[
+        str, typer.Option(help="Names the stack that may be harmed, where it is not the lab. AWS takes no drills yet.")
+    ] = "",
     results: Results = RESULTS_DIR,
     stack: Stack = "dev",
     json: Json = False,
@@ -107,7 +109,7 @@ def run(
     for text in (broken := broken_over_repeats(drills, found)):
         console.step(f"{text}: BROKEN")
     if json:
-        console.print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in found])
+        console.print_json([_document(one) for one in found])
     else:
         _print_results(found)
     if broken or len(found) < len(drills) * repeat or not all(one.kept for one in found):
@@ -148,23 +150,33 @@ def report(
     from drills.report import markdown, page
     from drills.results import kept_results
 
+    if stack is not None:
+        load_settings(PROJECT_DIR, stack)
     found = kept_results(results, stack)
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(found), encoding="utf-8")
         console.step(f"wrote {html}")
     if json:
-        console.print_json([one.model_dump(mode="json", exclude={"timeline"}) for one in found])
+        console.print_json([_document(one) for one in found])
     elif html is None:
         sys.stdout.write(markdown(found))
+
+
+def _document(one: Result) -> dict[str, Any]:
+    """A result for a program: every field of an outcome, null where there is none; without its timeline."""
+    from drills.results import Outcome
+
+    fields = dict.fromkeys(name for name in Outcome.model_fields if name != "timeline")
+    return {**fields, **one.model_dump(mode="json", exclude={"timeline"})}
 
 
 def _refuse_aws(stack: str, confirm: str) -> None:
     if confirm != stack:
         raise HaError(
-            f"a drill would harm the stack {stack!r} on AWS",
+            f"a drill would harm the stack {stack!r} on AWS, which --confirm {stack} does not name",
             where="ha drill run",
-            fix=f"run it in the lab with `ha --lab drill run`, or confirm with --confirm {stack}",
+            fix="run it in the lab: `ha --lab drill run`",
             exit_code=EXIT_USAGE,
         )
     raise HaError(
@@ -177,8 +189,8 @@ def _refuse_aws(stack: str, confirm: str) -> None:
 
 @contextlib.contextmanager
 def drilling(stack: str, settings: Settings) -> Iterator[LabGround]:
-    """The running lab's stack, healthy and as this checkout says, for one drill command alone. SIGTERM ends the block
-    as Ctrl-C does: what it broke is healed first.
+    """The running lab's stack, healthy and as this checkout says, for one drill command alone. SIGTERM and SIGHUP end the
+    block as Ctrl-C does: what it broke is healed first.
 
     :raises HaError: with exit code 2 when a drill runs, or the estate is spent, not healthy, or of another checkout.
     """
@@ -191,7 +203,8 @@ def drilling(stack: str, settings: Settings) -> Iterator[LabGround]:
 
     lab = Lab()
     ground = LabGround(lab, connect(stack, settings, lab=True), settings)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with alone(LabGround.lock_of(lab)):
         refuse_spent(LabGround.spent_of(lab))
         healthy_status(ground)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -56,8 +57,15 @@ def peers(
     files = all_files(lab_contexts(PROJECT_DIR, stack, settings))
     with drilling(stack, settings) as ground:
         stage = Stage(ground, files, ground.spent_of(ground.lab), console.step)
-        found = compare(contenders, faults, repeat, stage, results, console.step)
+        found = compare(contenders, faults, repeat, stage, results, console.step, _command(stack, fault, contender, repeat))
     if json:
         console.print_json(found.without_timelines())
     else:
         sys.stdout.write(markdown([found]))
+
+
+def _command(stack: str, faults: Sequence[str] | None, contenders: Sequence[str] | None, repeat: int) -> str:
+    """What makes the same again."""
+    words = ["ha --lab drill peers", *([] if stack == "dev" else [f"--stack {stack}"])]
+    words += [f"--fault {one}" for one in faults or ()] + [f"--contender {one}" for one in contenders or ()]
+    return " ".join([*words, *([f"--repeat {repeat}"] if repeat > 1 else [])])

@@ -40,13 +40,22 @@ def find_fault(name: str) -> Drill:
 
 
 def compare(
-    contenders: Sequence[Contender], faults: Sequence[Drill], repeat: int, stage: Stage, folder: Path, say: Say
+    contenders: Sequence[Contender],
+    faults: Sequence[Drill],
+    repeat: int,
+    stage: Stage,
+    folder: Path,
+    say: Say,
+    command: str,
 ) -> Comparison:
     """Puts each contender to each fault; what was found is in `folder` after each.
+
+    :param command: what a person typed for it.
 
     :raises HaError: when a contender cannot be put in place. Ours is put in place again also then.
     """
     found = Comparison(
+        command=command,
         stack=stage.ground(OURS).estate.stack,
         at=now(),
         commit=this_commit(),

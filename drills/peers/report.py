@@ -144,8 +144,9 @@ def _provenance(comparisons: Sequence[Comparison]) -> str:
     machines = ", ".join(
         sorted({f"{o.machine.cpus} CPUs, {o.machine.memory_mib} MiB, Linux {o.machine.kernel}" for o in comparisons})
     )
+    commands = ", ".join(dict.fromkeys(f"`{one.command}`" for one in comparisons))
     return (
-        f"{len(runs)} faults in {len(comparisons)} run{'s' if len(comparisons) > 1 else ''} of `ha --lab drill peers` "
+        f"{len(runs)} faults in {len(comparisons)} run{'s' if len(comparisons) > 1 else ''} of {commands} "
         f"on {machines}; commits {commits}. Figures are the worst unless said."
     )
 

@@ -37,6 +37,8 @@ class PeerOutcome(BaseModel):
 class Comparison(BaseModel):
     """The document of `ha drill peers --json`: contenders on the same hosts, one after the other, in one run."""
 
+    command: str = "ha --lab drill peers"
+    """What made it."""
     stack: str
     at: datetime
     commit: str

@@ -53,7 +53,7 @@ def outcome(outage_s: float, **changes: object) -> Outcome:
 def test_a_row_says_the_spread_and_how_many_runs_kept_the_promise() -> None:
     runs = [outcome(4.0), outcome(6.0), outcome(9.0)]
     row = markdown(runs).splitlines()[2]
-    assert "| db-power-loss | 3 | 6.0 s | 9.0 s | 9.0 s |" in row
+    assert "| db-power-loss | 3 | 4.0 s | 6.0 s | 9.0 s | 9.0 s |" in row
     assert row.endswith("| 2 of 3 |")
     assert markdown([*runs, *[outcome(4.0)] * 7]).splitlines()[2].endswith("| 9 of 10, p95 broken |")
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,29 +12,13 @@ from components.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE
 from drills.lab_ground import LabGround
 from drills.run import alone
 from tests.lab.estate.booted import Booted
+from tests.lab.estate.drills.running import NOISE_S, assert_safe, drill
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
 DATABASE_S, CACHE_S = 8.0, 5.0
 SOAK_S = 60
 """The whole soak is of half an hour; this one shows that it can be run, and catches timers that fail at once."""
-NOISE_S = 3.0
-"""What a machine that is busy with other things may add to an outage that is promised to be short."""
-
-
-def drill(booted: Booted, name: str, results: Path, *options: str) -> tuple[Mapping[str, Any], int]:
-    """Runs a drill as a person does; its result and exit code."""
-    done = booted.ha("--lab", "drill", "run", name, "--results", str(results), "--json", *options)
-    assert done.exit_code in (0, EXIT_PROMISE_BROKEN), done.stderr
-    (found,) = json.loads(done.stdout)
-    return found, done.exit_code
-
-
-def assert_safe(found: Mapping[str, Any]) -> None:
-    """What holds after every drill: nothing lost, nothing twice, one writer, redundancy again."""
-    assert (found["lost"], found["doubled"], found["two_primaries"]) == (0, 0, False), found
-    assert found["acknowledged"] > 0
-    assert found["redundant_again_s"] is not None, found
 
 
 @pytest.mark.parametrize("name", ["db-power-loss", "db-partition-peer", "db-switchover"])
@@ -74,6 +56,36 @@ def test_somebody_is_told_of_a_lost_monitor_and_no_request_fails(booted: Booted,
     assert found["failed"] == 0, found
     assert found["paged_s"] is not None, found
     assert found["paged_s"] < 120, found
+
+
+def test_no_request_fails_when_the_nat_gateway_is_lost(booted: Booted, tmp_path: Path) -> None:
+    found, _ = drill(booted, "nat-power-loss", tmp_path)
+    assert_safe(found)
+    assert found["failed"] == 0, found
+
+
+@contextmanager
+def a_slow_failover_monitor(booted: Booted) -> Iterator[None]:
+    """A node is lost only when nothing was heard of it for a minute."""
+
+    def set_to(what: str) -> None:
+        psql = ("/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-d", "postgres", "-v", "ON_ERROR_STOP=1")
+        booted.on_host("monitor1", *psql, "-c", f"alter system {what}", "-c", "select pg_reload_conf()")
+
+    set_to("set pgautofailover.node_considered_unhealthy_timeout = 60000")
+    try:
+        yield
+    finally:
+        set_to("reset pgautofailover.node_considered_unhealthy_timeout")
+
+
+def test_timers_that_are_too_long_break_the_promise(booted: Booted, tmp_path: Path) -> None:
+    with a_slow_failover_monitor(booted):
+        found, exit_code = drill(booted, "db-power-loss", tmp_path)
+    assert_safe(found)
+    assert found["kept"] is False
+    assert exit_code == EXIT_PROMISE_BROKEN
+    assert any("writes were out" in why for why in found["broken"]), found
 
 
 def test_the_ledger_finds_a_loss(booted: Booted, tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ SOAKED = {f"{kind} of {host}" for kind in ("units", "files", "limit") for host i
 
 
 @contextmanager
-def drilling(booted: Booted, name: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def drilling(booted: Booted, name: str, log: Path, results: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A drill that would go on for long, in a session of its own as on a terminal."""
     argv = [sys.executable, "-c", "from ops.cli import main; main()", "--lab", "drill", "run", name, "--hold-s", "300"]
+    argv += ["--results", str(results)]
     with log.open("wb") as sink:
         child = subprocess.Popen(
             argv,
@@ -61,7 +62,7 @@ def test_it_heals_and_ends(booted: Booted, tmp_path: Path, name: str, harm: set[
             return harm <= traces.of_harm().keys()
         return False
 
-    with drilling(booted, name, log) as drill:
+    with drilling(booted, name, log, tmp_path / "results") as drill:
         eventually(f"{name} has begun", begun, deadline_s=BEGINS_S)
         # Ctrl-C on a terminal reaches every process of the session; and a person may press it twice.
         os.killpg(drill.pid, number)

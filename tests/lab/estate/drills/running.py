@@ -1,0 +1,30 @@
+"""Runs drills as a person does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.errors import EXIT_PROMISE_BROKEN
+from tests.lab.estate.booted import Booted
+
+NOISE_S = 3.0
+"""What a machine that is busy with other things may add to an outage that is promised to be short."""
+
+
+def drill(booted: Booted, name: str, results: Path, *options: str) -> tuple[Mapping[str, Any], int]:
+    """Runs a drill as a person does; its result and exit code."""
+    where = ("--stack", booted.stack, "--results", str(results), "--json")
+    done = booted.ha("--lab", "drill", "run", name, *where, *options)
+    assert done.exit_code in (0, EXIT_PROMISE_BROKEN), done.stderr
+    (found,) = json.loads(done.stdout)
+    return found, done.exit_code
+
+
+def assert_safe(found: Mapping[str, Any]) -> None:
+    """What holds after every drill: nothing lost, nothing twice, one writer, redundancy again."""
+    assert (found["lost"], found["doubled"], found["two_primaries"]) == (0, 0, False), found
+    assert found["acknowledged"] > 0
+    assert found["redundant_again_s"] is not None, found

@@ -57,7 +57,9 @@ def peers(
     files = all_files(lab_contexts(PROJECT_DIR, stack, settings))
     with drilling(stack, settings) as ground:
         stage = Stage(ground, files, ground.spent_of(ground.lab), console.step)
-        found = compare(contenders, faults, repeat, stage, results, console.step, _command(stack, fault, contender, repeat))
+        found = compare(
+            contenders, faults, repeat, stage, results, console.step, _command(stack, fault, contender, repeat)
+        )
     if json:
         console.print_json(found.without_timelines())
     else:

@@ -12,7 +12,9 @@ from tests.lab.estate.drills.running import NOISE_S, assert_safe, drill
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
 
-@pytest.mark.parametrize(("name", "limit_s"), [("lb-power-loss", 3.0), ("cache-power-loss", 5.0), ("zone-power-loss", 10.0)])
+@pytest.mark.parametrize(
+    ("name", "limit_s"), [("lb-power-loss", 3.0), ("cache-power-loss", 5.0), ("zone-power-loss", 10.0)]
+)
 def test_it_serves_again_within_what_is_promised(prod: Booted, tmp_path: Path, name: str, limit_s: float) -> None:
     found, _ = drill(prod, name, tmp_path)
     assert_safe(found)

@@ -71,7 +71,9 @@ def test_a_fault_is_whole_or_healed(moments: tuple[str, ...], number: signal.Sig
     assert {one: signal.getsignal(one) for one in ENDINGS} == before
 
 
-@pytest.mark.parametrize("error", [HaError("nft is gone"), OSError("nft is gone")], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error", [HaError("nft is gone"), OSError("nft is gone")], ids=lambda error: type(error).__name__
+)
 def test_an_interrupted_drill_ends_also_when_healing_fails_and_says_so(error: Exception) -> None:
     def fail(*_: object) -> None:
         raise error

@@ -1,0 +1,74 @@
+"""The failover monitor never lets a primary go on alone while its standby takes over."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.waiting import eventually
+from tests.lab.estate.booted import Booted
+
+pytestmark = pytest.mark.lab
+PSQL = ("/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", "pg_auto_failover")
+SLOW = (
+    "create function public.test_slow() returns trigger language plpgsql as "
+    "$$ begin perform pg_sleep(1.5); return null; end $$; "
+    "create trigger test_slow after update of goalstate on pgautofailover.node for each row "
+    "when (new.goalstate = 'draining') execute function public.test_slow()"
+)
+QUICK = "drop trigger if exists test_slow on pgautofailover.node; drop function if exists public.test_slow"
+ALONE = "select count(*) from pgautofailover.event where description like '%none of the standby nodes in the quorum%'"
+
+
+def told(booted: Booted, *goals: tuple[str, str]) -> str:
+    """Tells nodes these goals, one after the other, and takes it back; what PostgreSQL refused, or nothing."""
+    updates = [f"update pgautofailover.node set goalstate = '{goal}' where nodename = '{name}'" for name, goal in goals]
+    script = "; ".join(["begin", *updates, "rollback"])
+    done = booted.on_host("monitor1", *PSQL, "-c", script, check=False)
+    assert (done.exit_code == 0) is (done.stderr == ""), done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("prepare_promotion", "wait_primary"),
+        ("stop_replication", "wait_primary"),
+        ("wait_primary", "prepare_promotion"),
+    ],
+)
+def test_of_a_pair_one_goes_on_alone_or_the_other_takes_over(booted: Booted, first: str, then: str) -> None:
+    """As when two keepers report at once: a report that waits is judged by what was true before it."""
+    assert "told the opposite" in told(booted, ("db2", first), ("db1", then))
+
+
+def test_a_primary_whose_standby_is_lost_goes_on_alone(booted: Booted) -> None:
+    assert told(booted, ("db2", "catchingup"), ("db1", "wait_primary")) == ""
+
+
+def test_a_standby_takes_over_and_goes_on_alone(booted: Booted) -> None:
+    failover = [
+        ("db1", "draining"),
+        ("db2", "prepare_promotion"),
+        ("db1", "demote_timeout"),
+        ("db2", "stop_replication"),
+    ]
+    assert told(booted, *failover, ("db1", "demoted"), ("db2", "wait_primary")) == ""
+
+
+def asked(booted: Booted, statement: str) -> str:
+    return booted.on_host("monitor1", *PSQL, "-c", statement).stdout.strip()
+
+
+def test_a_report_during_the_decision_does_not_end_synchronous_replication(booted: Booted) -> None:
+    """The decision takes so long that the primary's keeper, which reports every second, waits for it."""
+    before = asked(booted, ALONE)
+    asked(booted, SLOW)
+    try:
+        done = booted.ha("--lab", "db", "switchover")
+    finally:
+        asked(booted, QUICK)
+    assert done.exit_code == 0, done.stderr
+    refused = booted.on_host("monitor1", "journalctl", "--no-pager", "--since", "-2min", "--grep", "told the opposite")
+    assert refused.stdout
+    assert asked(booted, ALONE) == before
+    eventually("the estate is healthy", lambda: booted.status()["healthy"], deadline_s=150)

@@ -189,8 +189,8 @@ def _refuse_aws(stack: str, confirm: str) -> None:
 
 @contextlib.contextmanager
 def drilling(stack: str, settings: Settings) -> Iterator[LabGround]:
-    """The running lab's stack, healthy and as this checkout says, for one drill command alone. SIGTERM and SIGHUP end the
-    block as Ctrl-C does: what it broke is healed first.
+    """The running lab's stack, healthy and as this checkout says, for one drill command alone. SIGTERM and SIGHUP end
+    the block as Ctrl-C does: what it broke is healed first.
 
     :raises HaError: with exit code 2 when a drill runs, or the estate is spent, not healthy, or of another checkout.
     """

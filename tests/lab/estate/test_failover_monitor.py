@@ -21,8 +21,8 @@ ALONE = "select count(*) from pgautofailover.event where description like '%none
 
 def told(booted: Booted, *goals: tuple[str, str]) -> str:
     """Tells nodes these goals, one after the other, and takes it back; what PostgreSQL refused, or nothing."""
-    updates = [f"update pgautofailover.node set goalstate = '{goal}' where nodename = '{name}'" for name, goal in goals]
-    script = "; ".join(["begin", *updates, "rollback"])
+    update = "update pgautofailover.node set goalstate = '{}' where nodename = '{}'"
+    script = "; ".join(["begin", *(update.format(goal, name) for name, goal in goals), "rollback"])
     done = booted.on_host("monitor1", *PSQL, "-c", script, check=False)
     assert (done.exit_code == 0) is (done.stderr == ""), done.stderr
     return done.stderr

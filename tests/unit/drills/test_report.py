@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+from drills.catalogue import CATALOGUE
 from drills.report import markdown, page
 from drills.results import Machine, Outcome, Timeline, Unfinished, keep, kept_results
 from drills.svg import timeline_svg
@@ -106,4 +107,16 @@ def test_a_soak_that_was_cut_short_is_a_row_of_its_own() -> None:
     runs = [outcome(1.0, **soak, held_s=1800.4, failovers=0), outcome(1.0, **soak, held_s=90.2, failovers=1)]
     rows = [line for line in markdown(runs).splitlines() if line.startswith("| soak")]
     assert [row.split(" | ")[:2] for row in rows] == [["| soak", "1"], ["| soak, 90 s", "1"]]
-    assert [row.split(" | ")[11] for row in rows] == ["0", "1"]
+    assert [row.split(" | ")[12] for row in rows] == ["0", "1"]
+
+
+def test_a_report_says_why_a_promise_is_what_it_is_and_each_stack_is_a_table() -> None:
+    text = markdown([outcome(4.0), outcome(4.0, stack="prod")])
+    assert text.count("| drill |") == 2
+    assert "runs of the stack dev" in text
+    assert "runs of the stack prod" in text
+    assert f"- *{CATALOGUE['db-power-loss'].promise.text}*: A host that answers nothing" in text
+
+
+def test_the_page_explains_its_colours() -> None:
+    assert page([outcome(4.0)]).count("requests that were answered") == 1

@@ -45,7 +45,7 @@ def test_each_contender_meets_each_fault_as_often_as_asked(
         return outcome(4.0, fault=drill.name)
 
     monkeypatch.setattr("drills.peers.compare.run", run)
-    found = compare([OURS, THEIRS], [KILL, POWER_LOSS], 2, stage, tmp_path, told)
+    found = compare([OURS, THEIRS], [KILL, POWER_LOSS], 2, stage, tmp_path, told, "typed")
     expected = [(name, one.software) for one in (OURS, THEIRS) for name in ("db-kill", "db-power-loss") for _ in "12"]
     assert met == expected
     assert stage.put.mock_calls == [call(OURS), call(THEIRS)]
@@ -62,7 +62,7 @@ def test_a_contender_that_does_not_get_over_a_fault_is_begun_anew(
         return outcome(4.0, fault=drill.name, redundant_again_s=None)
 
     monkeypatch.setattr("drills.peers.compare.run", run)
-    found = compare([THEIRS], [KILL, POWER_LOSS], 1, stage, tmp_path, told)
+    found = compare([THEIRS], [KILL, POWER_LOSS], 1, stage, tmp_path, told, "typed")
     assert [(one.unfinished, one.outcome is None) for one in found.outcomes] == [("no primary", True), ("", False)]
     assert stage.put.mock_calls == [call(THEIRS)] * 3
 
@@ -71,7 +71,7 @@ def test_a_contender_that_does_not_get_over_a_fault_is_begun_anew(
 def test_ours_comes_back_whatever_ends_the_comparison(stage: MagicMock, tmp_path: Path, end: BaseException) -> None:
     stage.put.side_effect = end
     with pytest.raises(type(end)):
-        compare([THEIRS], [KILL], 1, stage, tmp_path, told)
+        compare([THEIRS], [KILL], 1, stage, tmp_path, told, "typed")
     stage.put_back.assert_called_once_with()
 
 
@@ -86,7 +86,7 @@ def test_an_estate_that_is_not_healthy_again_when_the_drill_looks_is_waited_for(
         return outcome(4.0, fault=drill.name)
 
     monkeypatch.setattr("drills.peers.compare.run", run)
-    (only,) = compare([THEIRS], [KILL], 1, stage, tmp_path, told).outcomes
+    (only,) = compare([THEIRS], [KILL], 1, stage, tmp_path, told, "typed").outcomes
     assert only.outcome is not None
 
 

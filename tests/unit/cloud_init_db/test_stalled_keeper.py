@@ -1,4 +1,4 @@
-"""A keeper that waits for a PostgreSQL which is dead is ended, and no other."""
+"""A keeper whose PostgreSQL is dead is ended, a PostgreSQL of its own that waits for a client is stopped; no others."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LOOKS_S = 0.3
 KEEPER = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.argv[1], sys.argv[2]])
-print("started", flush=True)
+print("started", child.pid, flush=True)
 time.sleep(60)
 """
 
 
 @pytest.fixture
-def watch() -> Iterator[subprocess.Popen[str]]:
-    with _running(["sh", str(PROGRAM), str(LOOKS_S)]) as process:
+def watch(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    with _running(["sh", str(PROGRAM), str(LOOKS_S), str(tmp_path)]) as process:
         yield process
 
 
@@ -54,7 +54,7 @@ def test_it_is_ended_when_its_postgres_is_dead(tmp_path: Path, watch: subprocess
     with _running(keeper(tmp_path, "postgres", "0")) as process:
         assert process.wait(20) == -9
     assert watch.stdout is not None
-    assert "the keeper was ended" in watch.stdout.readline()
+    assert "ended: KILL" in watch.stdout.readline()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,41 @@ def test_it_is_ended_when_its_postgres_is_dead(tmp_path: Path, watch: subprocess
 def test_it_is_left_alone(tmp_path: Path, watch: subprocess.Popen[str], child: str, seconds: str, title: str) -> None:
     with _running(keeper(tmp_path, child, seconds, title)) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "started\n"
+        assert process.stdout.readline().startswith("started")
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(5 * LOOKS_S)
     assert watch.poll() is None
+
+
+def the_lock_says(folder: Path, status: str, process: subprocess.Popen[str]) -> int:
+    """What a postmaster writes of itself, the state of its ending in the last line; whose it is."""
+    assert process.stdout is not None
+    pid = int(process.stdout.readline().split()[1])
+    (folder / "postmaster.pid").write_text(f"{pid}\n{folder}\n1795971911\n5432\n\n\n2359314  13\n{status:8}\n")
+    return pid
+
+
+def test_a_postgres_that_waits_for_a_client_to_leave_is_stopped(tmp_path: Path, watch: subprocess.Popen[str]) -> None:
+    with _running(keeper(tmp_path, "postgres", "60")) as process:
+        pid = the_lock_says(tmp_path, "stopping", process)
+        assert watch.stdout is not None
+        assert "ended: INT" in watch.stdout.readline()
+        assert process.poll() is None
+        (state,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("State"))
+        assert "zombie" in state
+
+
+def test_one_that_recovers_is_left_alone(tmp_path: Path, watch: subprocess.Popen[str]) -> None:
+    with _running(keeper(tmp_path, "postgres", "60")) as process:
+        pid = the_lock_says(tmp_path, "standby", process)
+        with pytest.raises(subprocess.TimeoutExpired):
+            watch.wait(5 * LOOKS_S)
+        assert Path(f"/proc/{pid}/exe").resolve() == Path("/bin/sleep").resolve()
+
+
+def test_one_that_is_not_the_keepers_is_left_alone(tmp_path: Path, watch: subprocess.Popen[str]) -> None:
+    with _running(keeper(tmp_path, "postgres", "60", "pg_autoctl: start/stop postgres")) as process:
+        pid = the_lock_says(tmp_path, "stopping", process)
+        with pytest.raises(subprocess.TimeoutExpired):
+            watch.wait(5 * LOOKS_S)
+        assert Path(f"/proc/{pid}/exe").resolve() == Path("/bin/sleep").resolve()

@@ -9,7 +9,7 @@ import pytest
 from tests.lab.estate.booted import Booted
 from tests.lab.estate.drills.running import NOISE_S, assert_safe, drill
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.lab
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,8 @@ SWITCHOVER = Promise(
     guide="< 5 min, by hand",
     failed=0,
     max_latency_s=3.0,
-    reason="Of the two seconds and more, one is a pause of the keeper's in each promotion. What waited is then answered in "
-    "turn, which on the lab's processors takes up to a second more in some runs.",
+    reason="Of the two seconds and more, one is a pause of the keeper's in each promotion. What waited is then "
+    "answered in turn, which on the lab's processors takes up to a second more in some runs.",
 )
 CACHE = Promise(text="sessions back within 5 s", guide="not covered", outage_s=5.0)
 ZONE = Promise(text="back within 10 s", guide="not covered", outage_s=10.0)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from components.user_data import CLOUD_INIT_DIR
+from lab.waiting import eventually
 
 PROGRAM = CLOUD_INIT_DIR / "db/files/usr/local/lib/ha/stalled-keeper"
 LOOKS_S = 0.3
@@ -89,8 +90,7 @@ def test_a_postgres_that_waits_for_a_client_to_leave_is_stopped(tmp_path: Path, 
         assert watch.stdout is not None
         assert "ended: INT" in watch.stdout.readline()
         assert process.poll() is None
-        (state,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("State"))
-        assert "zombie" in state
+        eventually("it has ended", lambda: "(zombie)" in Path(f"/proc/{pid}/status").read_text(), deadline_s=20)
 
 
 def test_one_that_recovers_is_left_alone(tmp_path: Path, watch: subprocess.Popen[str]) -> None:

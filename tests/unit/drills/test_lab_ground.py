@@ -63,5 +63,5 @@ def test_what_was_hit_before_it_had_a_session_is_started_again(number: signal.Si
 
 
 def test_what_is_hit_again_and_again_fails() -> None:
-    with pytest.raises(HaError, match="SIGINT"):
-        ground_on(["sh", "-c", "kill -INT $$"]).unblock()
+    with pytest.raises(HaError, match="SIGTERM"):
+        ground_on(["sh", "-c", "kill -TERM $$"]).unblock()

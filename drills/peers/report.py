@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from components.timers import Timers
 from drills.measure import percentile
 from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.results import Comparison, PeerOutcome
@@ -147,8 +148,15 @@ def _provenance(comparisons: Sequence[Comparison]) -> str:
     commands = ", ".join(dict.fromkeys(f"`{one.command}`" for one in comparisons))
     return (
         f"{len(runs)} faults in {len(comparisons)} run{'s' if len(comparisons) > 1 else ''} of {commands} "
-        f"on {machines}; commits {commits}. Figures are the worst unless said."
+        f"on {machines}; commits {commits}. Figures are the worst unless said.{_outdated(comparisons)}"
     )
+
+
+def _outdated(comparisons: Sequence[Comparison]) -> str:
+    measured = [settings for one in comparisons if (settings := _ours(one)) is not None]
+    if all(one == OURS.figures(Timers()) for one in measured):
+        return ""
+    return " Ours was measured with other timers than today's."
 
 
 def _row(cells: Sequence[str]) -> str:

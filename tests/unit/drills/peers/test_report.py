@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from components.timers import Timers
+from drills.peers.contenders import OURS
 from drills.peers.report import NO_RESULTS, markdown, summary
 from drills.peers.results import Comparison, Entry, PeerOutcome, kept_comparisons
 from drills.results import Machine, kept_results
@@ -29,6 +31,15 @@ def comparison(*outcomes: PeerOutcome) -> Comparison:
 
 def put_to(contender: str, outage_s: float, **changes: object) -> PeerOutcome:
     return PeerOutcome(contender=contender, fault="db-power-loss", outcome=outcome(outage_s, **changes))
+
+
+def test_a_comparison_with_timers_of_before_says_so() -> None:
+    old = comparison(put_to("ours", 4.0))
+    new = old.model_copy(
+        update={"contenders": [Entry(name="ours", title="ours", packages=(), settings=OURS.figures(Timers()))]}
+    )
+    assert "other timers than today's" in markdown([old])
+    assert "other timers than today's" not in markdown([new])
 
 
 def test_ours_comes_first_and_each_contender_has_a_row_for_each_fault() -> None:

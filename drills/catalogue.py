@@ -61,7 +61,6 @@ _DATABASE_FAULTS = (
     *("partition-monitor", "partition-peer", "partition-both", "disk-full", "memory-pressure"),
 )
 _POWER_LOSS = FAULTS["power-loss"]
-_NETWORK_CUT = FAULTS["network-cut"]
 
 CATALOGUE: Mapping[str, Drill] = {
     drill.name: drill
@@ -81,7 +80,7 @@ CATALOGUE: Mapping[str, Drill] = {
         *(
             Drill(f"monitor-{fault}", FAULTS[fault], Tier.MONITOR, Role.MONITOR, promises.UNNOTICED)
             for fault in _HOST_FAULTS
-            if FAULTS[fault] is not _POWER_LOSS
+            if fault != "power-loss"
         ),
         Drill("monitor-and-standby-power-loss", _POWER_LOSS, Tier.MONITOR, Role.MONITOR_AND_STANDBY, promises.SAFE),
         Drill(
@@ -90,7 +89,7 @@ CATALOGUE: Mapping[str, Drill] = {
         Drill("soak", FAULTS["stress"], Tier.DB, Role.PAIR, promises.SOAK, hold_s=1800.0),
         Drill("nat-power-loss", FAULTS["route-loss"], Tier.LB, Role.NAT, promises.UNNOTICED),
         Drill("zone-power-loss", _POWER_LOSS, Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
-        Drill("zone-network-cut", _NETWORK_CUT, Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
+        Drill("zone-network-cut", FAULTS["network-cut"], Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
     )
 }
 

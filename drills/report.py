@@ -10,7 +10,7 @@ from drills.catalogue import CATALOGUE
 from drills.measure import percentile
 from drills.probe import EVERY_S
 from drills.promises import P95_RUNS, p95_broken
-from drills.results import Outcome, Result, Unfinished
+from drills.results import Machine, Outcome, Result, Unfinished
 from drills.svg import LEGEND, timeline_svg
 
 HEADINGS = (
@@ -90,12 +90,23 @@ def current(results: Sequence[Result]) -> list[Result]:
     return [one for one in results if one.timers == newest[one.stack]]
 
 
-def spreads(results: Sequence[Result]) -> list[Spread]:
-    """One for each fault of each stack."""
-    groups: dict[tuple[str, str], list[Result]] = {}
-    for one in results:
-        groups.setdefault((one.stack, title(one)), []).append(one)
-    return [Spread(groups[key]) for key in sorted(groups)]
+def numbered(results: Sequence[Result]) -> dict[Machine, int]:
+    """A number for each machine, in the order in which they came: times of one say little of another's."""
+    machines = dict.fromkeys(one.machine for one in sorted(results, key=lambda one: one.at))
+    return {one: number for number, one in enumerate(machines, start=1)}
+
+
+def table(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """The headings, then a row for each fault; for each fault and machine where there are several machines."""
+    shown = current(results)
+    numbers = numbered(shown)
+    groups: dict[tuple[str, int], list[Result]] = {}
+    for one in shown:
+        groups.setdefault((title(one), numbers[one.machine]), []).append(one)
+    cells = [(number, Spread(groups[name, number]).cells()) for name, number in sorted(groups)]
+    if len(numbers) == 1:
+        return [HEADINGS, *(row for _, row in cells)]
+    return [(HEADINGS[0], "machine", *HEADINGS[1:]), *((row[0], str(number), *row[1:]) for number, row in cells)]
 
 
 def provenance(results: Sequence[Result]) -> str:
@@ -103,8 +114,10 @@ def provenance(results: Sequence[Result]) -> str:
     shown = current(results)
     stacks = ", ".join(sorted({one.stack for one in shown}))
     commits = ", ".join(sorted({one.commit for one in shown}))
-    machines = ", ".join(
-        sorted({f"{o.machine.cpus} CPUs, {o.machine.memory_mib} MiB, Linux {o.machine.kernel}" for o in shown})
+    numbers = numbered(shown)
+    machines = " and ".join(
+        f"{f'machine {number}: ' if len(numbers) > 1 else ''}{one.cpus} CPUs, {one.memory_mib} MiB, Linux {one.kernel}"
+        for one, number in numbers.items()
     )
     older = f"; {len(results) - len(shown)} of other timers are left out" if len(shown) < len(results) else ""
     return (
@@ -130,7 +143,8 @@ def markdown(results: Sequence[Result]) -> str:
         return NO_RESULTS + "\n"
     parts = []
     for of_stack in _by_stack(results).values():
-        rows = [_row(HEADINGS), _row(["---"] * len(HEADINGS)), *(_row(r.cells()) for r in spreads(current(of_stack)))]
+        head, *body = table(of_stack)
+        rows = [_row(head), _row(["---"] * len(head)), *(_row(cells) for cells in body)]
         whys = [f"- *{promise}*: {reason}" for promise, reason in reasons(of_stack)]
         parts.append("\n".join([*rows, "", provenance(of_stack), *(["", *whys] if whys else [])]))
     return "\n\n".join(parts) + "\n"
@@ -149,11 +163,9 @@ h3 { margin-bottom: 0; } p.note { margin-top: 0; color: #57606a; }
 
 
 def _table(results: Sequence[Result]) -> str:
-    head = "".join(f"<th>{html.escape(one)}</th>" for one in HEADINGS)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in one.cells()) + "</tr>"
-        for one in spreads(current(results))
-    )
+    headings, *body = table(results)
+    head = "".join(f"<th>{html.escape(one)}</th>" for one in headings)
+    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>" for cells in body)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 

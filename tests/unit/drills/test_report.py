@@ -73,6 +73,16 @@ def test_a_run_without_an_outcome_is_shown_and_kept_no_promise() -> None:
     assert "no primary &lt;" in page([unfinished("no primary <")])
 
 
+def test_machines_are_not_mixed_in_one_row() -> None:
+    one = outcome(9.0)
+    other = outcome(4.0, at=datetime(2026, 1, 3, tzinfo=UTC), machine=Machine(cpus=2, memory_mib=8000, kernel="6.2"))
+    rows = markdown([one, other]).splitlines()
+    assert rows[2].startswith("| db-power-loss | 1 | 1 | 9.0 s |")
+    assert rows[3].startswith("| db-power-loss | 2 | 1 | 4.0 s |")
+    assert "machine 1: 2 CPUs, 8000 MiB, Linux 6.1 and machine 2: 2 CPUs, 8000 MiB, Linux 6.2" in rows[5]
+    assert "<th>machine</th>" in page([one, other])
+
+
 def test_results_of_other_timers_than_the_newest_are_left_out_and_counted() -> None:
     old = outcome(9.0, timers={"primary_demote_ms": 5000})
     new = outcome(4.0, at=datetime(2026, 1, 3, tzinfo=UTC), timers={"primary_demote_ms": 1000})

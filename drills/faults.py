@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from components.errors import HaError
 from components.tags import STACK_TAG
 from components.tiers import Tier
 from drills import soak
@@ -137,7 +138,8 @@ _FILL = f"fallocate -l $(df --output=avail -B1 /srv/data | tail -1) {_FILLER}; s
 # WAL files that are kept for use again would hide a full disk for minutes.
 _SWITCH = (
     "for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do timeout 2 /usr/local/sbin/ha-postgres psql -Xq "
-    "-d postgres -c 'insert into ha_drill_probe values (0)' -c 'select pg_switch_wal()' >/dev/null 2>&1 || break; done"
+    "-d postgres -c 'insert into ha_drill_probe values (0)' -c 'select pg_switch_wal()' >/dev/null 2>&1 || exit 0; "
+    "done; echo 'the database writes on: its volume is not full' >&2; exit 1"
 )
 _HOG_PROGRAM = (
     "import time; b=[]; n=int(open('/proc/meminfo').readline().split()[1])//1024*95//100"
@@ -147,6 +149,12 @@ _HOG_START = (
     f"systemd-run --quiet --collect --unit={_HOG} --property=Restart=always --property=StartLimitIntervalSec=0"
     f' python3 -c "{_HOG_PROGRAM}"'
 )
+# It has half of the memory, or was ended for it.
+_HOGGED = (
+    f"half=$(($(awk '/MemTotal/ {{{{print $2}}}}' /proc/meminfo) * 512)); i=0; shown='systemctl show {_HOG} -P'; "
+    'until [ "$($shown NRestarts)" != 0 ] || [ "$($shown MemoryCurrent)" -gt "$half" ]; '
+    "do i=$((i+1)); [ $i -lt 150 ] || {{ echo 'no memory was taken' >&2; exit 1; }}; sleep 0.2; done"
+)
 _HOG_STOP = f"systemctl stop {_HOG} 2>/dev/null; systemctl reset-failed {_HOG} 2>/dev/null; true"
 _PSQL = "/usr/local/sbin/ha-postgres psql -Xq -d postgres"
 _UNSAFE_S = 1.5
@@ -154,8 +162,9 @@ _UNSAFE_S = 1.5
 _SAFE_AGAIN = (
     "i=0; until "
     f"{_PSQL} -c 'alter system reset synchronous_commit' -c 'select pg_reload_conf()' >/dev/null 2>&1; do "
-    "i=$((i+1)); [ $i -lt 120 ] || break; sleep 0.5; done"
+    "i=$((i+1)); [ $i -lt 200 ] || exit 1; sleep 0.5; done"
 )
+_SAFE_AGAIN_S = 180.0
 
 
 def _kill(ground: Ground, scene: Scene) -> None:
@@ -174,22 +183,26 @@ def _lose_power_unsafely(ground: Ground, scene: Scene) -> None:
 def _safe_again(ground: Ground, scene: Scene) -> None:
     with contextlib.ExitStack() as rest:
         for host in (scene.standby, scene.primary):
-            rest.callback(ground.run, host, f"{_SAFE_AGAIN}; true", check=False)
+            rest.callback(ground.run, host, _SAFE_AGAIN, timeout_s=_SAFE_AGAIN_S)
         rest.callback(ground.power_on, scene.primary)
         rest.callback(ground.unblock)
 
 
 def _nat_routes(ground: Ground) -> list[dict[str, Any]]:
-    """The stack's route tables and the NAT gateway that each has, or would have, as its way out."""
+    """The stack's private route tables and the NAT gateway that each has, or would have, as its way out.
+
+    :raises HaError: when there is none.
+    """
     ec2 = ground.estate.client("ec2")
     filters = [{"Name": f"tag:{STACK_TAG}", "Values": [ground.estate.stack]}]
     gateways = ec2.describe_nat_gateways(Filter=[*filters, {"Name": "state", "Values": ["available"]}])["NatGateways"]
     tables = ec2.describe_route_tables(Filters=filters)["RouteTables"]
     public = {t["RouteTableId"] for t in tables if any(r.get("GatewayId", "").startswith("igw-") for r in t["Routes"])}
+    private = [t for t in tables if t["RouteTableId"] not in public]
+    if not gateways or not private:
+        raise HaError("no NAT gateway, or no route table that would use it", where=ground.estate.stack)
     return [
-        {"table": t["RouteTableId"], "gateway": gateways[0]["NatGatewayId"], "present": _has_nat(t)}
-        for t in tables
-        if gateways and t["RouteTableId"] not in public
+        {"table": t["RouteTableId"], "gateway": gateways[0]["NatGatewayId"], "present": _has_nat(t)} for t in private
     ]
 
 
@@ -243,7 +256,7 @@ FAULTS: Mapping[str, Fault] = {
             on_targets("fsfreeze --freeze /srv/data"),
             on_targets("fsfreeze --unfreeze /srv/data", check=False),
         ),
-        Fault("memory-pressure", on_targets(_HOG_START), on_targets(_HOG_STOP)),
+        Fault("memory-pressure", on_targets(f"{_HOG_START}; {_HOGGED}"), on_targets(_HOG_STOP)),
         Fault("switchover", lambda ground, scene: scene.software.hand_over(ground, scene), _nothing, passing=True),
         Fault("unsafe-power-loss", _lose_power_unsafely, _safe_again),
         Fault("route-loss", _lose_nat, _restore_nat),

@@ -75,6 +75,8 @@ class LabGround:
 
     def crash(self, host: str) -> None:
         self.lab.crash(host)
+        # Else healing that comes at once would find it still running.
+        eventually(f"{host} is down", lambda: self._stage(host) == "crashed", deadline_s=_STOP_DEADLINE_S)
 
     def power_on(self, host: str) -> None:
         """As an operator does: the API goes on calling a crashed host running, so it is stopped first."""

@@ -13,7 +13,7 @@ from drills.samples import Kind, Sample
 
 @dataclass(frozen=True)
 class Verdict:
-    """`lost`: acknowledged and not there. `doubled`: stored more than once. `unanswered`: stored without an answer."""
+    """`lost`: acknowledged and not there. `doubled`: stored more than once. `unanswered`: stored, not acknowledged."""
 
     acknowledged: int
     lost: tuple[str, ...]

@@ -19,13 +19,15 @@ class Promise:
     text: str
     guide: str
     outage_s: float | None = None
-    """Of writes, and of reads."""
+    """Of writes, and of reads; nor does a request fail that begins later after the fault than this."""
     p95_outage_s: float | None = None
     """Held over the repeats of a drill, not over each; of `P95_RUNS` or more."""
     failed: int | None = None
     failed_idempotent: int | None = None
     """Reads, and writes that carry a key by which they are stored once: what may be asked again."""
     max_latency_s: float | None = None
+    signed_out: int | None = None
+    """How many requests may find their session gone."""
     paged_s: float | None = None
     """How long it may take until somebody is told of `alert`."""
     alert: str = ""
@@ -49,6 +51,12 @@ class Measured(Protocol):
     @property
     def max_latency_s(self) -> float: ...
     @property
+    def last_failed_s(self) -> float:
+        """How long after the fault the last request began that failed."""
+
+    @property
+    def signed_out(self) -> int: ...
+    @property
     def lost(self) -> int: ...
     @property
     def doubled(self) -> int: ...
@@ -68,9 +76,11 @@ def broken_by(promise: Promise, seen: Measured) -> list[str]:
     limits: Sequence[tuple[str, float | None, float]] = (
         ("writes were out for {:.1f} s, at most {:g}", promise.outage_s, seen.outage_s),
         ("reads were out for {:.1f} s, at most {:g}", promise.outage_s, seen.read_outage_s),
+        ("requests failed that began {:.1f} s after the fault, at most {:g}", promise.outage_s, seen.last_failed_s),
         ("{:g} requests failed, at most {:g}", promise.failed, seen.failed),
         ("{:g} idempotent requests failed, at most {:g}", promise.failed_idempotent, seen.failed_idempotent),
         ("a request took {:.1f} s, at most {:g}", promise.max_latency_s, seen.max_latency_s),
+        ("{:g} requests found their session gone, at most {:g}", promise.signed_out, seen.signed_out),
     )
     found = [text.format(value, limit) for text, limit, value in limits if limit is not None and value > limit]
     if promise.paged_s is not None and (seen.paged_s is None or seen.paged_s > promise.paged_s):
@@ -128,8 +138,8 @@ SWITCHOVER = Promise(
     reason="Of the two seconds and more, one is a pause of the keeper's in each promotion. What waited is then "
     "answered in turn, which on the lab's processors takes up to a second more in some runs.",
 )
-CACHE = Promise(text="sessions back within 5 s", guide="not covered", outage_s=5.0)
-ZONE = Promise(text="back within 10 s", guide="not covered", outage_s=10.0)
+CACHE = Promise(text="sessions back within 5 s", guide="not covered", outage_s=5.0, signed_out=0)
+ZONE = Promise(text="back within 10 s", guide="not covered", outage_s=10.0, signed_out=0)
 UNNOTICED = Promise(text="no failed request", guide="not covered", failed=0)
 MONITOR = Promise(
     text="no failed request, somebody is told within 2 min",

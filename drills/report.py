@@ -38,6 +38,8 @@ class Spread:
             said.append(f"{unfinished} without an outcome")
         if drill and p95_broken(drill.promise, [one.outage_s for one in self.outcomes]):
             said.append("p95 broken")
+        if title(self.results[0]) != self.results[0].fault:
+            said.append("cut short")
         return ", ".join(said)
 
     def cells(self) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from components.errors import HaError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 RESULTS_DIR = PROJECT_DIR / "docs" / "results"
@@ -79,6 +81,8 @@ class Outcome(_Run):
     failed_idempotent: int | None = None
     failures: Mapping[str, int] = {}
     """How many requests failed in which way; older results do not say."""
+    last_failed_s: float | None = None
+    """How long after the fault the last request began that failed; 0 when none did; older results do not say."""
     max_latency_s: float
     acknowledged: int
     lost: int
@@ -133,12 +137,22 @@ def keep(result: Result, folder: Path) -> Path:
     """Adds a result to the folder of its stack; returns its file."""
     path = folder / result.stack / result.file_name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(result.model_dump_json() + "\n", encoding="utf-8")
-    return path
+    # Whole or not at all: half a document would spoil every later report.
+    beside = path.with_suffix(".part")
+    beside.write_text(result.model_dump_json() + "\n", encoding="utf-8")
+    return beside.replace(path)
 
 
 def kept_results(folder: Path, stack: str | None = None) -> list[Result]:
-    """All results of a folder, oldest first."""
-    files = sorted(folder.glob(f"{stack or '*'}/*.json"))
-    found = [_READER.validate_json(path.read_text(encoding="utf-8")) for path in files]
+    """All results of a folder, oldest first. :raises HaError: at a file that is none."""
+    found = [_read(path) for path in sorted(folder.glob(f"{stack or '*'}/*.json"))]
     return sorted(found, key=lambda one: (one.stack, one.fault, one.at))
+
+
+def _read(path: Path) -> Result:
+    try:
+        return _READER.validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise HaError(
+            f"no result of a drill: {error.errors()[0]['msg']}", where=str(path), fix="move it out of the folder"
+        ) from None

@@ -122,7 +122,7 @@ def run(drill: Drill, ground: Ground, say: Say, software: Software = PG_AUTO_FAI
         primary = _primary(ground)
         say("holding the ledger against the database")
         verdict = ledger.compare(visitors.samples, ledger.stored_titles(ground, primary, prefix))
-    return _outcome(drill, ground, scene, recorded, verdict, _decided(ground, scene.monitor, last))
+    return _outcome(drill, ground, scene, recorded, primary, verdict, _decided(ground, scene.monitor, last))
 
 
 def _decided(ground: Ground, monitor: str, last: int | None) -> Decisions | None:
@@ -266,9 +266,23 @@ class _Measured:
     def max_latency_s(self) -> float:
         return self.figures.max_latency_s
 
+    @property
+    def last_failed_s(self) -> float:
+        return self.figures.last_failed_s
+
+    @property
+    def signed_out(self) -> int:
+        return self.figures.signed_out
+
 
 def _outcome(
-    drill: Drill, ground: Ground, scene: Scene, seen: _Run, verdict: ledger.Verdict, decided: Decisions | None
+    drill: Drill,
+    ground: Ground,
+    scene: Scene,
+    seen: _Run,
+    primary: str,
+    verdict: ledger.Verdict,
+    decided: Decisions | None,
 ) -> Outcome:
     during = [one for one in seen.visitors.samples if one.end >= seen.began]
     tries = seen.probe.tries
@@ -283,6 +297,8 @@ def _outcome(
     broken = broken_by(drill.promise, measured)
     if seen.redundant_again_s is None:
         broken.append(f"not redundant again within {drill.redundant_within_s:g} s")
+    if not any(one.accepted and one.start >= seen.began for one in tries[primary]):
+        broken.append(f"whether two nodes accepted writes is not known: the probe saw no commit on {primary}")
     return Outcome(
         fault=drill.name,
         target=", ".join(scene.targets) or str(drill.role),
@@ -293,6 +309,7 @@ def _outcome(
         failed_reads=measured.figures.failed_reads,
         failed_idempotent=measured.failed_idempotent,
         failures=measured.figures.failures,
+        last_failed_s=round(measured.last_failed_s, 3),
         max_latency_s=round(measured.max_latency_s, 3),
         acknowledged=verdict.acknowledged,
         lost=measured.lost,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from components.errors import HaError
 from drills.catalogue import Drill
 from drills.ground import Ground
@@ -43,10 +45,10 @@ def series(
 def _one(drill: Drill, ground: Ground, say: Say) -> Result:
     try:
         return run(drill, ground, say)
-    except HaError as error:
+    except (HaError, BotoCoreError, ClientError) as error:
         return Unfinished(
             fault=drill.name,
-            unfinished=" ".join(error.what.split()),
+            unfinished=" ".join((error.what if isinstance(error, HaError) else str(error)).split()),
             stack=ground.estate.stack,
             at=now(),
             commit=this_commit(),

@@ -23,6 +23,11 @@ passed_ms() { echo $(((${EPOCHREALTIME/./} - began) / 1000)); }
 # What is on disk before need not be written there while everybody waits.
 sql checkpoint
 monitor=$(ha-postgres pg_autoctl config get pg_autoctl.monitor)
+# Somebody else's failover may have come in between: the order names no host, and would hand the primary back.
+if [ "$(sql 'select pg_is_in_recovery()')" != t ]; then
+  echo "it is no standby any more" >&2
+  exit 1
+fi
 began=${EPOCHREALTIME/./}
 ask "$monitor" -c "select pgautofailover.perform_failover('default', 0)" >/dev/null
 until [ "$(await_open 2>/dev/null)" = f ]; do

@@ -30,15 +30,16 @@ else
     echo "formatting $disk, which is blank"
     mkfs.ext4 -q -m 1 -L "$label" "$disk"
   elif [ $status != 0 ] || ! grep -qx TYPE=ext4 /run/ha/data-volume || ! grep -qx "LABEL=$label" /run/ha/data-volume; then
-    echo "$disk holds something else than $label and is left alone: $(paste -sd' ' /run/ha/data-volume)" >&2
+    echo "$disk is no $label and is left alone: $(paste -sd' ' /run/ha/data-volume)" >&2
     exit 1
   fi
   # noauto: set-up mounts it, at every boot, before the services that need it.
   sed -i "\\|[[:space:]]${place}[[:space:]]|d" /etc/fstab
-  echo "LABEL=$label $place ext4 noatime,nofail,noauto,x-systemd.device-timeout=1s 0 0" >>/etc/fstab
+  echo "LABEL=$label $place ext4 noatime,lazytime,nofail,noauto,x-systemd.device-timeout=1s 0 0" >>/etc/fstab
   e2fsck -p "$disk" || [ $? = 1 ]
   mkdir -p $place
-  mount -o noatime "$disk" $place
+  # The time of a write alone is kept in memory: it would wait for the journal, which a busy volume keeps waiting.
+  mount -o noatime,lazytime "$disk" $place
 fi
 # The volume may have grown.
 resize2fs "$disk" >/run/ha/resize2fs 2>&1 || { cat /run/ha/resize2fs >&2; exit 1; }

@@ -9,8 +9,8 @@ from tests.lab.estate.booted import Booted
 
 pytestmark = pytest.mark.lab
 PSQL = ("/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", "pg_auto_failover")
-# The last goal of a hand-over: were it held up before it, a report of db2, which locks its own row and then waits for the
-# group, and the hand-over would wait for each other.
+# The last goal of a hand-over. Held up before it, the hand-over and a report of db2, which locks its own row and then
+# waits for the group, would wait for each other.
 SLOW = (
     "create function public.test_slow() returns trigger language plpgsql as "
     "$$ begin perform pg_sleep(1.5); return null; end $$; "
@@ -64,13 +64,14 @@ def asked(booted: Booted, statement: str) -> str:
 def test_a_report_during_the_decision_does_not_end_synchronous_replication(booted: Booted) -> None:
     """The decision takes so long that the primary's keeper, which reports every second, waits for it."""
     before = asked(booted, ALONE)
+    began = booted.on_host("monitor1", "date", "+@%s.%N").stdout.strip()
     asked(booted, SLOW)
     try:
         done = booted.ha("--lab", "db", "switchover")
     finally:
         asked(booted, QUICK)
     assert done.exit_code == 0, done.stderr
-    refused = booted.on_host("monitor1", "journalctl", "--no-pager", "--since", "-2min", "--grep", "told the opposite")
+    refused = booted.on_host("monitor1", "journalctl", "--no-pager", "--since", began, "--grep", "told the opposite")
     assert refused.stdout
     assert asked(booted, ALONE) == before
     eventually("the estate is healthy", lambda: booted.status()["healthy"], deadline_s=150)

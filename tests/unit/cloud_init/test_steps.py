@@ -156,7 +156,7 @@ def test_a_blank_volume_is_formatted_and_mounted(sandbox: Sandbox) -> None:
     assert done.returncode == 0, done.stderr
     disk = f"{sandbox.folder}/by-id/{LINK}"
     assert sandbox.calls("mkfs.ext4") == [f"mkfs.ext4 -q -m 1 -L ha-cache {disk}"]
-    assert sandbox.calls("mount") == [f"mount -o noatime {disk} /srv/data"]
+    assert sandbox.calls("mount") == [f"mount -o noatime,lazytime {disk} /srv/data"]
     fstab = (sandbox.folder / "fstab").read_text()
     assert "LABEL=root / ext4" in fstab
     assert [line.split()[0] for line in fstab.splitlines() if " /srv/data " in line] == ["LABEL=ha-cache"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,30 @@ PROJECT_DIR = Path(__file__).resolve().parents[3]
 SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")
 
 
+class Routes:
+    """The part of EC2 that a way out of the network is in."""
+
+    def __init__(self, *, gateways: int = 1) -> None:
+        self.gateways = [{"NatGatewayId": "nat-1"}] * gateways
+        self.public = {"RouteTableId": "rtb-public", "Routes": [{"GatewayId": "igw-1"}]}
+        self.private: dict[str, list[dict[str, str]]] = {"rtb-a": [], "rtb-b": []}
+        for table in self.private:
+            self.create_route(table, "0.0.0.0/0", "nat-1")
+
+    def describe_nat_gateways(self, **_: object) -> object:
+        return {"NatGateways": self.gateways}
+
+    def describe_route_tables(self, **_: object) -> object:
+        private = [{"RouteTableId": table, "Routes": list(routes)} for table, routes in self.private.items()]
+        return {"RouteTables": [self.public, *private]}
+
+    def delete_route(self, RouteTableId: str, DestinationCidrBlock: str) -> None:
+        self.private[RouteTableId].clear()
+
+    def create_route(self, RouteTableId: str, DestinationCidrBlock: str, NatGatewayId: str) -> None:
+        self.private[RouteTableId].append({"NatGatewayId": NatGatewayId})
+
+
 class Harmed:
     """A ground on which all that is broken is held, and nothing else."""
 
@@ -32,7 +57,9 @@ class Harmed:
         self.slow: set[str] = set()
         self.units: set[tuple[str, str]] = set()
         self.scripts: list[str] = []
+        self.routes = Routes()
         self.estate = MagicMock(stack="dev")
+        self.estate.client.return_value = self.routes
         self.public_address = ("203.0.113.1", 80)
         self.settings = load_settings(PROJECT_DIR, "dev")
 
@@ -84,7 +111,8 @@ class Harmed:
 
     @property
     def whole(self) -> bool:
-        return not (self.down or self.cut_off or self.ways or self.rough or self.slow or self.units)
+        wayless = any(len(routes) != 1 for routes in self.routes.private.values())
+        return not (wayless or self.down or self.cut_off or self.ways or self.rough or self.slow or self.units)
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +164,9 @@ def test_a_host_that_cannot_be_healed_keeps_the_others_from_nothing(name: str) -
     assert name != "unsafe-power-loss" or not ground.ways
 
 
-@pytest.mark.parametrize("name", ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress"])
+@pytest.mark.parametrize(
+    "name", ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress", "route-loss"]
+)
 def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
     ground = Harmed()
     with inflicted(FAULTS[name], ground, SCENE):
@@ -144,12 +174,41 @@ def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
     assert ground.whole
 
 
-def test_a_hang_is_ended_by_sigcont() -> None:
+@pytest.mark.parametrize(
+    ("fault", "broken", "healed"),
+    [
+        ("stop", "systemctl stop pgautofailover", "systemctl start pgautofailover"),
+        ("stop-no-drain", "kill --signal=KILL pgautofailover", "systemctl start pgautofailover"),
+        ("hang", "kill --signal=STOP pgautofailover", "kill --signal=CONT pgautofailover"),
+        ("disk-full", "fallocate -l", "rm -f /srv/data/ha-drill-filler"),
+        ("disk-stall", "fsfreeze --freeze /srv/data", "fsfreeze --unfreeze /srv/data"),
+        ("memory-pressure", "systemd-run", "systemctl stop ha-drill-hog"),
+    ],
+)
+def test_what_a_script_breaks_another_heals(fault: str, broken: str, healed: str) -> None:
     ground = Harmed()
-    with inflicted(FAULTS["hang"], ground, SCENE):
-        assert "STOP" in ground.scripts[-1]
-    assert "CONT" in ground.scripts[-1]
-    assert "pgautofailover" in ground.scripts[-1]
+    with inflicted(FAULTS[fault], ground, SCENE):
+        assert broken in ground.scripts[-1]
+        before = len(ground.scripts)
+    assert healed in "".join(ground.scripts[before:])
+
+
+def test_scripts_are_as_a_shell_has_them() -> None:
+    """Each went through `format`, which takes single braces for names."""
+    ground = Harmed()
+    for fault in FAULTS.values():
+        with inflicted(fault, ground, SCENE):
+            pass
+    for script in ground.scripts:
+        assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).returncode == 0, script
+        assert "{{" not in script
+
+
+def test_without_a_nat_gateway_there_is_none_to_lose() -> None:
+    ground = Harmed()
+    ground.routes.gateways = []
+    with pytest.raises(HaError, match="no NAT gateway"):
+        FAULTS["route-loss"].inject(ground, SCENE)
 
 
 def test_a_switchover_is_what_operators_do(handed_over: list[object]) -> None:

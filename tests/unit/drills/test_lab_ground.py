@@ -55,6 +55,15 @@ def test_a_ctrl_c_does_not_reach_it(name: str, tmp_path: Path) -> None:
     assert whole.exists()
 
 
+def test_a_crash_is_over_when_the_host_is_known_to_be_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Healing that comes at once would find it running, and leave it off."""
+    stages = iter(["ready", "booting", "crashed"])
+    ground = ground_on(["true"])
+    monkeypatch.setattr(LabGround, "_stage", lambda self, host: next(stages))
+    ground.crash("db1")
+    assert next(stages, None) is None
+
+
 @pytest.mark.parametrize("number", ENDINGS, ids=lambda number: number.name)
 def test_what_was_hit_before_it_had_a_session_is_started_again(number: signal.Signals, tmp_path: Path) -> None:
     hit, whole = tmp_path / "hit", tmp_path / "whole"

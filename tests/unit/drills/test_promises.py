@@ -17,6 +17,8 @@ class Seen:
     failed: int = 0
     failed_idempotent: int = 0
     max_latency_s: float = 0.5
+    last_failed_s: float = 0.0
+    signed_out: int = 0
     lost: int = 0
     doubled: int = 0
     two_primaries: bool = False
@@ -48,6 +50,17 @@ def test_a_switchover_fails_nothing_and_lets_nobody_wait_for_longer_than_three_s
 
 def test_reads_that_are_out_break_what_was_promised_of_an_outage() -> None:
     assert broken_by(CACHE, replace(WELL, read_outage_s=5.2)) == ["reads were out for 5.2 s, at most 5"]
+
+
+def test_a_request_that_begins_after_the_limit_and_fails_breaks_it_however_many_others_do_not() -> None:
+    assert broken_by(DATABASE, replace(WELL, failed=9, last_failed_s=7.9)) == []
+    assert broken_by(DATABASE, replace(WELL, failed=9, last_failed_s=8.1)) == [
+        "requests failed that began 8.1 s after the fault, at most 8"
+    ]
+
+
+def test_a_session_that_is_gone_did_not_come_back() -> None:
+    assert broken_by(CACHE, replace(WELL, failed=1, signed_out=1)) == ["1 requests found their session gone, at most 0"]
 
 
 def test_the_95th_percentile_is_judged_over_repeats() -> None:

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
+from components.errors import HaError
 from drills.catalogue import CATALOGUE
 from drills.report import markdown, page
 from drills.results import Machine, Outcome, Timeline, Unfinished, keep, kept_results
@@ -100,6 +103,14 @@ def test_results_accumulate_and_come_back_as_they_were(tmp_path: Path) -> None:
     assert kept_results(tmp_path, "prod") == []
 
 
+def test_a_file_that_is_no_result_is_named(tmp_path: Path) -> None:
+    path = keep(outcome(4.0), tmp_path)
+    path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    with pytest.raises(HaError, match="no result of a drill") as refused:
+        kept_results(tmp_path)
+    assert refused.value.where == str(path)
+
+
 def test_the_picture_is_well_formed_and_the_page_escapes_what_it_shows() -> None:
     picture = ElementTree.fromstring(timeline_svg(outcome(9.0)))
     fills = [one.get("fill") for one in picture.iter("{http://www.w3.org/2000/svg}rect")]
@@ -118,6 +129,7 @@ def test_a_soak_that_was_cut_short_is_a_row_of_its_own() -> None:
     rows = [line for line in markdown(runs).splitlines() if line.startswith("| soak")]
     assert [row.split(" | ")[:2] for row in rows] == [["| soak", "1"], ["| soak, 90 s", "1"]]
     assert [row.split(" | ")[12] for row in rows] == ["0", "1"]
+    assert [row.split(" | ")[-1] for row in rows] == ["1 of 1 |", "1 of 1, cut short |"]
 
 
 def test_a_report_says_why_a_promise_is_what_it_is_and_each_stack_is_a_table() -> None:

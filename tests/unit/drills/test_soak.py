@@ -22,6 +22,8 @@ def measured(failovers: int | None, paged_s: float | None = None) -> _Measured:
         failed_reads=0,
         failed_idempotent=0,
         max_latency_s=1,
+        last_failed_s=0,
+        signed_out=0,
         failures={},
     )
     return _Measured(figures, lost=0, doubled=0, two_primaries=False, paged_s=paged_s, failovers=failovers)

@@ -15,18 +15,21 @@ HA_POSTGRES = """#!/bin/bash
 echo "$*" >>"$LOG"
 case "$*" in
   *"${REFUSES:-nothing}"*) echo "ERROR:  refused" >&2; exit 1 ;;
+  *"is_in_recovery()") echo "${IN_RECOVERY:-t}" ;;
   *"config get pg_autoctl.monitor") echo "postgres://monitor1/pg_auto_failover" ;;
   *"-d postgres") grep watch >>"$LOG"; [ "$(grep -c watch "$LOG")" -lt 3 ] && exit 2; printf '\\nf\\n' ;;
 esac
 """
 
 
-def run(tmp_path: Path, refuses: str = "") -> tuple[subprocess.CompletedProcess[str], list[str]]:
+def run(
+    tmp_path: Path, refuses: str = "", in_recovery: str = "t"
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     stub = tmp_path / "ha-postgres"
     stub.write_text(HA_POSTGRES)
     stub.chmod(0o755)
     log = tmp_path / "log"
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LOG": str(log)}
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LOG": str(log), "IN_RECOVERY": in_recovery}
     if refuses:
         environment["REFUSES"] = refuses
     done = subprocess.run(
@@ -42,13 +45,21 @@ def test_it_asks_the_monitor_and_waits_until_this_node_commits(tmp_path: Path) -
     order = [
         "-c checkpoint",
         "config get",
+        "pg_is_in_recovery",
         "perform_failover",
         *["-d postgres", "\\watch"] * 3,
         "pg_logical_emit_message",
     ]
     assert len(calls) == len(order)
     assert all(word in call for word, call in zip(order, calls, strict=True)), calls
-    assert "postgres://monitor1/pg_auto_failover" in calls[2]
+    assert "postgres://monitor1/pg_auto_failover" in calls[3]
+
+
+def test_a_node_that_became_the_primary_meanwhile_does_not_hand_it_back(tmp_path: Path) -> None:
+    done, calls = run(tmp_path, in_recovery="f")
+    assert done.returncode == 1
+    assert "no standby any more" in done.stderr
+    assert not any("perform_failover" in call for call in calls)
 
 
 @pytest.mark.parametrize("refuses", ["checkpoint", "perform_failover", "pg_logical_emit_message"])

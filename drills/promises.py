@@ -112,7 +112,13 @@ def p95_broken(promise: Promise, outages_s: Sequence[float]) -> str:
 APPLICATION = Promise(
     text="0 failed idempotent requests, none over 2 s", guide="< 30 s", failed_idempotent=0, max_latency_s=2.0
 )
-LOAD_BALANCER = Promise(text="back within 3 s", guide="not covered", outage_s=3.0)
+LOAD_BALANCER = Promise(
+    text="back within 3 s",
+    guide="not covered",
+    outage_s=3.0,
+    reason="For 15 s after the other load balancer saw the address move, silence there says nothing: on AWS packets follow "
+    "a move by seconds. A loss that only visitors see within that time is noticed at its end.",
+)
 DATABASE = Promise(
     text="writable again within 8 s, p95 within 5 s",
     guide="< 60 s",

@@ -116,8 +116,8 @@ LOAD_BALANCER = Promise(
     text="back within 3 s",
     guide="not covered",
     outage_s=3.0,
-    reason="For 15 s after the other load balancer saw the address move, silence there says nothing: on AWS packets follow "
-    "a move by seconds. A loss that only visitors see within that time is noticed at its end.",
+    reason="For 15 s after the other load balancer saw the address move, silence there says nothing: on AWS packets "
+    "follow a move by seconds. A loss that only visitors see within that time is noticed at its end.",
 )
 DATABASE = Promise(
     text="writable again within 8 s, p95 within 5 s",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from drills.measure import percentile
+from drills.measure import Figures, percentile
 
 P95_RUNS: Final = 10
 """In fewer the 95th percentile is a word for the worst."""
@@ -37,50 +37,31 @@ class Promise:
     """Why it is not better, or why some faults do not keep it: a sentence or two for the reader of a report."""
 
 
-class Measured(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Measured:
     """What a promise is held against."""
 
-    @property
-    def outage_s(self) -> float: ...
-    @property
-    def read_outage_s(self) -> float: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def failed_idempotent(self) -> int: ...
-    @property
-    def max_latency_s(self) -> float: ...
-    @property
-    def last_failed_s(self) -> float:
-        """How long after the fault the last request began that failed."""
-
-    @property
-    def signed_out(self) -> int: ...
-    @property
-    def lost(self) -> int: ...
-    @property
-    def doubled(self) -> int: ...
-    @property
-    def two_primaries(self) -> bool: ...
-    @property
-    def paged_s(self) -> float | None:
-        """How long it took until somebody was told; None when nobody was."""
-
-    @property
-    def failovers(self) -> int | None:
-        """How often a standby was told to take over; None when nobody could say."""
+    figures: Figures
+    lost: int
+    doubled: int
+    two_primaries: bool
+    paged_s: float | None
+    """How long it took until somebody was told; None when nobody was."""
+    failovers: int | None
+    """How often a standby was told to take over; None when nobody could say."""
 
 
 def broken_by(promise: Promise, seen: Measured) -> list[str]:
     """What breaks the promise, in words; empty when it is kept."""
+    figures = seen.figures
     limits: Sequence[tuple[str, float | None, float]] = (
-        ("writes were out for {:.1f} s, at most {:g}", promise.outage_s, seen.outage_s),
-        ("reads were out for {:.1f} s, at most {:g}", promise.outage_s, seen.read_outage_s),
-        ("requests failed that began {:.1f} s after the fault, at most {:g}", promise.outage_s, seen.last_failed_s),
-        ("{:g} requests failed, at most {:g}", promise.failed, seen.failed),
-        ("{:g} idempotent requests failed, at most {:g}", promise.failed_idempotent, seen.failed_idempotent),
-        ("a request took {:.1f} s, at most {:g}", promise.max_latency_s, seen.max_latency_s),
-        ("{:g} requests found their session gone, at most {:g}", promise.signed_out, seen.signed_out),
+        ("writes were out for {:.1f} s, at most {:g}", promise.outage_s, figures.outage_s),
+        ("reads were out for {:.1f} s, at most {:g}", promise.outage_s, figures.read_outage_s),
+        ("requests failed that began {:.1f} s after the fault, at most {:g}", promise.outage_s, figures.last_failed_s),
+        ("{:g} requests failed, at most {:g}", promise.failed, figures.failed),
+        ("{:g} idempotent requests failed, at most {:g}", promise.failed_idempotent, figures.failed_idempotent),
+        ("a request took {:.1f} s, at most {:g}", promise.max_latency_s, figures.max_latency_s),
+        ("{:g} requests found their session gone, at most {:g}", promise.signed_out, figures.signed_out),
     )
     found = [text.format(value, limit) for text, limit, value in limits if limit is not None and value > limit]
     if promise.paged_s is not None and (seen.paged_s is None or seen.paged_s > promise.paged_s):

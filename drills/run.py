@@ -19,10 +19,10 @@ from drills.failovers import Decisions, decisions, events_since, last_event
 from drills.faults import PG_AUTO_FAILOVER, Scene, Software, inflicted
 from drills.ground import Ground
 from drills.load import LoadPlan
-from drills.measure import Figures, accepting, figures, timeline, two_primaries
+from drills.measure import accepting, figures, timeline, two_primaries
 from drills.pages import Pages, subscribed
 from drills.probe import TABLE, Probe
-from drills.promises import broken_by
+from drills.promises import Measured, broken_by
 from drills.results import BIN_S, MOST_BINS, Outcome, Timeline, now, this_commit, this_machine
 from drills.samples import WriteTry
 from drills.tidy import tell_primary
@@ -237,44 +237,6 @@ def _primary(ground: Ground) -> str:
     return seen.database.primary
 
 
-@dataclass(frozen=True)
-class _Measured:
-    figures: Figures
-    lost: int
-    doubled: int
-    two_primaries: bool
-    paged_s: float | None
-    failovers: int | None
-
-    @property
-    def outage_s(self) -> float:
-        return self.figures.outage_s
-
-    @property
-    def read_outage_s(self) -> float:
-        return self.figures.read_outage_s
-
-    @property
-    def failed(self) -> int:
-        return self.figures.failed
-
-    @property
-    def failed_idempotent(self) -> int:
-        return self.figures.failed_idempotent
-
-    @property
-    def max_latency_s(self) -> float:
-        return self.figures.max_latency_s
-
-    @property
-    def last_failed_s(self) -> float:
-        return self.figures.last_failed_s
-
-    @property
-    def signed_out(self) -> int:
-        return self.figures.signed_out
-
-
 def _outcome(
     drill: Drill,
     ground: Ground,
@@ -286,13 +248,14 @@ def _outcome(
 ) -> Outcome:
     during = [one for one in seen.visitors.samples if one.end >= seen.began]
     tries = seen.probe.tries
-    measured = _Measured(
-        figures(during, seen.began, seen.ended),
-        len(verdict.lost),
-        len(verdict.doubled),
-        two_primaries(tries),
-        seen.paged_s,
-        decided.failovers if decided else None,
+    seen_by_visitors = figures(during, seen.began, seen.ended)
+    measured = Measured(
+        figures=seen_by_visitors,
+        lost=len(verdict.lost),
+        doubled=len(verdict.doubled),
+        two_primaries=two_primaries(tries),
+        paged_s=seen.paged_s,
+        failovers=decided.failovers if decided else None,
     )
     broken = broken_by(drill.promise, measured)
     if seen.redundant_again_s is None:
@@ -302,15 +265,15 @@ def _outcome(
     return Outcome(
         fault=drill.name,
         target=", ".join(scene.targets) or str(drill.role),
-        outage_s=round(measured.outage_s, 3),
-        read_outage_s=round(measured.read_outage_s, 3),
-        requests=measured.figures.requests,
-        failed=measured.failed,
-        failed_reads=measured.figures.failed_reads,
-        failed_idempotent=measured.failed_idempotent,
-        failures=measured.figures.failures,
-        last_failed_s=round(measured.last_failed_s, 3),
-        max_latency_s=round(measured.max_latency_s, 3),
+        outage_s=round(seen_by_visitors.outage_s, 3),
+        read_outage_s=round(seen_by_visitors.read_outage_s, 3),
+        requests=seen_by_visitors.requests,
+        failed=seen_by_visitors.failed,
+        failed_reads=seen_by_visitors.failed_reads,
+        failed_idempotent=seen_by_visitors.failed_idempotent,
+        failures=seen_by_visitors.failures,
+        last_failed_s=round(seen_by_visitors.last_failed_s, 3),
+        max_latency_s=round(seen_by_visitors.max_latency_s, 3),
         acknowledged=verdict.acknowledged,
         lost=measured.lost,
         doubled=measured.doubled,

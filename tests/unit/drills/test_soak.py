@@ -7,26 +7,9 @@ import pytest
 from components.errors import HaError
 from components.instance_types import instance_type
 from drills import soak
-from drills.measure import Figures
 from drills.promises import MONITOR, SOAK, broken_by
-from drills.run import _Measured
 from tests.unit.drills.test_faults import Harmed
-
-
-def measured(failovers: int | None, paged_s: float | None = None) -> _Measured:
-    figures = Figures(
-        outage_s=1,
-        read_outage_s=1,
-        requests=1,
-        failed=0,
-        failed_reads=0,
-        failed_idempotent=0,
-        max_latency_s=1,
-        last_failed_s=0,
-        signed_out=0,
-        failures={},
-    )
-    return _Measured(figures, lost=0, doubled=0, two_primaries=False, paged_s=paged_s, failovers=failovers)
+from tests.unit.drills.test_promises import measured
 
 
 @pytest.mark.parametrize(
@@ -37,14 +20,14 @@ def test_the_baseline_of_a_type(name: str, cpus: float | None) -> None:
 
 
 def test_a_failover_breaks_the_promise_and_so_does_not_knowing() -> None:
-    assert broken_by(SOAK, measured(0)) == []
-    assert broken_by(SOAK, measured(1)) == ["1 failovers, at most 0"]
-    assert broken_by(SOAK, measured(None)) == ["the failover monitor could not say what it decided"]
+    assert broken_by(SOAK, measured(failovers=0)) == []
+    assert broken_by(SOAK, measured(failovers=1)) == ["1 failovers, at most 0"]
+    assert broken_by(SOAK, measured(failovers=None)) == ["the failover monitor could not say what it decided"]
 
 
 @pytest.mark.parametrize(("paged_s", "broken"), [(70.0, 0), (121.0, 1), (None, 1)])
 def test_a_page_that_is_promised_must_come_in_time(paged_s: float | None, broken: int) -> None:
-    assert len(broken_by(MONITOR, measured(0, paged_s))) == broken
+    assert len(broken_by(MONITOR, measured(failovers=0, paged_s=paged_s))) == broken
 
 
 class Deaf(Harmed):

@@ -123,8 +123,8 @@ def check_shape(drill: Drill, settings: Settings) -> None:
     if drill.needs is not None and sum(host.tier is drill.needs for host in settings.plan_hosts()) < 2:
         raise HaError(
             f"{drill.name} needs two {drill.needs.role} hosts, the stack has one",
-            where="settings",
-            fix="run it on a stack without a single point of failure",
+            where=f"settings, {drill.needs}: count 1",
+            fix="boot one without a single point of failure: `ha lab down`, `ha lab up --stack prod`",
             exit_code=EXIT_USAGE,
         )
 

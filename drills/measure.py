@@ -30,8 +30,8 @@ class Figures:
     """Those that only read, and writes under a key by which they are stored once: they could have been asked again."""
     max_latency_s: float
     """Of all requests, also of those that failed."""
-    last_failed_s: float
-    """How long after `begin` the last request began that failed; 0 when none did."""
+    last_failed_s: float | None
+    """How long after `begin` the last request began that failed; None when none did."""
     signed_out: int
     """Requests whose session was gone (401)."""
     failures: Mapping[str, int]
@@ -55,7 +55,7 @@ def figures(samples: Sequence[Sample], begin: float, end: float) -> Figures:
         failed_reads=sum(one.kind is Kind.READ for one in failed),
         failed_idempotent=sum(one.idempotent for one in failed),
         max_latency_s=max((one.latency_s for one in samples), default=0.0),
-        last_failed_s=max([0.0, *(one.start - begin for one in failed)]),
+        last_failed_s=max((one.start - begin for one in failed), default=None),
         signed_out=sum(one.status == 401 for one in failed),
         failures=Counter(f"{one.kind} {one.status}" + (f": {one.error}" if one.error else "") for one in failed),
     )

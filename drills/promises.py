@@ -57,7 +57,11 @@ def broken_by(promise: Promise, seen: Measured) -> list[str]:
     limits: Sequence[tuple[str, float | None, float]] = (
         ("writes were out for {:.1f} s, at most {:g}", promise.outage_s, figures.outage_s),
         ("reads were out for {:.1f} s, at most {:g}", promise.outage_s, figures.read_outage_s),
-        ("requests failed that began {:.1f} s after the fault, at most {:g}", promise.outage_s, figures.last_failed_s),
+        (
+            "requests failed that began {:.1f} s after the fault, at most {:g}",
+            promise.outage_s,
+            figures.last_failed_s or 0.0,
+        ),
         ("{:g} requests failed, at most {:g}", promise.failed, figures.failed),
         ("{:g} idempotent requests failed, at most {:g}", promise.failed_idempotent, figures.failed_idempotent),
         ("a request took {:.1f} s, at most {:g}", promise.max_latency_s, figures.max_latency_s),

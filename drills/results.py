@@ -82,7 +82,7 @@ class Outcome(_Run):
     failures: Mapping[str, int] = {}
     """How many requests failed in which way; older results do not say."""
     last_failed_s: float | None = None
-    """How long after the fault the last request began that failed; 0 when none did; older results do not say."""
+    """How long after the fault the last request began that failed; null when none did; older results do not say."""
     max_latency_s: float
     acknowledged: int
     lost: int

@@ -68,7 +68,7 @@ def healthy_status(ground: Ground) -> Status:
         raise HaError(
             f"the estate is not healthy, so no drill is run on it: {'; '.join(seen.problems)}",
             where=f"{seen.stack} on {seen.target}",
-            fix="`ha status` shows when it is",
+            fix="`ha --lab status` shows when it is",
             exit_code=EXIT_USAGE,
         )
     return seen
@@ -272,7 +272,7 @@ def _outcome(
         failed_reads=seen_by_visitors.failed_reads,
         failed_idempotent=seen_by_visitors.failed_idempotent,
         failures=seen_by_visitors.failures,
-        last_failed_s=round(seen_by_visitors.last_failed_s, 3),
+        last_failed_s=None if (late := seen_by_visitors.last_failed_s) is None else round(late, 3),
         max_latency_s=round(seen_by_visitors.max_latency_s, 3),
         acknowledged=verdict.acknowledged,
         lost=measured.lost,

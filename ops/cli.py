@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from components.errors import EXIT_FAILED, EXIT_INTERRUPTED, HaError
 from components.stack_file import load_settings
 from ops import console, cost_commands, database_commands, drill_commands, lab_commands, peers_command
-from ops.options import PROJECT_DIR, Json, Stack
+from ops.options import PROJECT_DIR, EstateStack, Json
 
 
 class _Interruptible(TyperGroup):
@@ -59,7 +59,7 @@ def _options(
 
 
 @app.command()
-def status(context: typer.Context, stack: Stack = "dev", json: Json = False) -> None:
+def status(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
     """Who is primary, what lags, what is down. Exit code 1 when the estate is not healthy."""
     # boto3 takes a tenth of a second to load, which commands that ask AWS nothing are spared.
     from ops.connect import connect

@@ -6,7 +6,7 @@ import typer
 
 from components.stack_file import load_settings
 from ops import console
-from ops.options import PROJECT_DIR, Json, Stack
+from ops.options import PROJECT_DIR, EstateStack, Json
 
 app = typer.Typer(help="The database pair.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,7 +17,7 @@ def _group() -> None:
 
 
 @app.command()
-def switchover(context: typer.Context, stack: Stack = "dev", json: Json = False) -> None:
+def switchover(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
     """Hand the primary over to the standby, and wait until the new one writes and is redundant.
 
     Refused, and nothing touched, when there is no standby in synchronous replication or it lags.

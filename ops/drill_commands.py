@@ -16,7 +16,7 @@ import typer
 from components.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
 from components.stack_file import load_settings
 from ops import console
-from ops.options import PROJECT_DIR, Json, Stack
+from ops.options import PROJECT_DIR, EstateStack, Json
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -34,7 +34,7 @@ RESULTS_DIR = PROJECT_DIR / "docs" / "results"
 
 
 @app.command(name="list")
-def list_(stack: Stack = "dev", json: Json = False) -> None:
+def list_(stack: EstateStack = "", json: Json = False) -> None:
     """The drills, what they promise, and whether the stack has what they need."""
     from drills.catalogue import CATALOGUE, check_shape
 
@@ -78,7 +78,7 @@ def run(
         str, typer.Option(help="Names the stack that may be harmed, where it is not the lab. AWS takes no drills yet.")
     ] = "",
     results: Results = RESULTS_DIR,
-    stack: Stack = "dev",
+    stack: EstateStack = "",
     json: Json = False,
 ) -> None:
     """Run drills one after another. Exit code 3 when a promise is broken."""
@@ -117,7 +117,7 @@ def run(
 
 
 @app.command()
-def budget(stack: Stack = "dev", json: Json = False) -> None:
+def budget(stack: EstateStack = "", json: Json = False) -> None:
     """How long each database fault may take by the stack's timers, and what fences the old primary."""
     from components.failover import budgets, fence, seconds
 
@@ -152,9 +152,13 @@ def report(
 
     if stack is not None:
         load_settings(PROJECT_DIR, stack)
+    for folder, what in ((results, "--results"), (html.parent if html else results, "--html")):
+        if not folder.is_dir():
+            raise HaError(
+                f"there is no folder {folder}", where=f"ha drill report {what}", fix="name one", exit_code=EXIT_USAGE
+            )
     found = kept_results(results, stack)
     if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(found), encoding="utf-8")
         console.step(f"wrote {html}")
     if json:
@@ -173,8 +177,9 @@ def _document(one: Result) -> dict[str, Any]:
 
 def _refuse_aws(stack: str, confirm: str) -> None:
     if confirm != stack:
+        named = f"--confirm names {confirm!r}" if confirm else "--confirm does not name it"
         raise HaError(
-            f"a drill would harm the stack {stack!r} on AWS, which --confirm {stack} does not name",
+            f"a drill would harm the stack {stack!r} on AWS, and {named}",
             where="ha drill run",
             fix="run it in the lab: `ha --lab drill run`",
             exit_code=EXIT_USAGE,

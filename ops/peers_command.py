@@ -13,7 +13,7 @@ from components.errors import EXIT_USAGE, HaError
 from components.stack_file import load_settings
 from ops import console
 from ops.drill_commands import RESULTS_DIR, drilling
-from ops.options import PROJECT_DIR, Json, Stack
+from ops.options import PROJECT_DIR, EstateStack, Json
 
 
 def peers(
@@ -27,7 +27,7 @@ def peers(
     repeat: Annotated[int, typer.Option(min=1, max=20, help="How often each fault is done to each contender.")] = 1,
     results: Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")] = RESULTS_DIR
     / "peers",
-    stack: Stack = "dev",
+    stack: EstateStack = "",
     json: Json = False,
 ) -> None:
     """Ours beside other software for a PostgreSQL pair: same hosts, load and faults. Only in the lab.

@@ -17,8 +17,10 @@ from ops.cli import app
     [
         (["--lab", "drill", "run", "no-such"], "no drill 'no-such'"),
         (["drill", "run", "db-kill"], "would harm the stack 'dev' on AWS"),
-        (["drill", "run", "db-kill", "--confirm", "prod"], "would harm the stack 'dev' on AWS"),
-        (["--lab", "drill", "run", "lb-stop"], "needs two load balancer hosts"),
+        (["drill", "run", "db-kill", "--confirm", "prod"], "and --confirm names 'prod'"),
+        (["drill", "report", "--results", "/no/such"], "there is no folder /no/such"),
+        (["drill", "report", "--html", "/no/such/page.html"], "there is no folder /no/such"),
+        (["--lab", "drill", "run", "lb-stop", "--stack", "dev"], "needs two load balancer hosts"),
         (["drill", "peers"], "only the lab's hosts"),
         (["--lab", "drill", "peers", "--fault", "no-such"], "no fault 'no-such'"),
         (["--lab", "drill", "peers", "--fault", "standby-power-loss"], "no fault 'standby-power-loss'"),

@@ -29,7 +29,7 @@ def measured(
         failed_reads=0,
         failed_idempotent=0,
         max_latency_s=0.5,
-        last_failed_s=0.0,
+        last_failed_s=None,
         signed_out=0,
         failures={},
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+from typer.testing import CliRunner
 
 from lab.engine import Changes, ResourceChange
 from ops import console
-from ops.cli import main
+from ops.cli import app, main
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
 
@@ -111,3 +114,15 @@ def test_names_and_resources_are_not_broken_at_the_terminals_edge(capsys: pytest
     told = capsys.readouterr().out
     assert f"aws:ec2/instance:Instance {name}\n" in told
     assert "db-partition-monitor" in told
+
+
+@pytest.mark.parametrize(("running", "stack"), [(True, "prod"), (False, "dev")])
+def test_in_the_lab_the_stack_is_the_one_that_it_runs(
+    running: bool, stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = MagicMock(**{"running.return_value": running, "status.return_value": {"stack": "prod"}})
+    monkeypatch.setattr("lab.lab.Lab", lambda: lab)
+    assert json.loads(CliRunner().invoke(app, ["--lab", "drill", "budget", "--json"]).stdout)["stack"] == stack
+    told = CliRunner().invoke(app, ["--lab", "drill", "budget", "--json", "--stack", "dev"]).stdout
+    assert json.loads(told)["stack"] == "dev"
+    assert json.loads(CliRunner().invoke(app, ["drill", "budget", "--json"]).stdout)["stack"] == "dev"

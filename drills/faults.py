@@ -151,7 +151,8 @@ _HOG_START = (
 )
 # It has half of the memory, or was ended for it.
 _HOGGED = (
-    f"half=$(($(awk '/MemTotal/ {{{{print $2}}}}' /proc/meminfo) / 2)); i=0; shown='systemctl show {_HOG} -P'; "
+    "half=$(($(awk '/MemTotal/ {{print $2}}' /proc/meminfo) / 2)); i=0; "
+    f"shown='systemctl show {_HOG} -P'; "
     'until [ "$($shown NRestarts)" != 0 ] || [ 0"$(ps -o rss= -p "$($shown MainPID)" | tr -d " ")" -gt "$half" ]; '
     "do i=$((i+1)); [ $i -lt 150 ] || {{ echo 'no memory was taken' >&2; exit 1; }}; sleep 0.2; done"
 )

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from components.errors import HaError
+from drills import documents
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 RESULTS_DIR = PROJECT_DIR / "docs" / "results"
@@ -135,24 +135,10 @@ def now() -> datetime:
 
 def keep(result: Result, folder: Path) -> Path:
     """Adds a result to the folder of its stack; returns its file."""
-    path = folder / result.stack / result.file_name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all: half a document would spoil every later report.
-    beside = path.with_suffix(".part")
-    beside.write_text(result.model_dump_json() + "\n", encoding="utf-8")
-    return beside.replace(path)
+    return documents.write(result, folder / result.stack / result.file_name)
 
 
 def kept_results(folder: Path, stack: str | None = None) -> list[Result]:
     """All results of a folder, oldest first. :raises HaError: at a file that is none."""
-    found = [_read(path) for path in sorted(folder.glob(f"{stack or '*'}/*.json"))]
+    found = documents.read_all(folder, f"{stack or '*'}/*.json", _READER)
     return sorted(found, key=lambda one: (one.stack, one.fault, one.at))
-
-
-def _read(path: Path) -> Result:
-    try:
-        return _READER.validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise HaError(
-            f"no result of a drill: {error.errors()[0]['msg']}", where=str(path), fix="move it out of the folder"
-        ) from None

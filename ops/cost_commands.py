@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from components.errors import EXIT_FAILED, EXIT_USAGE, HaError
-from ops.options import Json, Stack
+from ops.options import DEFAULT_STACK, Json, Stack
 
 # The estimator is imported by the command that needs it: it loads Pulumi, which other commands do not.
 
@@ -33,7 +33,7 @@ PricesDir = Annotated[
 @cost.callback()
 def report(
     context: typer.Context,
-    stack: Stack = "dev",
+    stack: Stack = DEFAULT_STACK,
     json: Json = False,
     markdown: Markdown = False,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML page.")] = None,
@@ -131,7 +131,7 @@ def difference(
     from cost.prices import PRICES_DIR
 
     found, reports = change.of_stacks(
-        list(dict.fromkeys(stack or ["dev"])), base, changes or (), prices_dir or PRICES_DIR
+        list(dict.fromkeys(stack or [DEFAULT_STACK])), base, changes or (), prices_dir or PRICES_DIR
     )
     if json:
         _say(found.model_dump_json(indent=2))

@@ -152,10 +152,10 @@ def report(
 
     if stack is not None:
         load_settings(PROJECT_DIR, stack)
-    for folder, what in ((results, "--results"), (html.parent if html else results, "--html")):
+    for option, folder in {"--results": results, **({"--html": html.parent} if html else {})}.items():
         if not folder.is_dir():
             raise HaError(
-                f"there is no folder {folder}", where=f"ha drill report {what}", fix="name one", exit_code=EXIT_USAGE
+                f"there is no folder {folder}", where=f"ha drill report {option}", fix="name one", exit_code=EXIT_USAGE
             )
     found = kept_results(results, stack)
     if html is not None:

@@ -9,7 +9,7 @@ import typer
 
 from components.errors import EXIT_FAILED, EXIT_INTERRUPTED, HaError
 from ops import console
-from ops.options import Json, Stack
+from ops.options import DEFAULT_STACK, Json, Stack
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -21,7 +21,7 @@ Host = Annotated[str, typer.Argument(help="A host, such as db1.")]
 
 @app.command()
 def up(
-    stack: Stack = "dev",
+    stack: Stack = DEFAULT_STACK,
     bare_image: Annotated[
         bool, typer.Option("--bare-image", help="Boot plain Debian hosts that install their packages themselves.")
     ] = False,
@@ -72,7 +72,7 @@ def status(json: Json = False) -> None:
 
 
 @app.command()
-def preview(stack: Stack = "dev", json: Json = False) -> None:
+def preview(stack: Stack = DEFAULT_STACK, json: Json = False) -> None:
     """What applying a stack's settings would change in the running lab."""
     from ops.lab_boot import check, engine_of, same_stack
 

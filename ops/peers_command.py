@@ -13,7 +13,7 @@ from components.errors import EXIT_USAGE, HaError
 from components.stack_file import load_settings
 from ops import console
 from ops.drill_commands import RESULTS_DIR, drilling
-from ops.options import PROJECT_DIR, EstateStack, Json
+from ops.options import DEFAULT_STACK, PROJECT_DIR, EstateStack, Json
 
 
 def peers(
@@ -68,6 +68,6 @@ def peers(
 
 def _command(stack: str, faults: Sequence[str] | None, contenders: Sequence[str] | None, repeat: int) -> str:
     """What makes the same again."""
-    words = ["ha --lab drill peers", *([] if stack == "dev" else [f"--stack {stack}"])]
+    words = ["ha --lab drill peers", *([] if stack == DEFAULT_STACK else [f"--stack {stack}"])]
     words += [f"--fault {one}" for one in faults or ()] + [f"--contender {one}" for one in contenders or ()]
     return " ".join([*words, *([f"--repeat {repeat}"] if repeat > 1 else [])])

@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from drills import documents
 from drills.results import RESULTS_DIR, Machine, Outcome
 
 PEERS_DIR = RESULTS_DIR / "peers"
@@ -52,14 +53,9 @@ class Comparison(BaseModel):
 
     def keep(self, folder: Path) -> Path:
         """Writes what there is so far to the run's file, and returns that."""
-        path = folder / self.stack / f"{self.at:%Y%m%dT%H%M%SZ}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json() + "\n", encoding="utf-8")
-        return path
+        return documents.write(self, folder / self.stack / f"{self.at:%Y%m%dT%H%M%SZ}.json")
 
 
 def kept_comparisons(folder: Path) -> list[Comparison]:
-    """All runs of a folder, oldest first."""
-    files = sorted(folder.glob("*/*.json"))
-    found = [Comparison.model_validate_json(path.read_text(encoding="utf-8")) for path in files]
-    return sorted(found, key=lambda one: one.at)
+    """All runs of a folder, oldest first. :raises HaError: at a file that is none."""
+    return sorted(documents.read_all(folder, "*/*.json", TypeAdapter(Comparison)), key=lambda one: one.at)

@@ -25,8 +25,8 @@ SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")
 class Routes:
     """The part of EC2 that a way out of the network is in."""
 
-    def __init__(self, *, gateways: int = 1) -> None:
-        self.gateways = [{"NatGatewayId": "nat-1"}] * gateways
+    def __init__(self) -> None:
+        self.gateways = [{"NatGatewayId": "nat-1"}]
         self.public = {"RouteTableId": "rtb-public", "Routes": [{"GatewayId": "igw-1"}]}
         self.private: dict[str, list[dict[str, str]]] = {"rtb-a": [], "rtb-b": []}
         for table in self.private:

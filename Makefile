@@ -56,7 +56,7 @@ bench: setup ## Time and memory of the lab, cold and warm
 	@.venv/bin/python tools/bench
 
 docs: setup ## Write the generated parts of the documentation anew, look for broken links
-	@.venv/bin/python tools/generate-docs
+	@.venv/bin/python -m tools.generate_docs
 	@.venv/bin/python tools/check-links
 
 lock: setup ## Resolve requirements*.in anew, keeping pins that still fit

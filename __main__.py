@@ -11,17 +11,17 @@ from pulumi.runtime.config import get_config_env
 from components.alerts import Alerts, AlertsArgs
 from components.artifacts import Artifacts, ArtifactsArgs
 from components.firewall import Firewall, FirewallArgs
-from components.flows import flows
 from components.hosts import Hosts, HostsArgs
 from components.identity import Identity, IdentityArgs
 from components.network import Network, NetworkArgs
 from components.public_address import Answering, AnsweringArgs, PublicAddress, PublicAddressArgs
 from components.refusal import refusals_told_plainly
-from components.release import find_release
-from components.scope import Scope
-from components.stack_file import check_keys, check_stack_name, parse_settings
-from components.tiers import Tier
 from components.user_data import contexts, user_data
+from spec.flows import flows
+from spec.release import find_release
+from spec.scope import Scope
+from spec.stack_file import check_keys, check_stack_name, parse_settings
+from spec.tiers import Tier
 
 project_dir = Path(__file__).resolve().parent
 project, stack = pulumi.get_project(), pulumi.get_stack()

@@ -1,1 +1,1 @@
-"""What is asked of AWS: the settings, the plan that follows from them, and one component resource a file."""
+"""What is asked of AWS? Component resources, one a file, each beside the planner that it uses."""

@@ -12,8 +12,8 @@ import pulumi_aws as aws
 
 from components.component import Component
 from components.policies import alert_topic_policy
-from components.scope import Scope
-from components.tags import STACK_TAG
+from spec.scope import Scope
+from spec.tags import STACK_TAG
 
 
 @dataclass(frozen=True, kw_only=True)

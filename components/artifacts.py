@@ -11,9 +11,9 @@ import pulumi_aws as aws
 
 from components.component import Component
 from components.policies import artifact_bucket_policy
-from components.release import Release
-from components.scope import Scope
-from components.tiers import Tier
+from spec.release import Release
+from spec.scope import Scope
+from spec.tiers import Tier
 
 _OLD_VERSIONS_DAYS = 30
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import pulumi
 
-from components.tags import tags
-from components.tiers import Tier
+from spec.tags import tags
+from spec.tiers import Tier
 
 
 class Component(pulumi.ComponentResource):

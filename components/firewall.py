@@ -10,8 +10,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components.component import Component
-from components.flows import ANYWHERE, WORLD, Flow, Peer
-from components.tiers import Tier
+from spec.flows import ANYWHERE, WORLD, Flow, Peer
+from spec.tiers import Tier
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from typing import ClassVar
 import pulumi
 import pulumi_aws as aws
 
-from components.addresses import HostPlan
 from components.component import Component
-from components.instance_types import InstanceType
+from spec.addresses import HostPlan
+from spec.instance_types import InstanceType
 
 _DATA_DEVICE = "/dev/sdf"  # the name that EC2 recommends first; on Nitro the kernel names it otherwise
 

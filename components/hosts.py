@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import pulumi
 
-from components.addresses import HostPlan
 from components.artifacts import Artifacts
 from components.component import Component
 from components.firewall import Firewall
@@ -16,9 +15,10 @@ from components.host import Host, HostArgs
 from components.identity import Identity
 from components.network import Network
 from components.public_address import PublicAddress
-from components.scope import Scope
-from components.settings import Settings
-from components.tiers import Tier
+from spec.addresses import HostPlan
+from spec.scope import Scope
+from spec.settings import Settings
+from spec.tiers import Tier
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ import pulumi_aws as aws
 
 from components.component import Component
 from components.policies import ASSUMED_BY_EC2, role_policy
-from components.scope import Scope
-from components.tiers import Tier
+from spec.scope import Scope
+from spec.tiers import Tier
 
 
 @dataclass(frozen=True, kw_only=True)

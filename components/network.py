@@ -10,9 +10,9 @@ from typing import ClassVar
 import pulumi
 import pulumi_aws as aws
 
-from components.addresses import SubnetPlan, nat_gateway_address, nat_zone_indexes
 from components.component import Component
-from components.flows import ANYWHERE
+from spec.addresses import SubnetPlan, nat_gateway_address, nat_zone_indexes
+from spec.flows import ANYWHERE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.scope import Scope
-from components.secrets import PARAMETERS, parameter_prefix
-from components.tags import NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
-from components.tiers import Tier
+from spec.scope import Scope
+from spec.secrets import PARAMETERS, parameter_prefix
+from spec.tags import NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
+from spec.tiers import Tier
 
 Document = dict[str, Any]
 

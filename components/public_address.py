@@ -9,10 +9,10 @@ from typing import ClassVar
 import pulumi
 import pulumi_aws as aws
 
-from components.addresses import HostPlan
 from components.component import Component
-from components.tags import PUBLIC_ADDRESS
-from components.tiers import Tier
+from spec.addresses import HostPlan
+from spec.tags import PUBLIC_ADDRESS
+from spec.tiers import Tier
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pulumi
 
-from components.errors import HaError
+from spec.errors import HaError
 
 
 @contextmanager

@@ -17,17 +17,18 @@ from typing import Any
 import jinja2
 import zopfli.gzip  # type: ignore[import-untyped]
 
-from components import ports
-from components.addresses import HostPlan
 from components.comments import without_comments
-from components.errors import EXIT_USAGE, HaError
-from components.release import Release
-from components.scope import Scope
-from components.secrets import parameter_prefix
-from components.settings import Settings
-from components.tiers import Tier
+from spec import ports
+from spec.addresses import HostPlan
+from spec.errors import EXIT_USAGE, HaError
+from spec.project import REPOSITORY
+from spec.release import Release
+from spec.scope import Scope
+from spec.secrets import parameter_prefix
+from spec.settings import Settings
+from spec.tiers import Tier
 
-CLOUD_INIT_DIR = Path(__file__).resolve().parent.parent / "cloud-init"
+CLOUD_INIT_DIR = REPOSITORY / "cloud-init"
 BASE = "base"
 PAIR = "pair"
 # EC2's limit is on the raw bytes, before base64: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
@@ -183,6 +184,6 @@ def _render(source: Path, context: Context, **more: object) -> str:
         raise HaError(
             f"a host file cannot be rendered: {error}",
             where=f"{where}, line {line}" if line else str(where),
-            fix="mend the template or the setting that it uses",
+            fix="fix the template or the setting that it uses",
             exit_code=EXIT_USAGE,
         ) from None

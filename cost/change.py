@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 
-from components.errors import HaError
-from components.stack_file import REGION_KEY
 from cost import prices, usage
 from cost import stack as stacks
 from cost.diff import Diff, StackDiff, compare
 from cost.report import Report
 from cost.revision import Revision, Run, checked_out
+from spec.errors import HaError
+from spec.project import REPOSITORY
+from spec.stack_file import REGION_KEY
 
 
 def of_stacks(
@@ -21,7 +22,7 @@ def of_stacks(
     base: str | None,
     changes: Sequence[str],
     prices_dir: Path = prices.PRICES_DIR,
-    repository: Path = stacks.PROJECT_DIR,
+    repository: Path = REPOSITORY,
 ) -> tuple[Diff, list[Report]]:
     """Each stack of this checkout, with `changes` made to its settings, against `base`; without a base, against this
     checkout as it is. Also the reports of the changed side, for the gate.

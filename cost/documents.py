@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from components.errors import EXIT_USAGE, HaError
 from cost.diff import Diff
 from cost.stack import read_json
+from spec.errors import EXIT_USAGE, HaError
 
 _LARGEST_BYTES = 5_000_000
 

@@ -11,8 +11,7 @@ from cost.declared import Declared
 from cost.kinds import FREE, INSTANCE, NAT_GATEWAY, PAID, Charge, Facts, Group, Unpriceable
 from cost.prices import MissingPrice, Price, PriceBook
 from cost.usage import Usage
-
-TIER_TAG = "ha:tier"
+from spec.tags import TIER_TAG
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.errors import EXIT_USAGE, HaError
 from cost.declared import Declared, Registration, provider_resources
-from cost.stack import PROJECT_DIR, read_json
+from cost.stack import read_json
+from spec.errors import EXIT_USAGE, HaError
+from spec.project import PROJECT, REPOSITORY
 
-PROJECT = "ha"
 # Steps that take a resource away: what it was is not what will be paid.
 _GOING = ("delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace")
 
@@ -78,7 +78,7 @@ def _check(
 
 
 def _refused(path: Path, why: str) -> HaError:
-    where = path.relative_to(PROJECT_DIR) if path.is_relative_to(PROJECT_DIR) else path
+    where = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
     return HaError(
         f"the preview cannot be used: {why}",
         where=str(where),

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from components.instance_types import catalogue
 from cost.prices import Unit
+from spec.instance_types import catalogue
 
 # What AWS writes before a usage type of a region; some services write it in us-east-1 too, others do not.
 _PREFIXES: Mapping[str, tuple[str, ...]] = {

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from components.errors import EXIT_USAGE, HaError
+from spec.errors import EXIT_USAGE, HaError
 
 PRICES_DIR = Path(__file__).resolve().parent / "prices"
 HOURS_PER_MONTH = Decimal(730)  # as AWS's own calculator: 8760 hours a year / 12

@@ -30,14 +30,18 @@ from pulumi.runtime import mocks
 
 from cost.collector import collector_off
 from cost.declared import Registration
+from spec.project import EXAMPLE_ACCOUNT_ID, PROJECT
 
-PROJECT = "ha"
-ACCOUNT = "123456789012"
 IMAGE_ID = "ami-0123456789abcdef0"
 
 # What the program asks AWS; an answer that is missing here ends the run with the name of the function.
 _ANSWERS: Mapping[str, dict[str, Any]] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "arn": "", "id": "", "userId": ""},
+    "aws:index/getCallerIdentity:getCallerIdentity": {
+        "accountId": EXAMPLE_ACCOUNT_ID,
+        "arn": "",
+        "id": "",
+        "userId": "",
+    },
     "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
     "aws:ec2/getAmi:getAmi": {"id": IMAGE_ID, "architecture": "x86_64"},
 }
@@ -163,6 +167,8 @@ def _write_stand_in(path: Path) -> None:
 def main(program_dir: Path, stack: str) -> None:
     """Prints the registrations of another revision's stack."""
     sys.path[0] = str(program_dir)
+    for name in [one for one in sys.modules if one.partition(".")[0] == "spec"]:
+        del sys.modules[name]  # the other revision has a package of that name too
     config = yaml.safe_load((program_dir / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
     release = (
         config[f"{PROJECT}:settings"].get("application", {}).get("release", "app/build/event-manager-1.0.0.tar.gz")

@@ -14,9 +14,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.errors import EXIT_FAILED, EXIT_USAGE, HaError
 from cost.price_list import Query, query
 from cost.prices import PRICES_DIR, Confidence, Price, dump, load, price_file, regions
+from spec.errors import EXIT_FAILED, EXIT_USAGE, HaError
 
 __all__ = ["API_REGIONS", "PRICES_DIR", "client", "refresh", "regions", "text"]
 

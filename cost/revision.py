@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
 from cost.declared import Declared, Registration, provider_resources
+from spec.errors import EXIT_USAGE, HaError
 
 _RUNNER = Path(__file__).resolve().parent / "program.py"
 

@@ -8,18 +8,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from components.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
-from components.settings import Settings
-from components.stack_file import REGION_KEY, SETTINGS_KEY, parse_settings, read_stack_config, stack_file
 from cost import prices, report, usage
 from cost.declared import Declared, provider_resources
 from cost.estimate import estimate
 from cost.money import usd
+from spec.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
+from spec.project import REPOSITORY
+from spec.settings import Settings
+from spec.stack_file import REGION_KEY, SETTINGS_KEY, parse_settings, read_stack_config, stack_file
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
 
-
-def config_of(stack: str, changes: Sequence[str] = (), project_dir: Path = PROJECT_DIR) -> dict[str, Any]:
+def config_of(stack: str, changes: Sequence[str] = (), project_dir: Path = REPOSITORY) -> dict[str, Any]:
     """A stack's configuration, with changes such as `application.count=3` put into it (`region=…` is AWS's).
 
     :raises HaError: (exit 2) when there is no such stack or a change cannot be read.
@@ -50,7 +49,7 @@ def config_of(stack: str, changes: Sequence[str] = (), project_dir: Path = PROJE
 
 def settings_of(stack: str, config: Mapping[str, Any]) -> Settings:
     """:raises SettingsError: (exit 2) with all that is wrong."""
-    return parse_settings(config.get(SETTINGS_KEY), config.get(REGION_KEY), source=stack_file(PROJECT_DIR, stack).name)
+    return parse_settings(config.get(SETTINGS_KEY), config.get(REGION_KEY), source=stack_file(REPOSITORY, stack).name)
 
 
 def declared_by(stack: str, config: Mapping[str, Any], settings: Settings) -> list[Declared]:
@@ -59,7 +58,7 @@ def declared_by(stack: str, config: Mapping[str, Any], settings: Settings) -> li
 
     from cost.program import record, with_release
 
-    with with_release(PROJECT_DIR, settings.application.release) as folder:
+    with with_release(REPOSITORY, settings.application.release) as folder:
         try:
             recording = record(folder, stack, config)
         except pulumi.RunError as refused:

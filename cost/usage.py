@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from components.errors import EXIT_USAGE, HaError
+from spec.errors import EXIT_USAGE, HaError
 
 USAGE_FILE = Path(__file__).resolve().parent / "usage.yaml"
 

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
-from components.release import find_release
-from components.scope import Scope
-from components.settings import Settings
-from components.stack_file import PROJECT
-from components.user_data import Context, contexts, user_data
-from lab.aws.service import ACCOUNT_ID
+from components.user_data import Context, user_data
 from ops.estate import Estate
-
-
-def lab_contexts(project_dir: Path, stack: str, settings: Settings) -> Mapping[str, Context]:
-    """The context of each host of a stack in the lab. :raises HaError: as when the lab is booted."""
-    release = find_release(settings, project_dir, source=f"Pulumi.{stack}.yaml")
-    scope = Scope.of(settings, partition="aws", account=ACCOUNT_ID, project=PROJECT, stack=stack)
-    return contexts(scope, settings, release)
+from spec.errors import EXIT_USAGE, HaError
 
 
 def refuse_stale(estate: Estate, wanted: Mapping[str, Context]) -> None:

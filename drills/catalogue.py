@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.errors import EXIT_USAGE, HaError
-from components.settings import Settings
-from components.tiers import Tier
 from drills import promises
 from drills.faults import FAULTS, PG_AUTO_FAILOVER, Fault, Scene, Software
 from drills.promises import Promise
 from ops.status import Status
+from spec.errors import EXIT_USAGE, HaError
+from spec.settings import Settings
+from spec.tiers import Tier
 
 
 class Role(StrEnum):

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from components.errors import HaError
+from spec.errors import HaError
 
 T = TypeVar("T")
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from components.errors import HaError
-from components.tags import STACK_TAG
-from components.tiers import Tier
 from drills import soak
 from drills.ground import ANY, Ground, Way
 from drills.interrupts import held_back
 from ops.switchover import hand_over
+from spec.errors import HaError
+from spec.tags import STACK_TAG
+from spec.tiers import Tier
 
 UNITS: Mapping[Tier, tuple[str, ...]] = {
     Tier.LB: ("haproxy",),

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from components.settings import Settings
 from ops.estate import Estate
+from spec.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from components.errors import HaError
-from components.settings import Settings
-from components.tiers import Tier
 from drills.ground import ANY, LONGEST_S, Roughness, Way
 from lab import process
 from lab.hosts.cgroups import CgroupTree
@@ -20,6 +17,9 @@ from lab.network import rough_links, topology
 from lab.process import Argument, Finished
 from lab.waiting import eventually
 from ops.estate import Estate
+from spec.errors import HaError
+from spec.settings import Settings
+from spec.tiers import Tier
 
 _TABLE = "ha_drill"
 _STOP_DEADLINE_S = 60.0

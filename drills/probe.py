@@ -14,10 +14,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from components import ports
-from components.errors import HaError
 from drills.ground import Ground
 from drills.samples import WriteTry
+from spec import ports
+from spec.errors import HaError
 
 EVERY_S = 0.2
 HANGS_S = 2.0

@@ -13,9 +13,9 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from drills import documents
+from spec.project import REPOSITORY
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
-RESULTS_DIR = PROJECT_DIR / "docs" / "results"
+RESULTS_DIR = REPOSITORY / "docs" / "results"
 BIN_S = 0.25
 MOST_BINS = 720
 
@@ -119,7 +119,7 @@ def this_commit() -> str:
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
-            ["git", *arguments], cwd=PROJECT_DIR, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
         return done.stdout.strip() if done.returncode == 0 else ""
 

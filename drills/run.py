@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
-from components.tiers import Tier
 from drills import ledger
 from drills.catalogue import Drill, scene_of
 from drills.failovers import Decisions, decisions, events_since, last_event
@@ -28,6 +26,8 @@ from drills.samples import WriteTry
 from drills.tidy import tell_primary
 from drills.visitors import Visitors, visiting
 from ops.status import Status, status
+from spec.errors import EXIT_USAGE, HaError
+from spec.tiers import Tier
 
 Say = Callable[[str], None]
 WARM_WRITES = 30

@@ -7,12 +7,12 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.errors import HaError
 from drills.catalogue import Drill
 from drills.ground import Ground
 from drills.promises import p95_broken
 from drills.results import Outcome, Result, Unfinished, now, this_commit, this_machine
 from drills.run import Say, healthy_within, run
+from spec.errors import HaError
 
 HEALTHY_S: Final = 150.0
 """What an estate is given to become healthy after a drill that did not see it so."""

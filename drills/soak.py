@@ -12,9 +12,9 @@ import contextlib
 import shlex
 from collections.abc import Mapping, Sequence
 
-from components.instance_types import InstanceType
 from drills.ground import LONGEST_S, Ground, Roughness, Way
 from drills.tidy import tell_primary
+from spec.instance_types import InstanceType
 
 TO_MONITOR = Roughness(delay_up_to_s=0.2, loss=0.01)
 """On the way to it, as the promise says: a round trip takes up to 0.2 s, and a health check two of them."""

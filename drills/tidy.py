@@ -6,8 +6,8 @@ import shlex
 import time
 from collections.abc import Sequence
 
-from components.errors import HaError
 from drills.ground import Ground
+from spec.errors import HaError
 
 WITHIN_S = 60.0
 """Longer than a failover: a drill that was interrupted may leave one behind."""

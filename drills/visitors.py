@@ -11,14 +11,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from components.errors import HaError
 from drills.ground import Ground
 from drills.load import LoadPlan
 from drills.samples import Kind, Sample
-
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+from spec.errors import HaError
+from spec.project import REPOSITORY
 
 
 class Visitors:
@@ -87,8 +85,8 @@ def visiting(ground: Ground, plan: LoadPlan) -> Iterator[Visitors]:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT_DIR)},
-            cwd=PROJECT_DIR,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(REPOSITORY)},
+            cwd=REPOSITORY,
             start_new_session=True,  # a Ctrl-C is the drill's: it ends the load in its own time
         )
         assert child.stdin is not None

@@ -1,16 +1,18 @@
-"""From a command on this machine to the lab's AWS: this process moves into the lab's network."""
+"""From a command on this machine to the estate in the lab: this process moves into the lab's network."""
 
 from __future__ import annotations
 
 import boto3
 
-from components.errors import EXIT_USAGE, HaError
 from lab.aws.service import OPERATOR_ACCESS_KEY, OPERATOR_SECRET_KEY
 from lab.lab import Lab
+from ops.estate import Estate
+from spec.errors import EXIT_USAGE, HaError
+from spec.settings import Settings
 
 
-def session_of(lab: Lab, stack: str, region: str) -> tuple[boto3.Session, int]:
-    """The operator's session on the running lab, and the port of this machine that leads to the estate's port 80.
+def connect(lab: Lab, stack: str, settings: Settings) -> Estate:
+    """The estate of the running lab, with the operator's credentials.
 
     From here on this thread, and those that it starts, are in the lab's internet.
     :raises HaError: when no lab runs; with exit code 2 when it runs another stack.
@@ -25,6 +27,14 @@ def session_of(lab: Lab, stack: str, region: str) -> tuple[boto3.Session, int]:
         )
     lab.enter_network()
     session = boto3.Session(
-        aws_access_key_id=OPERATOR_ACCESS_KEY, aws_secret_access_key=OPERATOR_SECRET_KEY, region_name=region
+        aws_access_key_id=OPERATOR_ACCESS_KEY, aws_secret_access_key=OPERATOR_SECRET_KEY, region_name=settings.region
     )
-    return session, int(status["ports"]["80"])
+    port = int(status["ports"]["80"])
+    return Estate(
+        stack=stack,
+        region=settings.region,
+        target="lab",
+        session=session,
+        endpoint_url=lab.endpoint_url,
+        url_of=lambda _: f"http://127.0.0.1:{port}",
+    )

@@ -22,12 +22,13 @@ from typing import Any
 
 import yaml
 
-from components.errors import HaError, Problem, SettingsError
-from components.stack_file import PROJECT, REGION_KEY, read_stack_config
 from lab import lock, process
 from lab.aws.service import operator_environment
 from lab.pulumi_cli import find_pulumi
 from lab.supervisor.config import StatePaths
+from spec.errors import HaError, Problem, SettingsError
+from spec.project import PROJECT, REPOSITORY
+from spec.stack_file import REGION_KEY, read_stack_config
 
 _INTERRUPT_S = 30
 
@@ -220,9 +221,9 @@ class Engine:
             passphrase.touch(mode=0o600)
             passphrase.write_text(secrets.token_urlsafe(32), encoding="utf-8")
         plugin = self._folder / "plugin" / "pulumi-resource-aws"
-        checkout = Path(__file__).resolve().parent.parent
         plugin.write_text(
-            f"#!/bin/sh\nPYTHONPATH='{checkout}' exec '{sys.executable}' -P -m lab.provider \"$@\"\n", encoding="utf-8"
+            f"#!/bin/sh\nPYTHONPATH='{REPOSITORY}' exec '{sys.executable}' -P -m lab.provider \"$@\"\n",
+            encoding="utf-8",
         )
         plugin.chmod(0o755)
         project = yaml.safe_load((self.project_dir / "Pulumi.yaml").read_text(encoding="utf-8"))
@@ -267,11 +268,10 @@ class Engine:
         return answer
 
     def _child_environment(self, region: str) -> dict[str, str]:
-        checkout = Path(__file__).resolve().parent.parent
         return {
             **operator_environment(self.endpoint_url, region),
             # The project's own modules before those that the lab itself runs with.
-            "PYTHONPATH": f"{self.project_dir}:{checkout}",
+            "PYTHONPATH": f"{self.project_dir}:{REPOSITORY}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(self._folder / "home"),
             "PULUMI_HOME": str(self._folder / "home"),

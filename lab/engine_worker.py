@@ -18,8 +18,8 @@ import pulumi
 from pulumi import automation as auto
 from pulumi.automation import EngineEvent
 
-from components.errors import HaError, SettingsError
-from components.stack_file import PROJECT
+from spec.errors import HaError, SettingsError
+from spec.project import PROJECT
 
 Tell = Callable[[str, Any], None]
 UNKNOWN_VALUES = {

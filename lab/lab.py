@@ -12,18 +12,19 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from components.errors import HaError
 from lab import leftovers, lock, preflight, process
 from lab.hosts.cgroups import ENGINE_CPU_WEIGHT, SUPERVISOR_CPU_WEIGHT, CgroupTree
 from lab.image.build import ensure_image
 from lab.image.contents import ImageKind
 from lab.network import topology
 from lab.network.namespace import enter
-from lab.paths import REPOSITORY, state_directory
+from lab.paths import state_directory
 from lab.process import Argument
 from lab.supervisor import control
 from lab.supervisor.config import MachineImage, StatePaths, SupervisorConfig
 from lab.waiting import eventually
+from spec.errors import HaError
+from spec.project import REPOSITORY
 
 Progress = Callable[[str], None]
 _ENGINE_GROUP = "engine"

@@ -9,12 +9,12 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
 from lab import lock
 from lab.hosts import loop
 from lab.hosts.cgroups import CgroupTree
 from lab.supervisor.config import StatePaths
 from lab.waiting import eventually
+from spec.errors import EXIT_USAGE, HaError
 
 DEADLINE_S = 20.0
 

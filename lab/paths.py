@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from spec.errors import EXIT_USAGE, HaError
 
 
 def state_directory() -> Path:

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
 from lab import process
 from lab.image.build import NEEDED_GIB, check_room, image_path
 from lab.image.contents import ImageKind, contents
 from lab.network.topology import OWN_RANGES
-from lab.paths import REPOSITORY, cache_directory
+from lab.paths import cache_directory
 from lab.pulumi_cli import find_pulumi
+from spec.errors import EXIT_USAGE, HaError
+from spec.project import REPOSITORY
 
 STATE_GIB = 4.0
 """What seven hosts write while they set themselves up, with some room."""

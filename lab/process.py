@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import HaError
+from spec.errors import HaError
 
 _TYPED = (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
 """How a program ends that what is typed on a terminal, or its end, reached."""

@@ -9,9 +9,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
 from lab import process
 from lab.paths import cache_directory
+from spec.errors import EXIT_USAGE, HaError
 
 MINIMUM_VERSION = tuple(int(part) for part in version("pulumi").split(".")[:3])
 """The SDK's own: the lock pins it, and an older CLI may not know what the SDK asks for."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from components.errors import HaError
+from spec.errors import HaError
 
 T = TypeVar("T")
 

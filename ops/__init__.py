@@ -1,1 +1,1 @@
-"""How is it kept running? Operations on a running estate, on AWS or in the lab alike; `ha` is their command line."""
+"""How is it kept running? A library of operations on a running estate, on AWS or in the lab alike."""

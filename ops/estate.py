@@ -12,9 +12,9 @@ from typing import Any, Literal
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.errors import HaError
-from components.tags import HOST_TAG, NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
-from components.tiers import Tier
+from spec.errors import HaError
+from spec.tags import HOST_TAG, NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
+from spec.tiers import Tier
 
 Target = Literal["aws", "lab"]
 _FIRST_POLL_S, _LAST_POLL_S = 0.1, 1.5  # the API allows few calls a second

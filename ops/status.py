@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from components.tiers import Tier
 from ops.estate import CommandFailed, Estate, Instance
+from spec.tiers import Tier
 
 HostState = Literal["stopped", "booting", "ready", "failed", "unreachable"]
 

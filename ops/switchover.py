@@ -10,10 +10,10 @@ from typing import Final, Literal
 
 from pydantic import BaseModel
 
-from components.errors import HaError
-from components.tiers import Tier
 from ops.estate import CommandResult, Estate
 from ops.status import Observation, database_of, observe
+from spec.errors import HaError
+from spec.tiers import Tier
 
 MAX_LAG_BYTES: Final = 2**20
 """A standby that has more to replay than this is not handed the primary: writes would wait until it has."""

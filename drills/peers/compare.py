@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
 from drills.catalogue import CATALOGUE, Drill, Role
 from drills.interrupts import held_back
 from drills.lab_ground import LabGround
@@ -16,6 +15,7 @@ from drills.peers.results import Comparison, Entry, PeerOutcome
 from drills.peers.stage import HEALTHY_S, Stage
 from drills.results import Outcome, now, this_commit, this_machine
 from drills.run import healthy_within, run
+from spec.errors import EXIT_USAGE, HaError
 
 Say = Callable[[str], None]
 FAULTS = ("power-loss", "network-cut", "partition-both", "stop", "kill", "switchover")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
-from components.settings import Settings
-from components.timers import Timers
 from drills.faults import PG_AUTO_FAILOVER, Software, on_targets
+from spec.errors import EXIT_USAGE, HaError
+from spec.settings import Settings
+from spec.timers import Timers
 
 _HERE = Path(__file__).resolve().parent
 

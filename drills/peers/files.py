@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.tiers import Tier
 from components.user_data import Context, HostFile, host_files
 from drills.peers.contenders import CONTENDERS, Contender, PatroniSettings
+from spec.tiers import Tier
 
 BOTH = "both"
 """The folder for database hosts and monitor alike."""

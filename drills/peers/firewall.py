@@ -7,12 +7,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from components import ports
-from components.errors import HaError
-from components.flows import TCP, Flow, Peer
-from components.tags import STACK_TAG, TIER_TAG
-from components.tiers import Tier
 from ops.estate import Estate
+from spec import ports
+from spec.errors import HaError
+from spec.flows import TCP, Flow, Peer
+from spec.tags import STACK_TAG, TIER_TAG
+from spec.tiers import Tier
 
 ETCD_CLIENTS = 2379
 ETCD_MEMBERS = 2380

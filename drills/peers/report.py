@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.timers import Timers
 from drills.measure import percentile
 from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.results import Comparison, PeerOutcome
 from drills.results import Outcome
+from spec.timers import Timers
 
 NO_RESULTS = "Nothing has been compared yet: `ha --lab drill peers`."
 _HEADINGS = (

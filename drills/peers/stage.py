@@ -10,8 +10,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
-from components.tiers import Tier
 from components.user_data import HostFile
 from drills.lab_ground import LabGround
 from drills.peers.contenders import OURS, PATRONI, Contender
@@ -19,6 +17,8 @@ from drills.peers.files import Files, differing
 from drills.peers.firewall import PATRONI_FLOWS, Firewall
 from drills.run import healthy_within
 from lab.waiting import eventually
+from spec.errors import EXIT_USAGE, HaError
+from spec.tiers import Tier
 
 Say = Callable[[str], None]
 SET_UP_S = 600.0

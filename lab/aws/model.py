@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 
-from components.tags import HOST_TAG
+from spec.tags import HOST_TAG
 
 ANY_PROTOCOL = "-1"
 

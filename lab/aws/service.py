@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ACCOUNT_ID = moto_internals.ACCOUNT_ID
 _POLL_S = 0.05
 """How often the server looks whether it is to end."""
 OPERATOR_ACCESS_KEY = "AKIALABOPERATOR00000"

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from components.errors import HaError
 from lab import process
+from spec.errors import HaError
 
 _FOLDER = Path(__file__).with_name("iam-simulator")
 _MOST_REMEMBERED = 2000

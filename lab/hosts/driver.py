@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from components.errors import HaError
 from lab.aws.model import Volume
 from lab.hosts import volumes
 from lab.hosts.machine import REBOOT_EXIT_CODE, Machine
 from lab.hosts.volumes import VolumeStore
+from spec.errors import HaError
 
 log = logging.getLogger(__name__)
 

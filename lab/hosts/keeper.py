@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.instance_types import catalogue
 from lab.aws.model import Instance, InstanceState, Volume, World
 from lab.hosts.cgroups import CgroupTree
 from lab.hosts.driver import Claims, Driver, Power, Surroundings, Wanted
@@ -17,6 +16,7 @@ from lab.hosts.machine import Blueprint, Machine
 from lab.hosts.volumes import ROOT_DEVICES, VolumeStore
 from lab.network import topology
 from lab.network.fabric import Fabric
+from spec.instance_types import catalogue
 
 log = logging.getLogger(__name__)
 

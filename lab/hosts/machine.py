@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from components.errors import HaError
 from lab import process
 from lab.hosts.cgroups import CgroupTree
 from lab.network import topology
 from lab.network.namespace import Namespace
 from lab.process import Argument, Finished
 from lab.waiting import eventually
+from spec.errors import HaError
 
 POWER_OFF = signal.SIGRTMIN + 4
 REBOOT_EXIT_CODE = 133

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from components.errors import EXIT_USAGE, HaError
 from lab import process
 from lab.image.contents import RELEASE, Contents, ImageKind, contents
 from lab.paths import cache_directory
+from spec.errors import EXIT_USAGE, HaError
 
 Progress = Callable[[str], None]
 NEEDED_GIB = {ImageKind.BARE: 1.5, ImageKind.FULL: 4.0}

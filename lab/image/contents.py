@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from lab.paths import REPOSITORY
+from spec.project import REPOSITORY
 
 HERE = Path(__file__).parent
 RELEASE = "trixie"

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-ACCOUNT_ID = "123456789012"
+from spec.project import EXAMPLE_ACCOUNT_ID
+
 PARTITION = "aws"
 
 
@@ -56,7 +57,7 @@ class Cloud:
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of something in this account and region."""
-        return f"arn:{PARTITION}:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
+        return f"arn:{PARTITION}:{service}:{self.region}:{EXAMPLE_ACCOUNT_ID}:{resource}"
 
     def tags_all(self, tags: Mapping[str, str] | None) -> dict[str, str]:
         """A resource's tags together with the provider's default tags."""

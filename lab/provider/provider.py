@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from pulumi.provider.experimental import provider as api
@@ -18,7 +19,8 @@ from lab.provider.row import Naming, Properties, Row
 from lab.provider.rows import ROWS
 from lab.provider.values import UNKNOWN, outputs_of, plain, plain_map, property_value
 
-VERSION = "7.51.1"
+VERSION = version("pulumi_aws")
+"""The SDK speaks to the provider of its own version."""
 _DEFAULTS_KEY = "__defaults"
 
 

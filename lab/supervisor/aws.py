@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from ipaddress import IPv4Address
 
-from components.tags import HOST_TAG, TIER_TAG
-from components.tiers import Tier
 from lab.aws import imds
 from lab.aws.actions import Place
 from lab.aws.credentials import Credentials
@@ -15,12 +13,15 @@ from lab.aws.gate import Gate
 from lab.aws.imds import MetadataService, metadata_of
 from lab.aws.model import World
 from lab.aws.run_command import ManagedInstance, Outcome, RunCommand
-from lab.aws.service import ACCOUNT_ID, AwsService
+from lab.aws.service import AwsService
 from lab.aws.simulator import IamSimulator
 from lab.aws.world import read_user_data
 from lab.hosts.driver import Power
 from lab.hosts.keeper import Keeper
 from lab.network.fabric import Fabric
+from spec.project import EXAMPLE_ACCOUNT_ID
+from spec.tags import HOST_TAG, TIER_TAG
+from spec.tiers import Tier
 
 
 @contextlib.contextmanager
@@ -34,7 +35,7 @@ def connected(api: AwsService, keeper: Keeper, fabric: Fabric) -> Iterator[None]
             keeper.world,
             address,
             region=api.region,
-            account_id=ACCOUNT_ID,
+            account_id=EXAMPLE_ACCOUNT_ID,
             user_data=lambda instance_id: read_user_data(clients, instance_id),
         )
 
@@ -67,7 +68,7 @@ def connected(api: AwsService, keeper: Keeper, fabric: Fabric) -> Iterator[None]
         gate = Gate(
             credentials=credentials,
             simulator=simulator,
-            place=Place(account_id=ACCOUNT_ID, region=api.region),
+            place=Place(account_id=EXAMPLE_ACCOUNT_ID, region=api.region),
             client=api.client,
         )
         api.layers = [gate, RunCommand(run_on_host, managed)]

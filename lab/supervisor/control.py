@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from components.errors import HaError
+from spec.errors import HaError
 
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _PEER = struct.Struct("3i")

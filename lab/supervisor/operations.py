@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.errors import HaError
 from lab.hosts.driver import Driver
 from lab.hosts.keeper import Keeper
 from lab.hosts.phase import Phase, phase_of
 from lab.network.fabric import Fabric
 from lab.supervisor.config import StatePaths, SupervisorConfig
 from lab.supervisor.control import Handler
+from spec.errors import HaError
 
 POLL_S = 0.25
 """How often hosts are looked at to note when they came to a stage. Their reports are files: a look is cheap."""

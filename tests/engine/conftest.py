@@ -15,8 +15,8 @@ import yaml
 from lab import leftovers
 from lab.aws.service import AwsService
 from lab.engine import Changes, Engine, Event, Message, Step
+from spec.project import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 IMAGE_NAME, IMAGE_OWNER = "debian-13-amd64-20260914-2601", "136693071363"
 
 

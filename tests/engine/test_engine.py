@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import EXIT_USAGE, HaError, SettingsError
 from lab.aws.service import AwsService
+from spec.errors import EXIT_USAGE, HaError, SettingsError
 from tests.engine.conftest import Project
 
 pytestmark = pytest.mark.engine
@@ -129,7 +129,7 @@ def test_hosts_are_replaced_one_at_a_time_each_deleted_first(project: Project) -
 
 
 REFUSING = """
-from components.errors import Problem, SettingsError
+from spec.errors import Problem, SettingsError
 from components.refusal import refusals_told_plainly
 
 with refusals_told_plainly():

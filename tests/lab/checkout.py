@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.process import Finished
+from spec.project import REPOSITORY
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
 STACK = "dev"
 _SET_UP = Path("lab/aws/iam-simulator/node_modules")
 
@@ -20,16 +20,16 @@ def copy_checkout(target: Path) -> Path:
     """Copies this checkout, with its release and what `make setup` put into it, to be edited."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT_DIR,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.splitlines()
-    for name in [*listing, *(str(p.relative_to(PROJECT_DIR)) for p in (PROJECT_DIR / "app/build").glob("*.tar.gz"))]:
-        if (PROJECT_DIR / name).is_file():
+    for name in [*listing, *(str(p.relative_to(REPOSITORY)) for p in (REPOSITORY / "app/build").glob("*.tar.gz"))]:
+        if (REPOSITORY / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT_DIR / name, target / name)
-    (target / _SET_UP).symlink_to(PROJECT_DIR / _SET_UP)
+            shutil.copy2(REPOSITORY / name, target / name)
+    (target / _SET_UP).symlink_to(REPOSITORY / _SET_UP)
     return target
 
 
@@ -50,7 +50,7 @@ def run_ha(
     timeout_s: float = 600,
 ) -> Finished:
     """Runs `ha` on the lab of a state folder; `prefix` is put before its command line."""
-    argv = [*prefix, sys.executable, "-c", "from ops.cli import main; main()", *arguments]
+    argv = [*prefix, sys.executable, "-c", "from cli.main import main; main()", *arguments]
     done = subprocess.run(
         argv,
         env={**os.environ, "HA_LAB_STATE": str(state), "PYTHONPATH": str(project_dir), **(environment or {})},

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from components.errors import HaError
 from lab import preflight, process
 from lab.aws.service import client
 from lab.image.contents import ImageKind
@@ -21,6 +20,7 @@ from lab.network.namespace import Namespace
 from lab.process import Argument, Finished
 from lab.supervisor.config import MachineImage
 from lab.waiting import eventually
+from spec.errors import HaError
 
 REGION = "us-east-1"
 IMAGE = MachineImage(name="debian-13-amd64-test", owner="136693071363", architecture="x86_64")

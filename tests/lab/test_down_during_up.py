@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from components.stack_file import PROJECT
 from lab.hosts.cgroups import CgroupTree
 from lab.lab import Lab
 from lab.waiting import eventually
-from tests.lab.checkout import PROJECT_DIR, STACK, run_ha
+from spec.project import PROJECT, REPOSITORY
+from tests.lab.checkout import STACK, run_ha
 from tests.lab.conftest import free_ports
 from tests.lab.test_leftovers import differences, snapshot, traces
 
@@ -30,15 +30,15 @@ END_S = 30.0
 def applying(lab: Lab, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`ha lab up`, from when the engine has written its first state; killed at the end of the block."""
     ports = free_ports()
-    up = [sys.executable, "-c", "from ops.cli import main; main()", "lab", "up", "--bare-image"]
+    up = [sys.executable, "-c", "from cli.main import main; main()", "lab", "up", "--bare-image"]
     with log.open("wb") as sink:
         child = subprocess.Popen(
             [*up, "--http-port", str(ports[80]), "--https-port", str(ports[443])],
-            env={**os.environ, "HA_LAB_STATE": str(lab.paths.state), "PYTHONPATH": str(PROJECT_DIR)},
+            env={**os.environ, "HA_LAB_STATE": str(lab.paths.state), "PYTHONPATH": str(REPOSITORY)},
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            cwd=PROJECT_DIR,
+            cwd=REPOSITORY,
         )
     written = lab.paths.engine / "state" / ".pulumi" / "stacks" / PROJECT / f"{STACK}.json"
 
@@ -77,7 +77,7 @@ def test_nothing_is_left_and_the_next_lab_starts(tmp_path: Path, killed: bool) -
                 up.send_signal(signal.SIGKILL)
                 up.wait()
                 assert of_engine(lab)
-            down = run_ha(["lab", "down"], project_dir=PROJECT_DIR, state=lab.paths.state)
+            down = run_ha(["lab", "down"], project_dir=REPOSITORY, state=lab.paths.state)
             assert down.exit_code == 0, down.stderr
             # At once, not eventually: what lives on would write to the state that has just been removed.
             assert of_engine(lab) == []

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import HaError
 from lab import leftovers, process
 from lab.hosts.cgroups import CgroupTree
 from lab.lab import Lab
 from lab.waiting import eventually
+from spec.errors import HaError
 from tests.lab.conftest import make_world, options
 
 pytestmark = pytest.mark.lab

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
-PAGES = [PROJECT_DIR / "README.md", *sorted((PROJECT_DIR / "docs").rglob("*.md"))]
+from spec.project import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
 def test_no_command_deletes_the_settings_of_a_stack() -> None:
@@ -20,6 +20,6 @@ def test_no_command_deletes_the_settings_of_a_stack() -> None:
 def test_make_lab_hands_its_ports_on() -> None:
     ports = ["HTTP_PORT=8081", "HTTPS_PORT=8444"]
     told = subprocess.run(
-        ["make", "--dry-run", "lab", *ports], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+        ["make", "--dry-run", "lab", *ports], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert "ha lab up --stack dev --http-port 8081 --https-port 8444" in told.stdout

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
+from spec.project import REPOSITORY
 
 
 def operator_policy() -> set[str]:
     """What the page gives to who operates the estate."""
-    text = (PROJECT_DIR / "docs/aws.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs/aws.md").read_text(encoding="utf-8")
     policy = json.loads(text.partition("Who operates the estate")[2].partition("```json\n")[2].partition("```")[0])
     return {
         one
@@ -21,7 +20,7 @@ def operator_policy() -> set[str]:
 
 
 def test_who_operates_the_estate_may_do_what_its_commands_ask() -> None:
-    source = (PROJECT_DIR / "ops/estate.py").read_text(encoding="utf-8")
+    source = (REPOSITORY / "ops/estate.py").read_text(encoding="utf-8")
     asked = set(re.findall(r"_ec2\.(describe_\w+)\(", source)) | set(
         re.findall(r'_ec2\.get_paginator\("(\w+)"\)', source)
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
+from spec.project import REPOSITORY
 
 
 def test_generated_docs_are_up_to_date() -> None:
     checked = subprocess.run(
-        [sys.executable, str(PROJECT_DIR / "tools" / "generate-docs"), "--check"],
+        [sys.executable, "-m", "tools.generate_docs", "--check"],
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
-WORKFLOWS = sorted((PROJECT_DIR / ".github" / "workflows").glob("*.yml"))
+from spec.project import REPOSITORY
+
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 
 
 @pytest.fixture(params=WORKFLOWS, ids=[w.stem for w in WORKFLOWS])
@@ -28,13 +29,13 @@ def parsed(path: Path) -> dict[str, Any]:
 
 def test_actionlint_finds_nothing() -> None:
     found = subprocess.run(
-        [PROJECT_DIR / "tools" / "actionlint-cli", "--find"], capture_output=True, text=True, check=False
+        [REPOSITORY / "tools" / "actionlint-cli", "--find"], capture_output=True, text=True, check=False
     )
     if found.returncode != 0:
         assert os.environ.get("CI") != "true", found.stderr
         pytest.skip("actionlint is not built: make setup-tests")
     linted = subprocess.run(
-        [found.stdout.strip(), *WORKFLOWS], capture_output=True, text=True, check=False, cwd=PROJECT_DIR
+        [found.stdout.strip(), *WORKFLOWS], capture_output=True, text=True, check=False, cwd=REPOSITORY
     )
     assert linted.returncode == 0, linted.stdout
 
@@ -70,7 +71,7 @@ def test_a_strangers_code_never_meets_a_token_that_writes(workflow: Path) -> Non
 
 def test_a_change_is_compared_with_what_it_is_merged_into() -> None:
     """Not with the event's base, which stays behind when others merge meanwhile."""
-    steps = parsed(PROJECT_DIR / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]["steps"]
+    steps = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]["steps"]
     assert steps[0]["with"]["fetch-depth"] == 2  # both parents of the merge
     (priced,) = [step["run"] for step in steps if "cost diff" in step.get("run", "")]
     assert '--base "$(git rev-parse HEAD^1)"' in priced
@@ -78,7 +79,7 @@ def test_a_change_is_compared_with_what_it_is_merged_into() -> None:
 
 def test_what_is_handed_over_is_found_where_the_comment_looks_for_it() -> None:
     """Asked for by name: all at once, a single one would be put into the folder itself, and others into their own."""
-    folder = PROJECT_DIR / ".github" / "workflows"
+    folder = REPOSITORY / ".github" / "workflows"
     run = parsed(folder / "pull-request.yml")["jobs"]
     comment = parsed(folder / "pull-request-comment.yml")["jobs"]["comment"]["steps"]
     fetched = [step["with"] for step in comment if "download-artifact" in step.get("uses", "")]
@@ -93,7 +94,7 @@ def test_no_output_of_the_engine_passes_through_the_environment(workflow: Path) 
 
 
 def test_credentials_go_to_the_estimate_of_no_one() -> None:
-    cost = parsed(PROJECT_DIR / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]
+    cost = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]
     assert cost["permissions"] == {"contents": "read"}
     assert "if" not in cost  # it also runs for forks
     assert "secrets." not in str(cost)
@@ -101,7 +102,7 @@ def test_credentials_go_to_the_estimate_of_no_one() -> None:
 
 
 def test_the_engine_is_that_of_the_lock(workflow: Path) -> None:
-    lock = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8")
+    lock = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8")
     (version,) = re.findall(r"^pulumi==([\d.]+)", lock, re.MULTILINE)
     for named in re.findall(r"pulumi-version: (.*)", workflow.read_text(encoding="utf-8")):
         assert named == version

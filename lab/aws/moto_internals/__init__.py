@@ -12,12 +12,13 @@ import os
 from typing import TYPE_CHECKING
 
 from lab.aws.moto_internals import addresses, resources
-from lab.aws.moto_internals.common import ACCOUNT_ID, LOCK, PUBLIC_RANGE
+from lab.aws.moto_internals.common import LOCK, PUBLIC_RANGE
+from spec.project import EXAMPLE_ACCOUNT_ID
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["ACCOUNT_ID", "PUBLIC_RANGE", "prepare", "register_image", "reset", "wsgi_app", "zones_of"]
+__all__ = ["PUBLIC_RANGE", "prepare", "register_image", "reset", "wsgi_app", "zones_of"]
 
 _prepared = False
 
@@ -51,7 +52,7 @@ def register_image(*, region: str, name: str, owner: str, architecture: str) -> 
     from moto.ec2.models.amis import Ami
 
     image_id = "ami-0" + hashlib.sha256(f"{owner}/{name}".encode()).hexdigest()[:16]
-    backend = ec2_backends[ACCOUNT_ID][region]
+    backend = ec2_backends[EXAMPLE_ACCOUNT_ID][region]
     with LOCK:
         if image_id not in backend.amis:
             backend.amis[image_id] = Ami(
@@ -86,7 +87,7 @@ def prepare() -> None:
     with LOCK:
         if _prepared:
             return
-        os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+        os.environ["MOTO_ACCOUNT_ID"] = EXAMPLE_ACCOUNT_ID
         # Read when the EC2 backend is made: a stack's image is registered by name, and no others exist.
         os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"

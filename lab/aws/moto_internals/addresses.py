@@ -8,7 +8,8 @@ from functools import wraps
 from ipaddress import IPv4Network, ip_address
 from typing import Any
 
-from lab.aws.moto_internals.common import ACCOUNT_ID, LOCK, PUBLIC_RANGE, client_error, replace
+from lab.aws.moto_internals.common import LOCK, PUBLIC_RANGE, client_error, replace
+from spec.project import EXAMPLE_ACCOUNT_ID
 
 _nat_address = threading.local()
 
@@ -34,7 +35,7 @@ def _free_public_address() -> str:
 
     with LOCK:
         taken: set[str | None] = set()
-        for backend in list(ec2_backends[ACCOUNT_ID].values()):
+        for backend in list(ec2_backends[EXAMPLE_ACCOUNT_ID].values()):
             taken.update(one.public_ip for one in backend.addresses)
             taken.update(one.public_ip for one in backend.enis.values())
         # The first ten are left to the lab's own routers on that range.
@@ -195,7 +196,7 @@ def _secondary_addresses() -> None:
                     "allocationId": address.allocation_id,
                     "associationId": address.association_id,
                     "publicIp": address.public_ip,
-                    "ipOwnerId": ACCOUNT_ID,
+                    "ipOwnerId": EXAMPLE_ACCOUNT_ID,
                 }
         return items
 

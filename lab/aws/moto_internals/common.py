@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from ipaddress import IPv4Network
 
-ACCOUNT_ID = "123456789012"
 PUBLIC_RANGE = IPv4Network("203.0.113.0/24")
 LOCK = threading.RLock()
 

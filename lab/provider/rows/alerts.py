@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.provider.cloud import ACCOUNT_ID, Cloud
+from lab.provider.cloud import Cloud
 from lab.provider.row import Naming, Properties, Row, names
 from lab.provider.rows.common import again, found, given, gone, present, tag_list
+from spec.project import EXAMPLE_ACCOUNT_ID
 
 # --- SNS
 
@@ -38,7 +39,7 @@ def _read_topic(cloud: Cloud, arn: str, state: Properties) -> Properties | None:
             "displayName": attributes.get("DisplayName"),
             "kmsMasterKeyId": attributes.get("KmsMasterKeyId"),
             "arn": arn,
-            "owner": ACCOUNT_ID,
+            "owner": EXAMPLE_ACCOUNT_ID,
         }
     )
 
@@ -73,7 +74,7 @@ def _put_topic_policy(cloud: Cloud, inputs: Properties) -> str:
 
 def _read_topic_policy(cloud: Cloud, arn: str, state: Properties) -> Properties | None:
     answer = found(lambda: cloud.client("sns").get_topic_attributes(TopicArn=arn))
-    return {"arn": arn, "policy": answer["Attributes"]["Policy"], "owner": ACCOUNT_ID} if answer else None
+    return {"arn": arn, "policy": answer["Attributes"]["Policy"], "owner": EXAMPLE_ACCOUNT_ID} if answer else None
 
 
 def _delete_topic_policy(cloud: Cloud, arn: str, state: Properties) -> None:
@@ -90,7 +91,7 @@ def _delete_topic_policy(cloud: Cloud, arn: str, state: Properties) -> None:
                 "Principal": {"AWS": "*"},
                 "Action": ["SNS:Publish", "SNS:Subscribe", "SNS:GetTopicAttributes", "SNS:SetTopicAttributes"],
                 "Resource": arn,
-                "Condition": {"StringEquals": {"AWS:SourceOwner": ACCOUNT_ID}},
+                "Condition": {"StringEquals": {"AWS:SourceOwner": EXAMPLE_ACCOUNT_ID}},
             }
         ],
     }
@@ -135,7 +136,7 @@ def _read_subscription(cloud: Cloud, arn: str, state: Properties) -> Properties 
         "protocol": attributes["Protocol"],
         "endpoint": attributes["Endpoint"],
         "arn": arn,
-        "ownerId": ACCOUNT_ID,
+        "ownerId": EXAMPLE_ACCOUNT_ID,
         "pendingConfirmation": attributes.get("PendingConfirmation") == "true",
     }
 
@@ -257,12 +258,12 @@ def _notifications(inputs: Properties) -> list[dict[str, Any]]:
 
 def _create_budget(cloud: Cloud, inputs: Properties) -> str:
     cloud.client("budgets").create_budget(
-        AccountId=ACCOUNT_ID,
+        AccountId=EXAMPLE_ACCOUNT_ID,
         Budget=_budget(inputs),
         NotificationsWithSubscribers=_notifications(inputs),
         **({"ResourceTags": tag_list(inputs["tagsAll"])} if inputs.get("tagsAll") else {}),
     )
-    return f"{ACCOUNT_ID}:{inputs['name']}"
+    return f"{EXAMPLE_ACCOUNT_ID}:{inputs['name']}"
 
 
 def _name(budget_id: str) -> str:
@@ -271,13 +272,13 @@ def _name(budget_id: str) -> str:
 
 def _read_budget(cloud: Cloud, budget_id: str, state: Properties) -> Properties | None:
     name = _name(budget_id)
-    answer = found(lambda: cloud.client("budgets").describe_budget(AccountId=ACCOUNT_ID, BudgetName=name))
+    answer = found(lambda: cloud.client("budgets").describe_budget(AccountId=EXAMPLE_ACCOUNT_ID, BudgetName=name))
     if not answer:
         return None
     budget = answer["Budget"]
     return present(
         {
-            "accountId": ACCOUNT_ID,
+            "accountId": EXAMPLE_ACCOUNT_ID,
             "name": name,
             "budgetType": budget["BudgetType"],
             "timeUnit": budget["TimeUnit"],
@@ -286,13 +287,13 @@ def _read_budget(cloud: Cloud, budget_id: str, state: Properties) -> Properties 
             "costFilters": [
                 {"name": key, "values": values} for key, values in (budget.get("CostFilters") or {}).items()
             ],
-            "arn": f"arn:aws:budgets::{ACCOUNT_ID}:budget/{name}",
+            "arn": f"arn:aws:budgets::{EXAMPLE_ACCOUNT_ID}:budget/{name}",
         }
     )
 
 
 def _delete_budget(cloud: Cloud, budget_id: str, state: Properties) -> None:
-    gone(lambda: cloud.client("budgets").delete_budget(AccountId=ACCOUNT_ID, BudgetName=_name(budget_id)))
+    gone(lambda: cloud.client("budgets").delete_budget(AccountId=EXAMPLE_ACCOUNT_ID, BudgetName=_name(budget_id)))
 
 
 def _update_budget(cloud: Cloud, budget_id: str, old: Properties, new: Properties, changed: set[str]) -> None:

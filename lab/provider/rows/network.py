@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.provider.cloud import ACCOUNT_ID, Cloud
+from lab.provider.cloud import Cloud
 from lab.provider.row import Properties, Row, names
 from lab.provider.rows.common import ec2_retag, found, given, gone, present, specification
+from spec.project import EXAMPLE_ACCOUNT_ID
 
 # --- VPC
 
@@ -52,7 +53,7 @@ def _read_vpc(cloud: Cloud, vpc_id: str, state: Properties) -> Properties | None
             "defaultSecurityGroupId": groups[0]["GroupId"] if groups else None,
             "defaultNetworkAclId": next((a["NetworkAclId"] for a in acls["NetworkAcls"]), None),
             "dhcpOptionsId": vpc.get("DhcpOptionsId"),
-            "ownerId": ACCOUNT_ID,
+            "ownerId": EXAMPLE_ACCOUNT_ID,
         }
     )
 
@@ -112,7 +113,7 @@ def _read_subnet(cloud: Cloud, subnet_id: str, state: Properties) -> Properties 
         "availabilityZoneId": subnet["AvailabilityZoneId"],
         "mapPublicIpOnLaunch": subnet["MapPublicIpOnLaunch"],
         "arn": subnet["SubnetArn"],
-        "ownerId": ACCOUNT_ID,
+        "ownerId": EXAMPLE_ACCOUNT_ID,
     }
 
 
@@ -160,7 +161,7 @@ def _read_internet_gateway(cloud: Cloud, gateway_id: str, state: Properties) -> 
         {
             "vpcId": attachments[0]["VpcId"] if attachments else None,
             "arn": cloud.arn("ec2", f"internet-gateway/{gateway_id}"),
-            "ownerId": ACCOUNT_ID,
+            "ownerId": EXAMPLE_ACCOUNT_ID,
         }
     )
 
@@ -280,7 +281,7 @@ def _read_endpoint(cloud: Cloud, endpoint_id: str, state: Properties) -> Propert
             "prefixListId": prefix_list.get("PrefixListId"),
             "cidrBlocks": prefix_list.get("Cidrs"),
             "arn": cloud.arn("ec2", f"vpc-endpoint/{endpoint_id}"),
-            "ownerId": ACCOUNT_ID,
+            "ownerId": EXAMPLE_ACCOUNT_ID,
         }
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.provider.cloud import ACCOUNT_ID, Cloud
+from lab.provider.cloud import Cloud
 from lab.provider.row import Properties, Row, names
 from lab.provider.rows.common import ec2_retag, found, gone, present, specification
+from spec.project import EXAMPLE_ACCOUNT_ID
 
 
 def _create_table(cloud: Cloud, inputs: Properties) -> str:
@@ -26,7 +27,7 @@ def _read_table(cloud: Cloud, table_id: str, state: Properties) -> Properties | 
     return {
         "vpcId": table["VpcId"],
         "arn": cloud.arn("ec2", f"route-table/{table_id}"),
-        "ownerId": ACCOUNT_ID,
+        "ownerId": EXAMPLE_ACCOUNT_ID,
     }
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.provider.cloud import ACCOUNT_ID, Cloud
+from lab.provider.cloud import Cloud
 from lab.provider.row import Naming, Properties, Row, names
 from lab.provider.rows.common import ec2_retag, found, given, gone, present, specification
 from lab.provider.values import UNKNOWN
+from spec.project import EXAMPLE_ACCOUNT_ID
 
 
 def _create_group(cloud: Cloud, inputs: Properties) -> str:
@@ -46,7 +47,7 @@ def _read_group(cloud: Cloud, group_id: str, state: Properties) -> Properties | 
         "description": group["Description"],
         "vpcId": group["VpcId"],
         "arn": cloud.arn("ec2", f"security-group/{group_id}"),
-        "ownerId": ACCOUNT_ID,
+        "ownerId": EXAMPLE_ACCOUNT_ID,
     }
 
 

@@ -12,18 +12,19 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
-from components.settings import Settings
-from components.stack_file import load_settings
-from components.tags import public_address_name
 from lab import process
 from lab.aws import service
 from lab.lab import Lab
 from lab.network.namespace import Namespace
 from lab.process import Argument, Finished
-from tests.lab.checkout import PROJECT_DIR, STACK, run_ha
+from spec.project import REPOSITORY
+from spec.settings import Settings
+from spec.stack_file import load_settings
+from spec.tags import public_address_name
+from tests.lab.checkout import STACK, run_ha
 from tests.lab.conftest import free_ports
 
-KEPT_LOGS = PROJECT_DIR / ".logs"
+KEPT_LOGS = REPOSITORY / ".logs"
 _CURL = ("curl", "--silent", "--show-error", "--max-time", "10")
 
 
@@ -47,14 +48,14 @@ class Booted:
         self.stack = stack
         self.ports = ports
         self.lab = Lab(state)
-        self.settings: Settings = load_settings(PROJECT_DIR, stack)
+        self.settings: Settings = load_settings(REPOSITORY, stack)
         self.url = f"http://127.0.0.1:{ports[80]}"
 
-    def ha(self, *arguments: str, project_dir: Path = PROJECT_DIR, timeout_s: float = 600) -> Finished:
+    def ha(self, *arguments: str, project_dir: Path = REPOSITORY, timeout_s: float = 600) -> Finished:
         """Runs `ha` as a person does; from another checkout with `project_dir`."""
         return run_ha(arguments, project_dir=project_dir, state=self.state, timeout_s=timeout_s)
 
-    def up(self, *options: str, project_dir: Path = PROJECT_DIR, timeout_s: float = 900) -> Finished:
+    def up(self, *options: str, project_dir: Path = REPOSITORY, timeout_s: float = 900) -> Finished:
         """Boots the stack, with this machine's ports that are the test's."""
         ports = ("--http-port", str(self.ports[80]), "--https-port", str(self.ports[443]))
         return self.ha(

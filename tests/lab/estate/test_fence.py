@@ -10,13 +10,13 @@ from contextlib import contextmanager
 import boto3
 import pytest
 
-from components.tiers import Tier
 from drills.faults import FAULTS, Scene, inflicted
 from drills.lab_ground import LabGround
 from drills.measure import accepting
 from drills.probe import TABLE, Probe
 from lab.waiting import eventually
 from ops.estate import Estate
+from spec.tiers import Tier
 from tests.lab.estate.booted import Booted
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]

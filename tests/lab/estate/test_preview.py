@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.checkout import PROJECT_DIR, STACK, copy_checkout, edit
+from spec.project import REPOSITORY
+from tests.lab.checkout import STACK, copy_checkout, edit
 from tests.lab.estate.booted import Booted
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -28,13 +29,13 @@ def _preview(booted: Booted, project_dir: Path) -> dict[str, Any]:
 
 
 def test_right_after_nothing_changes(booted: Booted) -> None:
-    preview = _preview(booted, PROJECT_DIR)
+    preview = _preview(booted, REPOSITORY)
     assert preview["changes"] == []
     assert preview["same"] > 100
 
 
 def test_a_rule_a_size_and_a_tag_are_exactly_what_changes(booted: Booted, checkout: Path) -> None:
-    edit(checkout / "components/flows.py", '    Flow(WORLD, Tier.LB, ports.HTTPS, "visitors"),\n', "")
+    edit(checkout / "spec/flows.py", '    Flow(WORLD, Tier.LB, ports.HTTPS, "visitors"),\n', "")
     edit(checkout / "Pulumi.dev.yaml", "instance_type: t3.medium", "instance_type: t3.large")
     edit(checkout / "components/network.py", 'tags=self.tags("vpc")', 'tags=self.tags("main")')
     changes = _preview(booted, checkout)["changes"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from components import ports
-from components.flows import FLOWS, WORLD
-from components.tiers import Tier
 from lab.waiting import eventually
+from spec import ports
+from spec.flows import FLOWS, WORLD
+from spec.tiers import Tier
 from tests.lab.estate.booted import Booted, Browser
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from components.secrets import PARAMETERS
-from ops.lab_boot import engine_of
-from tests.lab.checkout import PROJECT_DIR, STACK
+from lab.boot import engine_of
+from spec.project import REPOSITORY
+from spec.secrets import PARAMETERS
+from tests.lab.checkout import STACK
 from tests.lab.estate.booted import Booted
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -95,13 +96,13 @@ def test_the_labs_own_logs_have_none(booted: Booted, needles: dict[str, str]) ->
 def test_the_repository_has_none(needles: dict[str, str]) -> None:
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT_DIR,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.splitlines()
     assert "README.md" in listing
     for name in listing:
-        path = PROJECT_DIR / name
+        path = REPOSITORY / name
         if path.is_file():
             assert _leaks(needles, path.read_text(encoding="utf-8", errors="replace")) == [], name

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from components.release import Release
-from components.scope import Scope
-from components.settings import Settings
 from components.user_data import CLOUD_INIT_DIR, Context, contexts, host_files
+from spec.project import EXAMPLE_ACCOUNT_ID
+from spec.release import Release
+from spec.scope import Scope
+from spec.settings import Settings
 
 RELEASE = Release(Path("app/build/event-manager-1.0.0.tar.gz"), "ab" * 32)
 BASE_LIBRARY = CLOUD_INIT_DIR / "base/files/usr/local/lib/ha"
@@ -24,7 +25,7 @@ def estate(**settings: Any) -> dict[str, Context]:
     """Contexts of all hosts, by name; `settings` are added to the smallest stack file."""
     zones = {"zones": ["us-east-1a", "us-east-1b"]}
     full = Settings.model_validate({"region": "us-east-1", "network": zones, **settings})
-    scope = Scope.of(full, partition="aws", account="123456789012", project="ha", stack="dev")
+    scope = Scope.of(full, partition="aws", account=EXAMPLE_ACCOUNT_ID, project="ha", stack="dev")
     return contexts(scope, full, RELEASE)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components import failover
+from drills import budget
 from tests.unit.cloud_init.rendering import estate, files_of
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
@@ -208,8 +208,8 @@ def test_haproxy_accepts_the_configuration(host: str, settings: dict[str, Any], 
 def test_the_failover_budget_counts_how_often_the_route_looks() -> None:
     files = files_of("app1")
     looks = re.findall(r"^    default-server .*\bdowninter (\d+)ms", files[CONFIG], re.M)
-    assert {int(one) for one in looks} == {failover.ROUTE_CHECK_MS}
-    assert f"\nserver_login_retry = {failover.POOL_RETRY_MS / 1000:g}\n" in files["/etc/pgbouncer/pgbouncer.ini"]
+    assert {int(one) for one in looks} == {budget.ROUTE_CHECK_MS}
+    assert f"\nserver_login_retry = {budget.POOL_RETRY_MS / 1000:g}\n" in files["/etc/pgbouncer/pgbouncer.ini"]
 
 
 def test_what_waits_for_the_database_is_not_asked_of_another_server() -> None:

@@ -13,9 +13,9 @@ import pytest
 import yaml
 import zopfli.gzip  # type: ignore[import-untyped]
 
-from components.release import Release
-from components.tiers import Tier
 from components.user_data import CLOUD_INIT_DIR, Context, host_files, listed, user_data
+from spec.release import Release
+from spec.tiers import Tier
 from tests.unit.cloud_init.rendering import estate
 
 OTHER_SETTINGS = {

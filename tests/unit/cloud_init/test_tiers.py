@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from components.timers import Timers
+from spec.timers import Timers
 from tests.unit.cloud_init.rendering import RELEASE, estate, files_of
 
 

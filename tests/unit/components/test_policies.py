@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from components.policies import role_policy
-from components.scope import Scope
-from components.secrets import PARAMETERS
-from components.tiers import Tier
+from spec.project import EXAMPLE_ACCOUNT_ID
+from spec.scope import Scope
+from spec.secrets import PARAMETERS
+from spec.tiers import Tier
 
 SCOPE = Scope(
     partition="aws",
-    account="123456789012",
+    account=EXAMPLE_ACCOUNT_ID,
     region="us-east-1",
     project="ha",
     stack="dev",

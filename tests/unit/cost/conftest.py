@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -42,11 +40,3 @@ def book() -> prices.PriceBook:
 @pytest.fixture(scope="session")
 def assumed() -> usage.Usage:
     return usage.load()
-
-
-@pytest.fixture
-def prices_dir(tmp_path: Path) -> Path:
-    """The price files, to be spoilt."""
-    folder = tmp_path / "prices"
-    shutil.copytree(prices.PRICES_DIR, folder)
-    return folder

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from components.errors import HaError
 from cost import stack
 from cost.kinds import UNKNOWN
 from cost.preview import declared_in
 from cost.program import record
+from spec.errors import HaError
+from spec.project import REPOSITORY
 from tests.unit.cost.conftest import Make
 
 Document = dict[str, Any]
@@ -23,7 +24,7 @@ Document = dict[str, Any]
 @pytest.fixture(scope="module")
 def document() -> Document:
     """A preview as `pulumi preview --json --show-sames` prints it, made from what the program registers."""
-    recording = record(stack.PROJECT_DIR, "dev", stack.config_of("dev"))
+    recording = record(REPOSITORY, "dev", stack.config_of("dev"))
     steps = [
         {
             "op": "same" if r.type.startswith("pulumi:") else "create",

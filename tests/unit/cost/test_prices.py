@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from components.errors import HaError
-from components.instance_types import catalogue
 from cost import price_check, prices
 from cost.price_list import query
 from cost.prices import Confidence, MissingPrice, Unit
+from spec.errors import HaError
+from spec.instance_types import catalogue
 
 Row = dict[str, Any]
 

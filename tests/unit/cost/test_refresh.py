@@ -13,9 +13,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from components.errors import HaError
 from cost import prices, refresh
 from cost.price_list import query
+from spec.errors import HaError
 
 DAY = date(2026, 11, 1)
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import HaError
-from components.release import find_release
-from components.stack_file import load_settings
 from cost import change
 from cost.program import with_release
 from cost.revision import Run, checked_out
-
-PROJECT_DIR = Path(__file__).resolve().parents[3]
+from spec.errors import HaError
+from spec.project import REPOSITORY
+from spec.release import find_release
+from spec.stack_file import load_settings
 
 # A program of its own: it shares nothing with this checkout's but the project's name.
 PROGRAM = """
@@ -123,14 +122,14 @@ def test_a_program_that_refuses_its_settings_is_told_with_all_that_it_refuses(re
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_this_repositorys_own_program_runs_as_another_revision_without_a_release(stack: str) -> None:
-    with checked_out(PROJECT_DIR, "HEAD") as revision:
+    with checked_out(REPOSITORY, "HEAD") as revision:
         assert not (revision.folder / "app" / "build").exists()
         found = Run(revision, stack).declared()
     assert {"app1", "app2", "db1", "db2", "lb1", "monitor1"} <= {d.name for d in found}
 
 
 def test_the_stand_in_for_a_release_is_one_and_the_same_each_time(tmp_path: Path) -> None:
-    settings = load_settings(PROJECT_DIR, "dev")
+    settings = load_settings(REPOSITORY, "dev")
     (tmp_path / "__main__.py").touch()
     digests = set()
     for _ in range(2):

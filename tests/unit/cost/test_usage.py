@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.errors import HaError
 from cost import usage
+from spec.errors import HaError
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:

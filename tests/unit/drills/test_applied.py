@@ -8,10 +8,10 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from components.errors import EXIT_USAGE, HaError
 from components.user_data import user_data
 from drills.applied import refuse_stale
 from ops.estate import Estate
+from spec.errors import EXIT_USAGE, HaError
 from tests.unit.cloud_init.rendering import estate
 
 WANTED = estate()

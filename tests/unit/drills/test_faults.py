@@ -6,19 +6,18 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
 
-from components.errors import EXIT_USAGE, HaError
-from components.stack_file import load_settings
-from components.tiers import Tier
 from drills.catalogue import CATALOGUE, check_shape, find
 from drills.faults import FAULTS, Fault, Scene, Software, inflicted, on_targets
 from drills.ground import Roughness, Way
+from spec.errors import EXIT_USAGE, HaError
+from spec.project import REPOSITORY
+from spec.stack_file import load_settings
+from spec.tiers import Tier
 
-PROJECT_DIR = Path(__file__).resolve().parents[3]
 SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")
 
 
@@ -61,7 +60,7 @@ class Harmed:
         self.estate = MagicMock(stack="dev")
         self.estate.client.return_value = self.routes
         self.public_address = ("203.0.113.1", 80)
-        self.settings = load_settings(PROJECT_DIR, "dev")
+        self.settings = load_settings(REPOSITORY, "dev")
 
     def client_argv(self, command: Sequence[str]) -> list[str]:
         return list(command)
@@ -234,7 +233,7 @@ def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:
 
 def test_a_drill_about_a_second_load_balancer_is_refused_where_there_is_none() -> None:
     with pytest.raises(HaError, match="needs two load balancer hosts") as refused:
-        check_shape(find("lb-power-loss"), load_settings(PROJECT_DIR, "dev"))
+        check_shape(find("lb-power-loss"), load_settings(REPOSITORY, "dev"))
     assert refused.value.exit_code == EXIT_USAGE
 
 

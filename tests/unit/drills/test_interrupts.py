@@ -8,10 +8,10 @@ import signal
 
 import pytest
 
-from components.errors import HaError
-from components.tiers import Tier
 from drills.faults import Fault, Scene, inflicted
 from drills.interrupts import ENDINGS, held_back
+from spec.errors import HaError
+from spec.tiers import Tier
 from tests.unit.drills.test_faults import Harmed
 
 SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")

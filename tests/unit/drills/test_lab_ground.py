@@ -13,13 +13,13 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from components.errors import HaError
-from components.stack_file import load_settings
 from drills.ground import Way
 from drills.interrupts import ENDINGS
 from drills.lab_ground import LabGround
+from spec.errors import HaError
+from spec.project import REPOSITORY
+from spec.stack_file import load_settings
 
-PROJECT_DIR = Path(__file__).resolve().parents[3]
 WAYS = [Way("db1", "monitor1")]
 
 
@@ -27,7 +27,7 @@ def ground_on(program: list[str]) -> LabGround:
     """A ground in whose lab every command is this one."""
     lab = MagicMock()
     lab.in_fabric.return_value = lab.on_host.return_value = program
-    return LabGround(lab, MagicMock(), load_settings(PROJECT_DIR, "dev"))
+    return LabGround(lab, MagicMock(), load_settings(REPOSITORY, "dev"))
 
 
 ACTIONS: dict[str, Callable[[LabGround], object]] = {
@@ -46,7 +46,7 @@ def test_a_ctrl_c_does_not_reach_it(name: str, tmp_path: Path) -> None:
         "from tests.unit.drills.test_lab_ground import ACTIONS, ground_on\n"
         f"ACTIONS[{name!r}](ground_on(['sh', '-c', {script!r}]))\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT_DIR, start_new_session=True) as drill:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, start_new_session=True) as drill:
         until = time.monotonic() + 30
         while not begun.exists() and drill.poll() is None and time.monotonic() < until:
             time.sleep(0.01)

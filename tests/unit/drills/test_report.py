@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from components.errors import HaError
 from drills.catalogue import CATALOGUE
 from drills.report import markdown, page
 from drills.results import Machine, Outcome, Timeline, Unfinished, keep, kept_results
 from drills.svg import timeline_svg
+from spec.errors import HaError
 
 
 def outcome(outage_s: float, **changes: object) -> Outcome:

@@ -7,10 +7,10 @@ from unittest.mock import MagicMock
 import pytest
 from botocore.exceptions import ClientError
 
-from components.errors import HaError
 from drills.catalogue import CATALOGUE, Drill
 from drills.results import Outcome, Result, Unfinished
 from drills.series import broken_over_repeats, series
+from spec.errors import HaError
 from tests.unit.drills.peers.test_files import SETTINGS
 from tests.unit.drills.test_report import outcome
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from components.errors import HaError
-from components.instance_types import instance_type
 from drills import soak
 from drills.promises import MONITOR, SOAK, broken_by
+from spec.errors import HaError
+from spec.instance_types import instance_type
 from tests.unit.drills.test_faults import Harmed
 from tests.unit.drills.test_promises import measured
 

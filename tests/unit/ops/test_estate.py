@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from components.errors import HaError
 from ops.estate import CommandFailed, Estate
+from spec.errors import HaError
 
 COMMAND_ID = "11111111-2222-3333-4444-555555555555"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from components.tiers import Tier
 from ops.estate import Instance
 from ops.status import Observation, Status, judge
+from spec.tiers import Tier
 
 EXPECTED = ("lb1", "app1", "app2", "db1", "db2", "monitor1", "cache1")
 FACTS: dict[str, dict[str, Any]] = {

@@ -2,72 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import pytest
-from typer.testing import CliRunner
 
-from components.errors import EXIT_FAILED, HaError
-from components.tiers import Tier
 from ops import switchover as module
-from ops.cli import app
-from ops.estate import CommandFailed, CommandResult, Estate, Instance
+from ops.estate import CommandResult, Estate
 from ops.switchover import MAX_LAG_BYTES, hand_over, switchover
-
-PRIMARY = {"role": "primary", "replication": "sync", "lag_bytes": 24, "node_state": "primary", "goal_state": "primary"}
-STANDBY = {
-    "role": "standby",
-    "replication": "streaming",
-    "lag_bytes": 0,
-    "node_state": "secondary",
-    "goal_state": "secondary",
-}
-
-
-class Pair:
-    """Two database hosts that change places when the standby is told to; `looks` until they are redundant again."""
-
-    stack = "dev"
-    target = "lab"
-
-    def __init__(self, looks: int = 0, changed: Mapping[str, dict[str, Any]] | None = None) -> None:
-        self.facts: dict[str, dict[str, Any] | None] = {"db1": {**PRIMARY}, "db2": {**STANDBY}}
-        for host, facts in (changed or {}).items():
-            self.facts[host] = {**(self.facts[host] or {}), **facts}
-        self.commands: list[tuple[str, str]] = []
-        self.asked: list[str] = []
-        self.result = CommandResult(0, "1423\n", "")
-        self._looks = looks
-        self._handed_over = False
-
-    def prepare(self) -> None:
-        pass
-
-    def instances(self) -> list[Instance]:
-        hosts = {"app1": Tier.APP, "db1": Tier.DB, "db2": Tier.DB, "monitor1": Tier.MONITOR}
-        return [Instance(f"i-{n}", n, tier, "10.20.0.1", None, "us-east-1a", "running") for n, tier in hosts.items()]
-
-    def report(self, instance_id: str, *, timeout_s: int = 30) -> dict[str, Any]:
-        host = instance_id.removeprefix("i-")
-        self.asked.append(host)
-        if self._handed_over and host == "db1":
-            self._looks -= 1
-        if self._handed_over and self._looks == 0:
-            self.facts = {"db1": {**STANDBY}, "db2": {**PRIMARY}}
-        facts = self.facts[host]
-        if facts is None:
-            raise CommandFailed("no answer within 30 s", where=instance_id)
-        return {"setup": {"state": "ready"}, "healthy": True, "checks": [], "facts": facts}
-
-    def run(self, instance_id: str, command: str, *, timeout_s: int = 30) -> CommandResult:
-        self.commands.append((instance_id.removeprefix("i-"), command))
-        if "perform_failover" in command:
-            self._handed_over = True
-            self.facts = {"db1": None, "db2": {**PRIMARY, "replication": "none"}}
-            return self.result
-        return CommandResult(0, "", "")
+from spec.errors import EXIT_FAILED, HaError
+from tests.unit.ops.pair import Pair
 
 
 def estate(pair: Pair) -> Estate:
@@ -141,29 +84,3 @@ def test_redundancy_that_does_not_come_back_is_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "REDUNDANT_WITHIN_S", 0.05)
     with pytest.raises(HaError, match="db2 is the primary now, but db1 is not its synchronous standby"):
         switchover(estate(Pair(looks=-1)), lambda _: None)
-
-
-@pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pair], None]:
-    def to(pair: Pair) -> None:
-        monkeypatch.setattr("ops.connect.connect", lambda *_, **__: pair)
-
-    return to
-
-
-def test_the_command_says_who_is_primary_and_how_long_it_took(connected: Callable[[Pair], None]) -> None:
-    connected(Pair(looks=1))
-    done = CliRunner().invoke(app, ["--lab", "db", "switchover", "--json"])
-    assert done.exit_code == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["primary_before"] == "db1"
-    assert found["primary_after"] == "db2"
-    assert found["writable_s"] == 1.423
-    assert found["took_s"] >= 0
-    assert "handing over from db1 to db2" in done.stderr
-
-
-def test_the_command_in_words(connected: Callable[[Pair], None]) -> None:
-    connected(Pair(looks=1))
-    done = CliRunner().invoke(app, ["--lab", "db", "switchover"])
-    assert "dev on lab: db2 is the primary, db1 was. It wrote after 1.4 s" in done.stdout

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from components import user_data
-from tests.unit.program.recorded import PROJECT_DIR, Program, run_program
+from spec.project import REPOSITORY
+from tests.unit.program.recorded import Program, run_program
 
 
 @pytest.fixture(scope="session")
 def release_file() -> Iterator[Path]:
     """A release where the settings name it; the real one is left alone when it has been built."""
-    path = PROJECT_DIR / "app" / "build" / "event-manager-1.0.0.tar.gz"
+    path = REPOSITORY / "app" / "build" / "event-manager-1.0.0.tar.gz"
     if path.exists():
         yield path
         return

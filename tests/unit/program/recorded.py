@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from components.stack_file import PROJECT, read_stack_config
 from cost.declared import Registration
-from cost.program import ACCOUNT, IMAGE_ID, record
+from cost.program import IMAGE_ID, record
+from spec.project import PROJECT, REPOSITORY
+from spec.stack_file import read_stack_config
 
-__all__ = ["ACCOUNT", "IMAGE_ID", "PROJECT_DIR", "Program", "Resource", "run_program"]
+__all__ = ["IMAGE_ID", "REPOSITORY", "Program", "Resource", "run_program"]
 
-PROJECT_DIR = Path(__file__).resolve().parents[3]
 Resource = Registration
 
 
@@ -41,7 +40,7 @@ def run_program(stack: str, **changes: Any) -> Program:
     :param changes: top-level settings that replace the stack's own.
     :raises: whatever the program raises.
     """
-    config = read_stack_config(PROJECT_DIR, stack)
+    config = read_stack_config(REPOSITORY, stack)
     settings = {**config[f"{PROJECT}:settings"], **changes}
-    recording = record(PROJECT_DIR, stack, {**config, f"{PROJECT}:settings": settings})
+    recording = record(REPOSITORY, stack, {**config, f"{PROJECT}:settings": settings})
     return Program(recording.registrations, recording.registered_outputs)

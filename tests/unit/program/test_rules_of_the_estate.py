@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import ports
-from components.flows import FLOWS, TCP, WORLD, Flow, flows
-from components.stack_file import read_stack_config
-from components.tiers import Tier
-from tests.unit.program.recorded import ACCOUNT, PROJECT_DIR, Program, run_program
+from spec import ports
+from spec.flows import FLOWS, TCP, WORLD, Flow, flows
+from spec.project import EXAMPLE_ACCOUNT_ID, REPOSITORY
+from spec.stack_file import read_stack_config
+from spec.tiers import Tier
+from tests.unit.program.recorded import Program, run_program
 
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
@@ -235,7 +236,7 @@ def test_the_topic_takes_alarms_and_has_no_key_that_would_stop_them(program: Pro
     (policy,) = program.of("aws:sns/topicPolicy:TopicPolicy")
     (statement,) = json.loads(policy.inputs["policy"])["Statement"]
     assert set(statement["Principal"]["Service"]) == {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
-    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": EXAMPLE_ACCOUNT_ID}}
     for alarm in program.of("aws:cloudwatch/metricAlarm:MetricAlarm"):
         assert alarm.inputs["alarmActions"] == ["arn:aws:mock:::alerts-topic"]
 
@@ -248,7 +249,7 @@ def test_the_budget_is_the_stacks(program: Program) -> None:
 def test_every_alarm_names_a_runbook_that_is_there(program: Program) -> None:
     for alarm in program.of("aws:cloudwatch/metricAlarm:MetricAlarm"):
         runbook = alarm.inputs["alarmDescription"].rpartition(": ")[2]
-        assert (PROJECT_DIR / runbook).is_file(), runbook
+        assert (REPOSITORY / runbook).is_file(), runbook
 
 
 def test_user_data_is_small_readable_and_the_same_each_time(program: Program, release_file: Path) -> None:
@@ -291,7 +292,7 @@ def test_one_nat_gateway_stands_in_the_monitors_zone(program: Program) -> None:
 )
 def test_another_size_is_no_other_user_data(program: Program, release_file: Path, group: str, size: str) -> None:
     stack = program.of(INSTANCE)[0].inputs["tags"]["ha:stack"]
-    own = read_stack_config(PROJECT_DIR, stack)["ha:settings"][group]
+    own = read_stack_config(REPOSITORY, stack)["ha:settings"][group]
     resized = run_program(stack, **{group: {**own, "instance_type": size}})
     for instance in program.of(INSTANCE):
         other = resized.named(INSTANCE, instance.name)

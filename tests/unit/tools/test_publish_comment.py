@@ -18,10 +18,10 @@ import pytest
 
 from cost import markdown
 from cost.diff import Diff
+from spec.project import REPOSITORY
 from tests.unit.cost.test_markdown import sample
 
-PROJECT_DIR = Path(__file__).resolve().parents[3]
-SCRIPT = PROJECT_DIR / "tools" / "publish-comment"
+SCRIPT = REPOSITORY / "tools" / "publish-comment"
 SHA = "a" * 40
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.errors import EXIT_PROMISE_BROKEN
+from spec.errors import EXIT_PROMISE_BROKEN
 from tests.lab.estate.booted import Booted
 
 NOISE_S = 3.0

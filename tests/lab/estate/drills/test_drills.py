@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE
 from drills.lab_ground import LabGround
 from drills.run import alone
+from spec.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE
 from tests.lab.estate.booted import Booted
 from tests.lab.estate.drills.running import NOISE_S, assert_safe, drill
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import HaError
 from lab.waiting import eventually
-from tests.lab.checkout import PROJECT_DIR
+from spec.errors import HaError
+from spec.project import REPOSITORY
 from tests.lab.estate.booted import Booted
 from tests.lab.estate.drills.traces import Traces
 
@@ -29,13 +29,13 @@ SOAKED = {f"{kind} of {host}" for kind in ("units", "files", "limit") for host i
 @contextmanager
 def drilling(booted: Booted, name: str, log: Path, results: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A drill that would go on for long, in a session of its own as on a terminal."""
-    argv = [sys.executable, "-c", "from ops.cli import main; main()", "--lab", "drill", "run", name, "--hold-s", "300"]
+    argv = [sys.executable, "-c", "from cli.main import main; main()", "--lab", "drill", "run", name, "--hold-s", "300"]
     argv += ["--results", str(results)]
     with log.open("wb") as sink:
         child = subprocess.Popen(
             argv,
-            env={**os.environ, "HA_LAB_STATE": str(booted.state), "PYTHONPATH": str(PROJECT_DIR)},
-            cwd=PROJECT_DIR,
+            env={**os.environ, "HA_LAB_STATE": str(booted.state), "PYTHONPATH": str(REPOSITORY)},
+            cwd=REPOSITORY,
             stdout=sink,
             stderr=sink,
             start_new_session=True,

@@ -7,13 +7,13 @@ from unittest.mock import MagicMock, call
 
 import pytest
 
-from components.errors import EXIT_USAGE, HaError
 from drills.catalogue import CATALOGUE, Drill
 from drills.faults import Software
 from drills.peers.compare import FAULTS, compare, find_fault
 from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.results import kept_comparisons
 from drills.results import Outcome
+from spec.errors import EXIT_USAGE, HaError
 from tests.unit.drills.peers.test_files import SETTINGS
 from tests.unit.drills.test_report import outcome
 

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from components.scope import Scope
-from components.settings import Settings
 from components.user_data import HostFile, contexts, host_files
 from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.files import Files, differing, files_of
+from spec.project import EXAMPLE_ACCOUNT_ID
+from spec.scope import Scope
+from spec.settings import Settings
 from tests.unit.cloud_init.rendering import RELEASE
 
 SETTINGS = Settings.model_validate({"region": "us-east-1", "network": {"zones": ["us-east-1a", "us-east-1b"]}})
-SCOPE = Scope.of(SETTINGS, partition="aws", account="123456789012", project="ha", stack="dev")
+SCOPE = Scope.of(SETTINGS, partition="aws", account=EXAMPLE_ACCOUNT_ID, project="ha", stack="dev")
 PATRONI = [name for name, one in CONTENDERS.items() if one.patroni is not None]
 TUNING = "/etc/ha/postgresql.d/10-ha.conf"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.timers import Timers
 from drills.peers.contenders import OURS
 from drills.peers.report import NO_RESULTS, markdown, summary
 from drills.peers.results import Comparison, Entry, PeerOutcome, kept_comparisons
 from drills.results import Machine, kept_results
+from spec.timers import Timers
 from tests.unit.drills.test_report import outcome
 
 

@@ -9,13 +9,13 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from components.errors import EXIT_USAGE, HaError
 from components.user_data import HostFile
 from drills.lab_ground import LabGround
 from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.files import Files
 from drills.peers.stage import SET_UP_AGAIN, SET_UP_STATE, Stage, refuse_spent
 from ops.estate import Estate
+from spec.errors import EXIT_USAGE, HaError
 from tests.unit.drills.peers.test_files import SETTINGS
 
 PATRONI = CONTENDERS["patroni-defaults"]

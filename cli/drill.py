@@ -1,0 +1,266 @@
+"""`ha drill`: faults injected into the running estate, and what they did."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import console
+from cli.options import EstateStack, Json
+from spec.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
+from spec.project import REPOSITORY
+from spec.stack_file import load_settings
+
+if TYPE_CHECKING:
+    from drills.catalogue import Drill
+    from drills.lab_ground import LabGround
+    from drills.results import Outcome, Result
+    from spec.settings import Settings
+
+app = typer.Typer(
+    help="Faults injected into the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
+)
+Results = Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")]
+LONGEST_HOLD_S = 7000.0
+"""Less than after what a fault ends by itself."""
+RESULTS_DIR = REPOSITORY / "docs" / "results"
+
+
+@app.command(name="list")
+def list_(stack: EstateStack = "", json: Json = False) -> None:
+    """The drills, what they promise, and whether the stack has what they need."""
+    from drills.catalogue import CATALOGUE, check_shape
+
+    settings = load_settings(REPOSITORY, stack)
+    rows = []
+    for drill in CATALOGUE.values():
+        try:
+            check_shape(drill, settings)
+            lacks = ""
+        except HaError as refusal:
+            lacks = refusal.what
+        rows.append(
+            {
+                "name": drill.name,
+                "fault": drill.fault.name,
+                "target": str(drill.role),
+                "promise": drill.promise.text,
+                "runs_on_stack": not lacks,
+                "lacks": lacks,
+            }
+        )
+    if json:
+        console.print_json(rows)
+        return
+    table = console.table("drill", "hits", "promise", "")
+    for row in rows:
+        table.add_row(str(row["name"]), str(row["target"]), str(row["promise"]), "" if row["runs_on_stack"] else "n/a")
+    console.out.print(table)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Drills, by name; see `ha drill list`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that the stack can take.")] = False,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="How often each is run.")] = 1,
+    hold_s: Annotated[
+        float | None, typer.Option("--hold-s", min=1, max=LONGEST_HOLD_S, help="How long each fault lasts, in seconds.")
+    ] = None,
+    confirm: Annotated[
+        str, typer.Option(help="Names the stack that may be harmed, where it is not the lab. AWS takes no drills yet.")
+    ] = "",
+    results: Results = RESULTS_DIR,
+    stack: EstateStack = "",
+    json: Json = False,
+) -> None:
+    """Run drills one after another. Exit code 3 when a promise is broken."""
+    from drills.catalogue import check_shape, find, runnable
+    from drills.results import keep
+    from drills.series import broken_over_repeats, series
+
+    drills = [find(name) for name in names or ()]
+    if not context.obj.lab:
+        _refuse_aws(stack, confirm)
+    settings = load_settings(REPOSITORY, stack)
+    if everything:
+        drills += [one for one in runnable(settings) if one not in drills]
+    if not drills:
+        raise HaError("no drill is named", where="ha drill run", fix="see `ha drill list`", exit_code=EXIT_USAGE)
+    for drill in drills:
+        check_shape(drill, settings)
+    if hold_s is not None:
+        drills = [replace(one, hold_s=hold_s) for one in drills]
+
+    def came(drill: Drill, result: Result) -> None:
+        if not drill.proof:
+            keep(result, results)
+        console.step(_summary(result))
+
+    with drilling(stack, settings) as ground:
+        found = series(drills, repeat, ground, console.step, came)
+    for text in (broken := broken_over_repeats(drills, found)):
+        console.step(f"{text}: BROKEN")
+    if json:
+        console.print_json([_document(one) for one in found])
+    else:
+        _print_results(found)
+    if broken or len(found) < len(drills) * repeat or not all(one.kept for one in found):
+        raise typer.Exit(EXIT_PROMISE_BROKEN)
+
+
+@app.command()
+def budget(stack: EstateStack = "", json: Json = False) -> None:
+    """How long each database fault may take by the stack's timers, and what fences the old primary."""
+    from drills.budget import budgets, fence, seconds
+
+    timers = load_settings(REPOSITORY, stack).timers
+    found = budgets(timers)
+    if json:
+        rows = [{**asdict(one), "total_ms": None if one.unbounded else one.total_ms} for one in found]
+        fencing = {"fenced_by_ms": timers.fenced_by_ms, "promoted_from_ms": timers.promoted_from_ms}
+        console.print_json({"stack": stack, **fencing, "faults": rows})
+        return
+    table = console.table("fault", "detection", "fencing", "promotion", "routing", "at most")
+    for one in found:
+        if one.unbounded:
+            table.add_row(one.fault, "", "", "", "", f"no limit: {one.unbounded}")
+        else:
+            parts = (one.detection_ms, one.fencing_ms, one.promotion_ms, one.routing_ms, one.total_ms)
+            table.add_row(one.fault, *(seconds(part) for part in parts))
+    console.out.print(table)
+    console.out.print(f"\n{fence(timers)}", soft_wrap=True)
+
+
+@app.command()
+def report(
+    results: Results = RESULTS_DIR,
+    stack: Annotated[str | None, typer.Option(help="Only this stack's results.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the page with the timelines here.")] = None,
+    json: Json = False,
+) -> None:
+    """What the drills found, against the guide: a Markdown table, or one HTML page with a timeline of each run."""
+    from drills.report import markdown, page
+    from drills.results import kept_results
+
+    if stack is not None:
+        load_settings(REPOSITORY, stack)
+    for option, folder in {"--results": results, **({"--html": html.parent} if html else {})}.items():
+        if not folder.is_dir():
+            raise HaError(
+                f"there is no folder {folder}", where=f"ha drill report {option}", fix="name one", exit_code=EXIT_USAGE
+            )
+    found = kept_results(results, stack)
+    if html is not None:
+        html.write_text(page(found), encoding="utf-8")
+        console.step(f"wrote {html}")
+    if json:
+        console.print_json([_document(one) for one in found])
+    elif html is None:
+        sys.stdout.write(markdown(found))
+
+
+def _document(one: Result) -> dict[str, Any]:
+    """A result for a program: every field of an outcome, null where there is none; without its timeline."""
+    from drills.results import Outcome
+
+    fields = dict.fromkeys(name for name in Outcome.model_fields if name != "timeline")
+    return {**fields, **one.model_dump(mode="json", exclude={"timeline"})}
+
+
+def _refuse_aws(stack: str, confirm: str) -> None:
+    if confirm != stack:
+        named = f"--confirm names {confirm!r}" if confirm else "--confirm does not name it"
+        raise HaError(
+            f"a drill would harm the stack {stack!r} on AWS, and {named}",
+            where="ha drill run",
+            fix="run it in the lab: `ha --lab drill run`",
+            exit_code=EXIT_USAGE,
+        )
+    raise HaError(
+        "faults of hosts and network are injected by the lab, and cannot be on AWS",
+        where="ha drill run",
+        fix="run it in the lab: `ha --lab drill run`",
+        exit_code=EXIT_USAGE,
+    )
+
+
+@contextlib.contextmanager
+def drilling(stack: str, settings: Settings) -> Iterator[LabGround]:
+    """The running lab's stack, healthy and as this checkout says, for one drill command alone. SIGTERM and SIGHUP end
+    the block as Ctrl-C does: what it broke is healed first.
+
+    :raises HaError: with exit code 2 when a drill runs, or the estate is spent, not healthy, or of another checkout.
+    """
+    from drills.applied import refuse_stale
+    from drills.lab_ground import LabGround
+    from drills.peers.stage import refuse_spent
+    from drills.run import alone, healthy_status
+    from lab.connect import connect
+    from lab.lab import Lab
+    from lab.program import host_contexts
+
+    lab = Lab()
+    ground = LabGround(lab, connect(lab, stack, settings), settings)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    with alone(LabGround.lock_of(lab)):
+        refuse_spent(LabGround.spent_of(lab))
+        healthy_status(ground)
+        refuse_stale(ground.estate, host_contexts(stack, settings))
+        yield ground
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _again(outcome: Outcome) -> str:
+    return "never" if outcome.redundant_again_s is None else f"{outcome.redundant_again_s:.1f} s"
+
+
+def _summary(one: Result) -> str:
+    from drills.results import Unfinished
+
+    if isinstance(one, Unfinished):
+        return f"{one.fault}: no outcome: {one.unfinished}"
+    verdict = "kept" if one.kept else f"BROKEN ({'; '.join(one.broken)})"
+    failed = f"{one.failed} of {one.requests} failed"
+    return f"{one.fault}: writes out {one.outage_s:.2f} s, {failed}, {one.lost} lost: {verdict}"
+
+
+def _print_results(results: Sequence[Result]) -> None:
+    from drills.results import Unfinished
+
+    table = console.table(
+        "drill",
+        "target",
+        "outage",
+        "reads out",
+        "requests",
+        "failed",
+        "reads",
+        "slowest",
+        "lost",
+        "two",
+        "redundant",
+        "",
+    )
+    for one in results:
+        if isinstance(one, Unfinished):
+            table.add_row(one.fault, *[""] * 10, "NO OUTCOME")
+            continue
+        table.add_row(
+            *(one.fault, one.target, f"{one.outage_s:.2f} s", f"{one.read_outage_s:.2f} s", str(one.requests)),
+            *(str(one.failed), str(one.failed_reads), f"{one.max_latency_s:.2f} s", str(one.lost)),
+            *("YES" if one.two_primaries else "no", _again(one), "kept" if one.kept else "BROKEN"),
+        )
+    console.out.print(table)

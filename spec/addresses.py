@@ -1,0 +1,109 @@
+"""Address arithmetic: subnets of a VPC and the planned address of every host. Pure.
+
+A VPC is cut into eight equal blocks: public subnets take the first four, private ones the last four, one a zone. Within
+a subnet every tier has its own run of addresses, so that a host's address follows from its tier and number alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from spec.tiers import Tier
+
+BLOCK_BITS = 3  # eight blocks: up to four zones, public and private
+MAX_ZONES = 4
+NAT_GATEWAY_OFFSET = 8  # planned too: an address that AWS picks could be one that a host is going to need
+
+# The first four addresses of a subnet and its last are AWS's own. Host n of a tier has offset + n.
+_OFFSETS = {Tier.LB: 10, Tier.MONITOR: 10, Tier.CACHE: 15, Tier.DB: 20, Tier.APP: 30}
+_SECOND_ADDRESS = 10  # further on from a host's own: free in the public subnets, which hold nobody else
+
+
+@dataclass(frozen=True)
+class SubnetPlan:
+    """One subnet: its zone, whether it is public, its range."""
+
+    zone: str
+    zone_index: int
+    public: bool
+    cidr: IPv4Network
+
+    @property
+    def name(self) -> str:
+        return f"{'public' if self.public else 'private'}-{self.zone}"
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """One host before it exists: `db2`, its tier, zone and address.
+
+    `second_address`: where the public address lands, on a load balancer that shares it with another. Its first address
+    keeps a public address of its own: without one it could neither ask AWS for the shared one nor install a package.
+    """
+
+    name: str
+    tier: Tier
+    number: int
+    zone: str
+    zone_index: int
+    address: IPv4Address
+    second_address: IPv4Address | None = None
+
+
+def plan_subnets(cidr: IPv4Network, zones: Sequence[str]) -> tuple[SubnetPlan, ...]:
+    """A public and a private subnet in each zone, public ones first.
+
+    :raises ValueError: when the range cannot be cut into eight subnets, or there are more zones than blocks.
+    """
+    if len(zones) > MAX_ZONES:
+        raise ValueError(f"at most {MAX_ZONES} zones")
+    blocks = list(cidr.subnets(prefixlen_diff=BLOCK_BITS))
+    return tuple(
+        SubnetPlan(zone, index, public, blocks[index + (0 if public else MAX_ZONES)])
+        for public in (True, False)
+        for index, zone in enumerate(zones)
+    )
+
+
+def nat_gateway_address(subnet: SubnetPlan) -> IPv4Address:
+    """The address that a NAT gateway takes in its public subnet."""
+    return subnet.cidr.network_address + NAT_GATEWAY_OFFSET
+
+
+def monitor_zone_index(zone_count: int) -> int:
+    """With a third zone the monitor stands apart from both databases, so that no zone takes two of the three."""
+    return 2 if zone_count > 2 else 0
+
+
+def nat_zone_indexes(zone_count: int, gateways: int) -> tuple[int, ...]:
+    """Where NAT gateways stand. The first, which serves zones without their own, is the monitor's: the loss of another
+    zone then silences nobody, and of a monitor that is silent the load balancers tell, which need no gateway.
+    """
+    first = monitor_zone_index(zone_count)
+    return (first, *(index for index in range(zone_count) if index != first))[:gateways]
+
+
+def plan_hosts(subnets: Sequence[SubnetPlan], counts: dict[Tier, int]) -> tuple[HostPlan, ...]:
+    """Every host of the estate, tier by tier, spread over the zones in turn.
+
+    :raises ValueError: when a host's address does not fit its subnet.
+    """
+    zone_count = 1 + max(s.zone_index for s in subnets)
+    by_place = {(s.zone_index, s.public): s for s in subnets}
+    hosts: list[HostPlan] = []
+    for tier, count in counts.items():
+        for number in range(1, count + 1):
+            zone_index = monitor_zone_index(zone_count) if tier is Tier.MONITOR else (number - 1) % zone_count
+            subnet = by_place[zone_index, tier.public]
+            offset = _OFFSETS[tier] + number
+            if offset >= subnet.cidr.num_addresses - 1:
+                raise ValueError(
+                    f"{tier}{number} needs address {offset} of its subnet, but {subnet.cidr} ends at "
+                    f"{subnet.cidr.num_addresses - 2}"
+                )
+            address = subnet.cidr.network_address + offset
+            second = address + _SECOND_ADDRESS if tier is Tier.LB and count > 1 else None
+            hosts.append(HostPlan(f"{tier}{number}", tier, number, subnet.zone, subnet.zone_index, address, second))
+    return tuple(hosts)

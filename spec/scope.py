@@ -1,0 +1,48 @@
+"""The account, region and stack that an estate is confined to, and the names that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spec.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The account, region and stack that the policies are confined to."""
+
+    partition: str
+    account: str
+    region: str
+    project: str
+    stack: str
+    artifact_bucket: str
+    certificate_parameter: str | None = None
+    load_balancers: int = 1
+
+    @classmethod
+    def of(cls, settings: Settings, *, partition: str, account: str, project: str, stack: str) -> Scope:
+        return cls(
+            partition=partition,
+            account=account,
+            region=settings.region,
+            project=project,
+            stack=stack,
+            # Bucket names are global, so the default carries what is the account's own.
+            artifact_bucket=settings.artifact_bucket or f"{project}-{stack}-{account}-{settings.region}",
+            certificate_parameter=settings.load_balancer.certificate_parameter,
+            load_balancers=settings.load_balancer.count,
+        )
+
+    def parameter_arn(self, path: str) -> str:
+        """ARN of a parameter; `path` begins with a slash."""
+        return f"arn:{self.partition}:ssm:{self.region}:{self.account}:parameter{path}"
+
+    @property
+    def alert_topic_name(self) -> str:
+        return f"{self.project}-{self.stack}-alerts"
+
+    @property
+    def alert_topic_arn(self) -> str:
+        """Known before the topic exists, so that user data is known at preview."""
+        return f"arn:{self.partition}:sns:{self.region}:{self.account}:{self.alert_topic_name}"

@@ -1,0 +1,55 @@
+"""The SSM parameters that the hosts create for themselves: who may create each and who may read it.
+
+No value is ever known to this program: a host that needs one creates it if it is not there; nobody may overwrite it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spec.tiers import Tier
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter under `/ha/<stack>/`; `secret` ones are SecureString."""
+
+    name: str
+    creators: frozenset[Tier]
+    readers: frozenset[Tier]
+    secret: bool = True
+
+
+def _certificate_authority(owner: Tier, creators: set[Tier], clients: set[Tier]) -> tuple[Parameter, Parameter]:
+    """A tier's private CA (key and certificate together), and the certificate alone for its clients."""
+    return (
+        Parameter(f"{owner}/ca", frozenset(creators), frozenset(creators)),
+        Parameter(f"{owner}/ca-certificate", frozenset(creators), frozenset(creators | clients), secret=False),
+    )
+
+
+def _shared(name: str, *tiers: Tier) -> Parameter:
+    """A secret that whichever of `tiers` comes first creates."""
+    return Parameter(name, frozenset(tiers), frozenset(tiers))
+
+
+PARAMETERS: tuple[Parameter, ...] = (
+    # The failover monitor is a PostgreSQL server of the database tier's circle of trust: same CA.
+    # The sentinels, one of which is on the monitor, trust both authorities.
+    *_certificate_authority(Tier.DB, {Tier.DB, Tier.MONITOR}, {Tier.APP, Tier.CACHE}),
+    *_certificate_authority(Tier.CACHE, {Tier.CACHE}, {Tier.APP, Tier.MONITOR}),
+    *_certificate_authority(Tier.APP, {Tier.APP}, {Tier.LB, Tier.MONITOR}),
+    _shared("db/monitor-password", Tier.MONITOR, Tier.DB),
+    _shared("db/replication-password", Tier.DB),
+    _shared("db/app-password", Tier.DB, Tier.APP),
+    _shared("cache/password", Tier.CACHE, Tier.APP),
+    # Promotes and demotes, and reads no session: so the monitor need not know the password of those.
+    _shared("cache/sentinel-password", Tier.CACHE, Tier.MONITOR),
+    _shared("app/session-secret", Tier.APP),
+    _shared("app/admin-password", Tier.APP),
+)
+
+
+def parameter_prefix(project: str, stack: str) -> str:
+    """The path under which a stack keeps its parameters, without a trailing slash."""
+    return f"/{project}/{stack}"

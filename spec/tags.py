@@ -1,0 +1,28 @@
+"""The one maker of tags."""
+
+from __future__ import annotations
+
+from spec.tiers import Tier
+
+NAME_TAG = "Name"
+STACK_TAG = "ha:stack"
+TIER_TAG = "ha:tier"
+HOST_TAG = "ha:host"
+
+
+def tags(stack: str, name: str, *, tier: Tier | None = None, host: str | None = None) -> dict[str, str]:
+    """Tags of one resource; `Name` is for people, the `ha:` ones are what `ha` finds things by."""
+    own = {NAME_TAG: f"{stack}-{name}", STACK_TAG: stack}
+    if tier is not None:
+        own[TIER_TAG] = tier.value
+    if host is not None:
+        own[HOST_TAG] = host
+    return own
+
+
+PUBLIC_ADDRESS = "public"
+
+
+def public_address_name(stack: str) -> str:
+    """The `Name` of the Elastic IP that visitors know: what hosts and `ha` find it by."""
+    return tags(stack, PUBLIC_ADDRESS)[NAME_TAG]

@@ -1,0 +1,206 @@
+"""`ha cost` and `ha prices` as a user meets them: outputs, exit codes, messages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import main
+from cost import kinds, price_check
+from spec.errors import HaError
+
+
+class Ran:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def ha(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["ha", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Ran(int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+def test_json_is_one_document_with_exact_sums(ha: Any) -> None:
+    ran = ha("cost", "--stack", "dev", "--json")
+    assert ran.code == 0
+    document = json.loads(ran.out, parse_float=Decimal)
+    assert {
+        "stack",
+        "region",
+        "monthly_usd",
+        "budget_usd",
+        "within_budget",
+        "lines",
+        "free",
+        "unpriced",
+        "guide",
+    } <= set(document)
+    line_fields = {
+        "component",
+        "resource",
+        "item",
+        "quantity",
+        "unit",
+        "unit_price_usd",
+        "monthly_usd",
+        "source",
+        "as_of",
+    }
+    assert all(line_fields <= set(line) for line in document["lines"])
+    assert all({"component", "guide_usd", "ours_usd", "why"} <= set(row) for row in document["guide"])
+    assert sum(line["monthly_usd"] for line in document["lines"]) == document["monthly_usd"] == Decimal("178.5009")
+    assert document["unpriced"] == []
+
+
+def test_text_markdown_and_html(ha: Any, tmp_path: Path) -> None:
+    text = ha("cost")
+    assert "TOTAL" in text.out
+    assert "dev in us-east-1: $178.50 a month, $36.50 left of its budget of $215.00" in text.out
+    markdown = ha("cost", "--markdown")
+    assert markdown.out.startswith("## Cost of dev\n")
+    page = tmp_path / "cost.html"
+    html = ha("cost", "--html", str(page))
+    assert html.code == 0
+    content = page.read_text()
+    assert "<svg" in content
+    assert "$178.50" in content
+    assert not any(word in content for word in ("<script", "src=", "<link", "@import", "url("))
+
+
+def test_over_budget_is_exit_3_and_so_is_unpriced_with_another_message(
+    ha: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = ha("cost", "--set", "budget_monthly_usd=100")
+    assert over.code == 3
+    assert "stack dev costs $178.50 a month, $78.50 over its budget of $100.00" in over.err
+    assert "TOTAL" in over.out  # the report is there all the same
+    monkeypatch.setattr(kinds, "PAID", {k: v for k, v in kinds.PAID.items() if k != kinds.NAT_GATEWAY})
+    monkeypatch.setattr("cost.estimate.PAID", kinds.PAID)
+    unpriced = ha("cost")
+    assert unpriced.code == 3
+    assert "could not be priced" in unpriced.err
+    assert "aws:ec2/natGateway:NatGateway" in unpriced.err
+    assert "network-nat-us-east-1a" in unpriced.err
+    assert "over its budget" not in unpriced.err
+
+
+def test_a_deleted_price_row_is_exit_3_and_its_name(ha: Any, prices_dir: Path) -> None:
+    path = prices_dir / "us-east-1.json"
+    rows = [row for row in json.loads(path.read_text()) if row["key"] != "nat-gateway.hour"]
+    path.write_text(json.dumps(rows))
+    ran = ha("cost", "--prices", str(prices_dir))
+    assert ran.code == 3
+    assert "there is no price nat-gateway.hour in region us-east-1" in ran.err
+
+
+def test_a_region_without_prices_is_exit_3_and_its_name(ha: Any) -> None:
+    ran = ha("cost", "--set", "region=eu-south-1", "--set", "network.zones=[eu-south-1a, eu-south-1b]")
+    assert ran.code == 3
+    assert "there are no prices for region eu-south-1" in ran.err
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--stack", "nope"), "there is no stack 'nope'"),
+        (("--set", "application.count=one"), "application.count"),
+        (("--set", "application.size=3"), "an unknown setting"),
+        (("--set", "nonsense"), "it is not of the form name=value"),
+        (("--set", "alerts.email.host=x"), "email"),
+        (("--json", "--markdown"), "--json and --markdown cannot be had together"),
+        (("--preview", "/nowhere.json"), "the preview cannot be used"),
+        (("diff", "--base", "nonsense"), "git knows no revision 'nonsense'"),
+        (("diff", "--base", "--help"), "git knows no revision '--help'"),
+        (("diff",), "there is nothing to compare with"),
+        (("--stack", "prod", "diff", "--set", "application.count=3"), "--stack before diff has no effect"),
+        (("--json", "comment"), "--json before comment has no effect"),
+    ],
+)
+def test_bad_input_is_exit_2_with_one_message_and_nothing_written(
+    arguments: tuple[str, ...], said: str, ha: Any, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    html = () if arguments[-1] == "comment" or "diff" in arguments else ("--html", str(page))
+    ran = ha("cost", *html, *arguments)
+    assert ran.code == 2
+    assert said in ran.err
+    assert ran.out == ""
+    assert not page.exists()
+    assert "Traceback" not in ran.err
+
+
+def test_a_page_that_cannot_be_written_is_exit_2(ha: Any, tmp_path: Path) -> None:
+    ran = ha("cost", "--html", str(tmp_path / "no" / "page.html"))
+    assert ran.code == 2
+    assert "the page cannot be written" in ran.err
+
+
+def test_a_duplicate_price_row_is_exit_2(ha: Any, prices_dir: Path) -> None:
+    path = prices_dir / "us-east-1.json"
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([*rows, rows[0]]))
+    ran = ha("cost", "--prices", str(prices_dir))
+    assert ran.code == 2
+    assert "stands twice" in ran.err
+
+
+def test_diff_of_settings_in_all_forms(ha: Any) -> None:
+    document = json.loads(ha("cost", "diff", "--set", "network.nat_gateways=2", "--json").out, parse_float=Decimal)
+    assert [s["difference_usd"] for s in document["stacks"]] == [Decimal("36.5")]
+    ran = ha(
+        *("cost", "diff", "--stack", "dev", "--stack", "prod"),
+        *("--set", "application.count=3", "--set", "budget_monthly_usd=210"),
+    )
+    assert ran.out.count("rises by $31.30 a month") == 2
+    # 178.5009 + 31.298 = 209.7989 is within 210, 207.8049 + 31.298 = 239.1029 is not: the gate says which stack.
+    assert ran.code == 3
+    assert "stack prod costs $239.10 a month, $29.10 over its budget of $210.00" in ran.err
+    assert "stack dev costs" not in ran.err
+
+
+def test_a_stack_named_twice_is_compared_once(ha: Any) -> None:
+    ran = ha("cost", "diff", "--stack", "dev", "--stack", "dev", "--set", "budget_monthly_usd=300")
+    assert ran.out.count("dev stays at $178.50 a month") == 1
+
+
+def test_a_hundredth_of_a_cent_over_is_over(ha: Any) -> None:
+    """178.5009 + 36.50 = 215.0009"""
+    ran = ha("cost", "--set", "network.nat_gateways=2")
+    assert ran.code == 3
+    assert "<$0.01 over its budget of $215.00" in ran.err
+
+
+def test_prices_check_ends_with_1_when_rows_are_old(ha: Any, prices_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in prices_dir.glob("*.json"):
+        rows = [{**row, "as_of": "2999-01-01"} for row in json.loads(path.read_text())]
+        path.write_text(json.dumps(rows))
+    assert ha("prices", "check", "--prices", str(prices_dir)).code == 0
+    monkeypatch.setattr(price_check, "OLD_DAYS", -(10**6))
+    ran = ha("prices", "check", "--prices", str(prices_dir))
+    assert ran.code == 1
+    assert "older than" in ran.out
+
+
+def test_prices_refresh_wants_a_region_that_has_the_api(ha: Any) -> None:
+    ran = ha("prices", "refresh", "--api-region", "eu-west-1")
+    assert ran.code == 2
+    assert "does not have the Price List API" in ran.err
+
+
+def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["ha", "--debug", "cost", "--stack", "nope"])
+    with pytest.raises(HaError):
+        main()

@@ -1,0 +1,127 @@
+"""The command line as a process: exit codes, what goes to which stream, no stack trace for a user's mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import console
+from cli.main import app, main
+from lab.engine import Changes, ResourceChange
+from spec.project import REPOSITORY
+
+
+def _ha(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(REPOSITORY),
+        "HA_LAB_STATE": str(tmp_path / "lab"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return subprocess.run(
+        [sys.executable, "-c", "from cli.main import main; main()", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["status", "--stack", "My_Stack"], 2, "cannot be the name of a stack"),
+        (["status", "--stack", "staging"], 2, "there is no stack 'staging'"),
+        (["lab", "up", "--stack", "staging"], 2, "take one of: dev, prod"),
+        (["lab", "up", "--http-port", "99999"], 2, "--http-port"),
+        (["lab", "nonsense"], 2, "nonsense"),
+        (["status"], 1, "there are no AWS credentials"),
+        (["--lab", "status"], 1, "no lab is running"),
+        (["lab", "preview"], 1, "no lab is running"),
+        (["lab", "shell", "db1"], 1, "no lab is running"),
+    ],
+)
+def test_a_mistake_is_told_on_standard_error(
+    tmp_path: Path, arguments: list[str], exit_code: int, message: str
+) -> None:
+    done = _ha(tmp_path, *arguments)
+    assert done.returncode == exit_code, done.stderr
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "lab").exists()
+
+
+@pytest.mark.parametrize(
+    ("running", "said"),
+    [
+        (True, "ha: interrupted; the lab is up: `ha lab up` goes on, `ha lab down` ends it"),
+        (False, "ha: interrupted; no lab is running"),
+    ],
+)
+def test_an_interrupted_boot_says_what_becomes_of_the_lab(
+    running: bool, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def boot(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lab.boot.boot", boot)
+    monkeypatch.setattr("lab.lab.Lab.running", lambda _: running)
+    assert _exit_code(monkeypatch, "lab", "up") == 130
+    assert capsys.readouterr().err.strip() == said
+
+
+def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lab.lab.Lab.running", lambda _: True)
+    monkeypatch.setattr("lab.lab.Lab.stop", stop)
+    assert _exit_code(monkeypatch, "lab", "down") == 130
+    assert capsys.readouterr().err.strip() == "ha: interrupted"
+
+
+def test_nothing_to_take_down_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("lab.lab.Lab.running", lambda _: False)
+    monkeypatch.setattr("lab.lab.Lab.stop", lambda *_: None)
+    assert _exit_code(monkeypatch, "lab", "down") == 0
+    assert "no lab was running" in capsys.readouterr().err
+
+
+def _exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    monkeypatch.setattr("sys.argv", ["ha", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+def test_names_and_resources_are_not_broken_at_the_terminals_edge(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a-resource-of-a-rather-long-name" * 3
+    urn = f"urn:pulumi:dev::ha::ha:host:Host$aws:ec2/instance:Instance::{name}"
+    console.print_changes(Changes((ResourceChange(urn, "create"),)))
+    table = console.table("fault", *("about",) * 6)
+    table.add_row("db-partition-monitor", *("1234567890 1234567890",) * 6)
+    console.out.print(table)
+    told = capsys.readouterr().out
+    assert f"aws:ec2/instance:Instance {name}\n" in told
+    assert "db-partition-monitor" in told
+
+
+@pytest.mark.parametrize(("running", "stack"), [(True, "prod"), (False, "dev")])
+def test_in_the_lab_the_stack_is_the_one_that_it_runs(
+    running: bool, stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = MagicMock(**{"running.return_value": running, "status.return_value": {"stack": "prod"}})
+    monkeypatch.setattr("lab.lab.Lab", lambda: lab)
+    assert json.loads(CliRunner().invoke(app, ["--lab", "drill", "budget", "--json"]).stdout)["stack"] == stack
+    told = CliRunner().invoke(app, ["--lab", "drill", "budget", "--json", "--stack", "dev"]).stdout
+    assert json.loads(told)["stack"] == "dev"
+    assert json.loads(CliRunner().invoke(app, ["drill", "budget", "--json"]).stdout)["stack"] == "dev"

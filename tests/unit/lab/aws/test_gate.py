@@ -1,0 +1,310 @@
+"""Hosts' requests, made by boto3 with keys of their role, through the whole API."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from lab.aws.actions import Place
+from lab.aws.credentials import Credentials, HostKey
+from lab.aws.gate import Gate
+from lab.aws.service import AwsService
+from lab.aws.simulator import IamSimulator
+from spec.project import EXAMPLE_ACCOUNT_ID
+
+REGION = "us-east-1"
+PARAMETERS = f"arn:aws:ssm:{REGION}:{EXAMPLE_ACCOUNT_ID}:parameter"
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter", "ssm:PutParameter"],
+            "Resource": f"{PARAMETERS}/ha/dev/db/*",
+        },
+        {
+            "Effect": "Deny",
+            "Action": "ssm:PutParameter",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"ssm:Overwrite": "true"}},
+        },
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::releases-box/releases/*"},
+        {"Effect": "Allow", "Action": "ec2:DescribeAddresses", "Resource": "*"},
+        {
+            "Effect": "Allow",
+            "Action": "ec2:AssociateAddress",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:ResourceTag/ha:stack": "dev"}},
+        },
+        {"Effect": "Allow", "Action": "sns:Publish", "Resource": f"arn:aws:sns:{REGION}:{EXAMPLE_ACCOUNT_ID}:alerts"},
+        {
+            "Effect": "Allow",
+            "Action": "cloudwatch:PutMetricData",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"cloudwatch:namespace": "ha/dev"}},
+        },
+    ],
+}
+
+
+class Clock:
+    """Time that a test can put forward."""
+
+    ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead_s
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def credentials(clock: Clock) -> Credentials:
+    return Credentials(clock)
+
+
+@pytest.fixture(scope="module")
+def guarded(api: AwsService, credentials: Credentials) -> Iterator[AwsService]:
+    """The API with a gate before it, a role, and things to ask for."""
+    iam = api.client("iam")
+    iam.create_role(RoleName="db", AssumeRolePolicyDocument="{}")
+    iam.put_role_policy(RoleName="db", PolicyName="db", PolicyDocument=json.dumps(POLICY))
+    ssm, s3 = api.client("ssm"), api.client("s3")
+    for name in ("/ha/dev/db/app-password", "/ha/dev/cache/password"):
+        ssm.put_parameter(Name=name, Value="value", Type="SecureString")
+    s3.create_bucket(Bucket="releases-box")
+    tls_only = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": "arn:aws:s3:::releases-box/*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }
+    s3.put_bucket_policy(Bucket="releases-box", Policy=json.dumps(tls_only))
+    for key in ("releases/a b+c.tar.gz", "backups/secret"):
+        s3.put_object(Bucket="releases-box", Key=key, Body=b"content")
+    api.client("sns").create_topic(Name="alerts")
+    with IamSimulator() as simulator:
+        api.layers = [
+            Gate(
+                credentials=credentials, simulator=simulator, place=Place(EXAMPLE_ACCOUNT_ID, REGION), client=api.client
+            )
+        ]
+        yield api
+        api.layers = []
+
+
+@pytest.fixture
+def key(guarded: AwsService, credentials: Credentials) -> HostKey:
+    return credentials.issue("i-0123456789abcdef0", "db")
+
+
+def host_client(api: AwsService, key: HostKey, service: str, *, front: bool = True, style: str = "path") -> Any:
+    """A client as a host has it. With `front`, its requests say from where they come, as the TLS front makes them."""
+    session: Any = boto3.session.Session(
+        aws_access_key_id=key.access_key,
+        aws_secret_access_key=key.secret_key,
+        aws_session_token=key.token,
+        region_name=REGION,
+    )
+    s3: Any = {"addressing_style": style}
+    config = Config(retries={"total_max_attempts": 1}, s3=s3, proxies={})
+    client = session.client(service, endpoint_url=api.url, config=config)
+    if front:
+        client.meta.events.register("before-send.*", say_where_from)
+    return client
+
+
+def say_where_from(request: Any, **_: Any) -> None:
+    request.headers["X-Forwarded-For"] = "10.20.0.21"
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(error.value.response["Error"]["Code"])
+
+
+def test_a_role_reads_its_own_secret_and_no_other_tiers(guarded: AwsService, key: HostKey) -> None:
+    ssm = host_client(guarded, key, "ssm")
+    own = ssm.get_parameter(Name="/ha/dev/db/app-password", WithDecryption=True)
+    assert own["Parameter"]["Value"] == "value"
+    with pytest.raises(ClientError) as denied:
+        ssm.get_parameter(Name="/ha/dev/cache/password")
+    assert code(denied) == "AccessDeniedException"
+    assert (
+        "assumed-role/db/i-0123456789abcdef0 is not authorized to perform: ssm:GetParameter on resource: "
+        f"{PARAMETERS}/ha/dev/cache/password because no identity-based policy allows" in str(denied.value)
+    )
+
+
+def test_a_role_may_create_and_never_overwrite(guarded: AwsService, key: HostKey) -> None:
+    ssm = host_client(guarded, key, "ssm")
+    ssm.put_parameter(Name="/ha/dev/db/new", Value="one", Type="SecureString")
+    with pytest.raises(ClientError, match="explicit deny"):
+        ssm.put_parameter(Name="/ha/dev/db/new", Value="two", Type="SecureString", Overwrite=True)
+    with pytest.raises(ClientError, match="ParameterAlreadyExists"):
+        ssm.put_parameter(Name="/ha/dev/db/new", Value="two", Type="SecureString", Overwrite=False)
+    assert ssm.get_parameter(Name="/ha/dev/db/new", WithDecryption=True)["Parameter"]["Value"] == "one"
+
+
+@pytest.mark.parametrize("style", ["path", "virtual"])
+def test_an_object_is_read_where_the_policy_says_so(guarded: AwsService, key: HostKey, style: str) -> None:
+    s3 = host_client(guarded, key, "s3", style=style)
+    if style == "virtual":
+        # A loopback address has no names below it: the usual name is put in just before it is signed.
+        s3.meta.events.register("before-sign.s3", lambda request, **_: virtual_host(request))
+    body = s3.get_object(Bucket="releases-box", Key="releases/a b+c.tar.gz")["Body"].read()
+    assert body == b"content"
+    with pytest.raises(ClientError) as denied:
+        s3.get_object(Bucket="releases-box", Key="backups/secret")
+    assert code(denied) == "AccessDenied"
+
+
+def virtual_host(request: Any) -> None:
+    request.url = request.url.replace("/releases-box/", "/")
+    request.headers["Host"] = "releases-box.s3.us-east-1.amazonaws.com"
+
+
+def test_a_bucket_policy_counts_too(guarded: AwsService, key: HostKey) -> None:
+    """Without the front there was no TLS, which the bucket insists on."""
+    s3 = host_client(guarded, key, "s3", front=False)
+    with pytest.raises(ClientError, match="explicit deny"):
+        s3.get_object(Bucket="releases-box", Key="releases/a b+c.tar.gz")
+
+
+def test_conditions_on_tags_of_the_resource_hold(guarded: AwsService, network: Any, key: HostKey) -> None:
+    instance = network.launch(
+        "10.20.0.80",
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "ha:stack", "Value": "dev"}]}],
+    )["InstanceId"]
+    tagged, bare = (network.ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(2))
+    network.ec2.create_tags(Resources=[tagged], Tags=[{"Key": "ha:stack", "Value": "dev"}])
+    ec2 = host_client(guarded, key, "ec2")
+    ec2.associate_address(AllocationId=tagged, InstanceId=instance)
+    with pytest.raises(ClientError) as denied:
+        ec2.associate_address(AllocationId=bare, InstanceId=instance)
+    assert code(denied) == "UnauthorizedOperation"
+
+
+def test_query_and_cbor_protocols_are_decided_and_refused_in_kind(guarded: AwsService, key: HostKey) -> None:
+    sns = host_client(guarded, key, "sns")
+    sns.publish(TopicArn=f"arn:aws:sns:{REGION}:{EXAMPLE_ACCOUNT_ID}:alerts", Message="down")
+    with pytest.raises(ClientError) as denied:
+        sns.publish(TopicArn=f"arn:aws:sns:{REGION}:{EXAMPLE_ACCOUNT_ID}:other", Message="down")
+    assert "AuthorizationError" in code(denied) or code(denied) == "AccessDenied"
+    cloudwatch = host_client(guarded, key, "cloudwatch")
+    cloudwatch.put_metric_data(Namespace="ha/dev", MetricData=[{"MetricName": "lag", "Value": 1.0}])
+    with pytest.raises(ClientError) as denied:
+        cloudwatch.put_metric_data(Namespace="AWS/EC2", MetricData=[{"MetricName": "lag", "Value": 1.0}])
+    assert "AccessDenied" in code(denied)
+
+
+def test_what_the_table_lacks_is_refused_and_says_so(guarded: AwsService, key: HostKey) -> None:
+    ec2 = host_client(guarded, key, "ec2")
+    assert ec2.describe_addresses()["Addresses"] is not None
+    with pytest.raises(ClientError, match="the lab's table of actions"):
+        ec2.terminate_instances(InstanceIds=["i-0"])
+
+
+def test_anyone_may_ask_who_they_are(guarded: AwsService, key: HostKey) -> None:
+    assert host_client(guarded, key, "sts").get_caller_identity()["Account"] == EXAMPLE_ACCOUNT_ID
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"secret_key": "guessed"}, "InvalidSignatureException"),
+        ({"token": "guessed"}, "UnrecognizedClientException"),
+        ({"access_key": "ASIALABGUESSED000000"}, "UnrecognizedClientException"),
+        ({"access_key": "AKIALABOPERATOR00000", "secret_key": "lab-operator"}, "UnrecognizedClientException"),
+    ],
+    ids=["secret", "token", "access key", "the operator's key from a host"],
+)
+def test_who_does_not_know_a_key_whole_is_nobody(
+    guarded: AwsService, key: HostKey, change: dict[str, Any], expected: str
+) -> None:
+    ssm = host_client(guarded, replace(key, **change), "ssm")
+    with pytest.raises(ClientError) as denied:
+        ssm.get_parameter(Name="/ha/dev/db/app-password")
+    assert code(denied) == expected
+
+
+def test_a_key_dies_with_its_time(guarded: AwsService, credentials: Credentials, clock: Clock) -> None:
+    old = credentials.issue("i-0aaaaaaaaaaaaaaaa", "db")
+    clock.ahead_s = 6 * 3600 + 1
+    try:
+        with pytest.raises(ClientError) as denied:
+            host_client(guarded, old, "ssm").get_parameter(Name="/ha/dev/db/app-password")
+        assert code(denied) == "ExpiredTokenException"
+        fresh = credentials.issue("i-0aaaaaaaaaaaaaaaa", "db")
+        assert fresh.access_key != old.access_key
+    finally:
+        clock.ahead_s = 0.0
+
+
+def test_a_key_dies_with_its_instance(guarded: AwsService, credentials: Credentials) -> None:
+    doomed = credentials.issue("i-0bbbbbbbbbbbbbbbb", "db")
+    ssm = host_client(guarded, doomed, "ssm")
+    ssm.get_parameter(Name="/ha/dev/db/app-password")
+    credentials.keep_only(["i-0123456789abcdef0"])
+    with pytest.raises(ClientError) as denied:
+        ssm.get_parameter(Name="/ha/dev/db/app-password")
+    assert code(denied) == "UnrecognizedClientException"
+
+
+def test_a_changed_policy_counts_at_once(guarded: AwsService, credentials: Credentials) -> None:
+    iam = guarded.client("iam")
+    iam.create_role(RoleName="late", AssumeRolePolicyDocument="{}")
+    ssm = host_client(guarded, credentials.issue("i-0cccccccccccccccc", "late"), "ssm")
+    with pytest.raises(ClientError):
+        ssm.get_parameter(Name="/ha/dev/db/app-password")
+    iam.put_role_policy(RoleName="late", PolicyName="p", PolicyDocument=json.dumps(POLICY))
+    assert ssm.get_parameter(Name="/ha/dev/db/app-password")["Parameter"]
+    iam.delete_role_policy(RoleName="late", PolicyName="p")
+    with pytest.raises(ClientError):
+        ssm.get_parameter(Name="/ha/dev/db/app-password")
+
+
+def test_attached_policies_and_boundaries_count(guarded: AwsService, credentials: Credentials) -> None:
+    iam = guarded.client("iam")
+    iam.create_role(RoleName="managed", AssumeRolePolicyDocument="{}")
+    arn = iam.create_policy(PolicyName="all-ssm", PolicyDocument=json.dumps(POLICY))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="managed", PolicyArn=arn)
+    ssm = host_client(guarded, credentials.issue("i-0dddddddddddddddd", "managed"), "ssm")
+    assert ssm.get_parameter(Name="/ha/dev/db/app-password")
+    narrow = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+    }
+    boundary = iam.create_policy(PolicyName="narrow", PolicyDocument=json.dumps(narrow))["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName="managed", PermissionsBoundary=boundary)
+    with pytest.raises(ClientError):
+        ssm.get_parameter(Name="/ha/dev/db/app-password")
+
+
+def test_an_unsigned_request_is_refused(guarded: AwsService) -> None:
+    import urllib.error
+    import urllib.request
+
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{guarded.url}/releases-box/releases/a")
+    assert refused.value.code == 403
+
+
+def test_the_operator_passes(guarded: AwsService) -> None:
+    guarded.client("ssm").put_parameter(Name="/ha/dev/any", Value="x", Type="String", Overwrite=True)

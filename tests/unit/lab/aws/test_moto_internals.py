@@ -1,0 +1,236 @@
+"""What the lab changes in moto, seen through the API: a moto that works otherwise fails here."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lab.aws.moto_internals import PUBLIC_RANGE
+from lab.aws.service import AwsService
+from lab.aws.world import read_user_data, read_world
+from tests.unit.lab.aws.conftest import IMAGE_NAME, IMAGE_OWNER, Network
+
+
+def interfaces(network: Network) -> set[str]:
+    found = network.ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [network.vpc_id]}])
+    return {one["PrivateIpAddress"] for one in found["NetworkInterfaces"]}
+
+
+def test_elastic_ips_come_from_the_documentation_range_and_differ(network: Network) -> None:
+    addresses = [network.ec2.allocate_address(Domain="vpc") for _ in range(3)]
+    public = {IPv4Address(one["PublicIp"]) for one in addresses}
+    assert len(public) == 3
+    assert all(address in PUBLIC_RANGE for address in public)
+    for one in addresses:
+        network.ec2.release_address(AllocationId=one["AllocationId"])
+
+
+def test_an_image_is_found_by_its_exact_name_and_owner_alone(network: Network) -> None:
+    def found(name: str, owner: str) -> list[str]:
+        images = network.ec2.describe_images(Owners=[owner], Filters=[{"Name": "name", "Values": [name]}])
+        return [one["ImageId"] for one in images["Images"]]
+
+    assert found(IMAGE_NAME, IMAGE_OWNER) == [network.image_id]
+    assert found(IMAGE_NAME, "123456789012") == []
+    assert found("debian-13-amd64-20200101-1", IMAGE_OWNER) == []
+
+
+def test_registering_an_image_twice_gives_the_same_one(api: AwsService, network: Network) -> None:
+    again = api.register_image(name=IMAGE_NAME, owner=IMAGE_OWNER, architecture="x86_64")
+    assert again == network.image_id
+
+
+def test_a_terminated_instance_frees_its_planned_address_and_its_elastic_ip(network: Network) -> None:
+    first = network.launch("10.20.0.40")
+    address = network.ec2.allocate_address(Domain="vpc")
+    network.ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=first["InstanceId"])
+    network.ec2.terminate_instances(InstanceIds=[first["InstanceId"]])
+    assert "10.20.0.40" not in interfaces(network)
+    left = network.ec2.describe_addresses(AllocationIds=[address["AllocationId"]])["Addresses"][0]
+    assert not left.get("AssociationId")
+    assert not left.get("InstanceId")
+    second = network.launch("10.20.0.40")
+    assert second["PrivateIpAddress"] == "10.20.0.40"
+    network.ec2.terminate_instances(InstanceIds=[second["InstanceId"]])
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("10.20.0.41", "InvalidIPAddress.InUse"),
+        ("10.20.0.3", "InvalidParameterValue"),
+        ("10.20.0.255", "InvalidParameterValue"),
+        ("10.99.0.10", "InvalidParameterValue"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_refused_as_ec2_does(network: Network, address: str, code: str) -> None:
+    holder = network.launch("10.20.0.41")
+    try:
+        with pytest.raises(ClientError) as refused:
+            network.launch(address)
+        assert refused.value.response["Error"]["Code"] == code
+    finally:
+        network.ec2.terminate_instances(InstanceIds=[holder["InstanceId"]])
+
+
+def test_an_unknown_instance_type_and_an_unknown_image_are_refused(network: Network) -> None:
+    with pytest.raises(ClientError, match="InvalidInstanceType"):
+        network.ec2.run_instances(
+            ImageId=network.image_id,
+            InstanceType="t3.tiny",
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=network.subnet_id,
+        )
+    with pytest.raises(ClientError, match="InvalidAMIID"):
+        network.ec2.run_instances(ImageId="ami-0123456789abcdef0", InstanceType="t3.micro", MinCount=1, MaxCount=1)
+
+
+@pytest.mark.parametrize("asked", ["10.20.0.200", None])
+def test_a_nat_gateway_lives_in_its_subnet_and_frees_everything_at_its_end(network: Network, asked: str | None) -> None:
+    address = network.ec2.allocate_address(Domain="vpc")
+    more: dict[str, Any] = {"PrivateIpAddress": asked} if asked else {}
+    gateway = network.ec2.create_nat_gateway(SubnetId=network.subnet_id, AllocationId=address["AllocationId"], **more)[
+        "NatGateway"
+    ]
+    private = gateway["NatGatewayAddresses"][0]["PrivateIp"]
+    assert private == (asked or "10.20.0.254")
+    assert private in interfaces(network)
+    network.ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+    assert private not in interfaces(network)
+    left = network.ec2.describe_addresses(AllocationIds=[address["AllocationId"]])["Addresses"][0]
+    assert not left.get("AssociationId")
+
+
+def test_a_floating_elastic_ip_lands_on_a_secondary_address_and_moves(network: Network) -> None:
+    """The load balancer's own public address stays where it is while the floating one comes and goes."""
+    one = network.launch("10.20.0.60", interface={"AssociatePublicIpAddress": True})
+    two = network.launch("10.20.0.61", interface={"AssociatePublicIpAddress": True})
+    enis = [host["NetworkInterfaces"][0]["NetworkInterfaceId"] for host in (one, two)]
+    for eni, secondary in zip(enis, ("10.20.0.70", "10.20.0.71"), strict=True):
+        network.ec2.assign_private_ip_addresses(NetworkInterfaceId=eni, PrivateIpAddresses=[secondary])
+    own = {host["InstanceId"]: public_ip(network, host["InstanceId"]) for host in (one, two)}
+    floating = network.ec2.allocate_address(Domain="vpc")
+
+    def float_to(eni: str, secondary: str) -> dict[str, Any]:
+        network.ec2.associate_address(
+            AllocationId=floating["AllocationId"],
+            NetworkInterfaceId=eni,
+            PrivateIpAddress=secondary,
+            AllowReassociation=True,
+        )
+        found: dict[str, Any] = network.ec2.describe_addresses(AllocationIds=[floating["AllocationId"]])["Addresses"][0]
+        return found
+
+    assert float_to(enis[0], "10.20.0.70")["PrivateIpAddress"] == "10.20.0.70"
+    moved = float_to(enis[1], "10.20.0.71")
+    assert moved["PrivateIpAddress"] == "10.20.0.71"
+    assert moved["InstanceId"] == two["InstanceId"]
+    assert {host: public_ip(network, host) for host in own} == own
+    network.ec2.disassociate_address(AssociationId=moved["AssociationId"])
+    assert {host: public_ip(network, host) for host in own} == own
+    with pytest.raises(ClientError, match="is not an address of"):
+        float_to(enis[0], "10.20.0.99")
+    network.ec2.terminate_instances(InstanceIds=list(own))
+
+
+def public_ip(network: Network, instance_id: str) -> str | None:
+    found = network.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+    public: str | None = found["NetworkInterfaces"][0].get("Association", {}).get("PublicIp")
+    return public
+
+
+def test_a_rule_can_be_given_another_group(network: Network) -> None:
+    ids = [
+        network.ec2.create_security_group(VpcId=network.vpc_id, GroupName=name, Description=name)["GroupId"]
+        for name in ("rule-a", "rule-b", "rule-c")
+    ]
+    rule = network.ec2.authorize_security_group_ingress(
+        GroupId=ids[0],
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": ids[1]}]}],
+    )["SecurityGroupRules"][0]
+    wanted = {"IpProtocol": "tcp", "FromPort": 2, "ToPort": 2, "ReferencedGroupId": ids[2]}
+    network.ec2.modify_security_group_rules(
+        GroupId=ids[0],
+        SecurityGroupRules=[{"SecurityGroupRuleId": rule["SecurityGroupRuleId"], "SecurityGroupRule": wanted}],
+    )
+    permission = network.ec2.describe_security_groups(GroupIds=[ids[0]])["SecurityGroups"][0]["IpPermissions"][0]
+    assert (permission["FromPort"], permission["UserIdGroupPairs"][0]["GroupId"]) == (2, ids[2])
+
+
+def test_a_conditional_deny_in_a_bucket_policy_does_not_lock_the_operator_out(api: AwsService) -> None:
+    s3 = api.client("s3")
+    s3.create_bucket(Bucket="tls-only")
+    s3.put_bucket_policy(
+        Bucket="tls-only",
+        Policy='{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*",'
+        ' "Resource": ["arn:aws:s3:::tls-only/*"], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}',
+    )
+    s3.put_object(Bucket="tls-only", Key="key", Body=b"body")
+    assert s3.get_object(Bucket="tls-only", Key="key")["Body"].read() == b"body"
+
+
+def test_an_endpoints_routes_follow_its_route_tables(network: Network) -> None:
+    tables = [network.ec2.create_route_table(VpcId=network.vpc_id)["RouteTable"]["RouteTableId"] for _ in range(2)]
+    endpoint = network.ec2.create_vpc_endpoint(
+        VpcId=network.vpc_id, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=tables[:1]
+    )["VpcEndpoint"]
+    assert endpoint["VpcEndpointType"] == "Gateway"
+
+    def through() -> list[bool]:
+        found = network.ec2.describe_route_tables(RouteTableIds=tables)["RouteTables"]
+        gateways = {one["RouteTableId"]: {route.get("GatewayId") for route in one["Routes"]} for one in found}
+        return [endpoint["VpcEndpointId"] in gateways[table] for table in tables]
+
+    assert through() == [True, False]
+    network.ec2.modify_vpc_endpoint(
+        VpcEndpointId=endpoint["VpcEndpointId"], AddRouteTableIds=tables[1:], RemoveRouteTableIds=tables[:1]
+    )
+    assert through() == [False, True]
+    network.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
+    assert through() == [False, False]
+
+
+def test_groups_profile_and_user_data_of_an_instance_change_whole(api: AwsService, network: Network) -> None:
+    iam = api.client("iam")
+    for name in ("whole-a", "whole-b"):
+        iam.create_instance_profile(InstanceProfileName=name)
+    groups = [
+        network.ec2.create_security_group(VpcId=network.vpc_id, GroupName=name, Description=name)["GroupId"]
+        for name in ("whole-a", "whole-b")
+    ]
+    host = network.launch("10.20.0.90", interface={"Groups": groups[:1]}, IamInstanceProfile={"Name": "whole-a"})[
+        "InstanceId"
+    ]
+    network.ec2.modify_instance_attribute(InstanceId=host, Groups=groups[1:])
+    network.ec2.modify_instance_attribute(InstanceId=host, UserData={"Value": b"\x1f\x8bbinary"})
+    association = network.ec2.describe_iam_instance_profile_associations(
+        Filters=[{"Name": "instance-id", "Values": [host]}]
+    )["IamInstanceProfileAssociations"][0]["AssociationId"]
+    network.ec2.replace_iam_instance_profile_association(
+        AssociationId=association, IamInstanceProfile={"Name": "whole-b"}
+    )
+    world = read_world(api.world_clients())
+    found = world.instance(host)
+    assert found is not None
+    assert found.security_group_ids == (groups[1],)
+    assert str(found.profile_arn).endswith("/whole-b")
+    assert read_user_data(api.world_clients(), host) == b"\x1f\x8bbinary"
+    network.ec2.terminate_instances(InstanceIds=[host])
+
+
+def test_a_zone_that_does_not_exist_is_refused_by_name(network: Network) -> None:
+    with pytest.raises(ClientError) as subnet:
+        network.ec2.create_subnet(VpcId=network.vpc_id, CidrBlock="10.20.200.0/24", AvailabilityZone="us-east-1z")
+    assert subnet.value.response["Error"]["Code"] == "InvalidParameterValue"
+    with pytest.raises(ClientError) as volume:
+        network.ec2.create_volume(Size=8, AvailabilityZone="us-east-1z", VolumeType="gp3")
+    assert volume.value.response["Error"]["Code"] == "InvalidZone.NotFound"
+    assert "us-east-1z" in str(subnet.value)
+    assert "us-east-1z" in str(volume.value)
+    made = network.ec2.create_volume(Size=8, AvailabilityZone="us-east-1b", VolumeType="gp3")
+    assert made["AvailabilityZone"] == "us-east-1b"
+    network.ec2.delete_volume(VolumeId=made["VolumeId"])

@@ -97,3 +97,27 @@ def test_text_from_outside_is_never_put_into_a_script(workflow: Path) -> None:
     for job in parsed(workflow)["jobs"].values():
         for step in job.get("steps", []):
             assert "${{" not in step.get("run", ""), step
+
+
+def test_checks_are_those_that_a_person_runs() -> None:
+    document = parsed(PROJECT_DIR / ".github" / "workflows" / "checks.yml")
+    assert {"pull_request", "schedule", "workflow_dispatch"} == set(document["on"])
+    for name, target, runs_if in (
+        ("check", "make check", "github.event_name == 'pull_request'"),
+        ("test", "make test", "github.event_name != 'pull_request'"),
+    ):
+        job = document["jobs"][name]
+        assert job["if"] == runs_if
+        assert job["permissions"] == {"contents": "read"}
+        (run,) = [step for step in job["steps"] if target in step.get("run", "")]
+        assert run["shell"] == "bash"  # without it a pipe into tee hides the failure
+
+
+def test_logs_of_checks_are_kept_when_they_fail() -> None:
+    """They are in a folder whose name begins with a dot, which is left out unless it is asked for."""
+    for job in parsed(PROJECT_DIR / ".github" / "workflows" / "checks.yml")["jobs"].values():
+        last = job["steps"][-1]
+        assert "upload-artifact" in last["uses"]
+        assert last["if"] == "always()"
+        assert last["with"]["path"] == ".logs"
+        assert last["with"]["include-hidden-files"] is True

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from spec.project import REPOSITORY
+
 GITHUB = REPOSITORY / ".github"
 FORMS = sorted((GITHUB / "ISSUE_TEMPLATE").glob("*.yml"))
 MANIFESTS = {"pip": "requirements.in", "npm": "package-lock.json", "gomod": "go.mod", "github-actions": ".github"}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from cost.guide import GUIDE_TOTAL_USD
 from drills import promises
 from drills.promises import Promise
+from spec.project import REPOSITORY
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "guide.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "guide.md").read_text(encoding="utf-8")
 PROMISES = {name: value for name, value in vars(promises).items() if isinstance(value, Promise)}
 ANSWERS = {name: promise for name, promise in PROMISES.items() if promise.guide.startswith("<")}
 

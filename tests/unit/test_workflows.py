@@ -100,7 +100,7 @@ def test_text_from_outside_is_never_put_into_a_script(workflow: Path) -> None:
 
 
 def test_checks_are_those_that_a_person_runs() -> None:
-    document = parsed(PROJECT_DIR / ".github" / "workflows" / "checks.yml")
+    document = parsed(REPOSITORY / ".github" / "workflows" / "checks.yml")
     assert {"pull_request", "schedule", "workflow_dispatch"} == set(document["on"])
     for name, target, runs_if in (
         ("check", "make check", "github.event_name == 'pull_request'"),
@@ -115,7 +115,7 @@ def test_checks_are_those_that_a_person_runs() -> None:
 
 def test_logs_of_checks_are_kept_when_they_fail() -> None:
     """They are in a folder whose name begins with a dot, which is left out unless it is asked for."""
-    for job in parsed(PROJECT_DIR / ".github" / "workflows" / "checks.yml")["jobs"].values():
+    for job in parsed(REPOSITORY / ".github" / "workflows" / "checks.yml")["jobs"].values():
         last = job["steps"][-1]
         assert "upload-artifact" in last["uses"]
         assert last["if"] == "always()"

@@ -18,7 +18,7 @@ import jinja2
 import zopfli.gzip  # type: ignore[import-untyped]
 
 from components.comments import without_comments
-from spec import ports
+from spec import limits, ports
 from spec.addresses import HostPlan
 from spec.errors import EXIT_USAGE, HaError
 from spec.project import REPOSITORY
@@ -54,9 +54,8 @@ class Context:
     def folders(self) -> list[Path]:
         """Where the host's files come from; of two with the same path the later counts."""
         own = CLOUD_INIT_DIR / self.host.tier.value
-        caches = self.settings.cache.count
-        hosts = {Tier.LB: self.settings.load_balancer.count, Tier.CACHE: caches, Tier.MONITOR: caches}
-        return [CLOUD_INIT_DIR / BASE, own, *([own / PAIR] if hosts.get(self.host.tier, 1) > 1 else [])]
+        pair = [own / PAIR] if self.settings.is_pair(self.host.tier) else []
+        return [CLOUD_INIT_DIR / BASE, own, *(one for one in pair if one.is_dir())]
 
     def variables(self) -> dict[str, Any]:
         """The names that templates see."""
@@ -75,9 +74,10 @@ class Context:
             "settings": self.settings,
             "timers": self.settings.timers,
             "ports": ports.by_name(),
+            "limits": limits.by_name(),
             "release": self.release,
             "vpc_cidr": self.settings.network.cidr,
-            "data_volume": self.settings.data_volume_gib(self.host.tier) is not None,
+            "data_volume": self.host.tier.traits.data_volume,
         }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from spec.limits import POOL_RETRY_MS, ROUTE_CHECK_MS
 from spec.timers import KEEPER_LOOP_MS, PROMOTION_PAUSE_MS, Timers
 
 PROMOTION_MS: Final = 800
@@ -26,12 +27,8 @@ RELEASE_MS: Final = KEEPER_LOOP_MS
 """The primary is told not to wait for its standby any more."""
 HAND_OVER_MS: Final = 2000
 """A switchover: the primary shuts down, the standby takes over; both are told without a wait."""
-ROUTE_CHECK_MS: Final = 250
-"""`downinter`: the database route looks at a node that is down so often."""
 ROUTE_LOOK_MS: Final = 100
 """What such a look takes."""
-POOL_RETRY_MS: Final = 100
-"""pgbouncer's `server_login_retry`: it connects no sooner after a connection that failed."""
 POOL_ROUND_MS: Final = 333
 """When nothing else wakes it, pgbouncer goes round its pools three times a second."""
 ROUTING_MS: Final = ROUTE_CHECK_MS + ROUTE_LOOK_MS + POOL_RETRY_MS + POOL_ROUND_MS

@@ -16,8 +16,6 @@ BLOCK_BITS = 3  # eight blocks: up to four zones, public and private
 MAX_ZONES = 4
 NAT_GATEWAY_OFFSET = 8  # planned too: an address that AWS picks could be one that a host is going to need
 
-# The first four addresses of a subnet and its last are AWS's own. Host n of a tier has offset + n.
-_OFFSETS = {Tier.LB: 10, Tier.MONITOR: 10, Tier.CACHE: 15, Tier.DB: 20, Tier.APP: 30}
 _SECOND_ADDRESS = 10  # further on from a host's own: free in the public subnets, which hold nobody else
 
 
@@ -72,16 +70,18 @@ def nat_gateway_address(subnet: SubnetPlan) -> IPv4Address:
     return subnet.cidr.network_address + NAT_GATEWAY_OFFSET
 
 
-def monitor_zone_index(zone_count: int) -> int:
-    """With a third zone the monitor stands apart from both databases, so that no zone takes two of the three."""
+def third_zone_index(zone_count: int) -> int:
+    """Where the monitor is: apart from both databases where there is a third zone, so that no zone takes two of the
+    three.
+    """
     return 2 if zone_count > 2 else 0
 
 
 def nat_zone_indexes(zone_count: int, gateways: int) -> tuple[int, ...]:
-    """Where NAT gateways stand. The first, which serves zones without their own, is the monitor's: the loss of another
-    zone then silences nobody, and of a monitor that is silent the load balancers tell, which need no gateway.
+    """The zones with a NAT gateway. The first, which serves zones without their own, is the monitor's: losing another
+    zone does not stop alerts; if the monitor is lost, the load balancers alert through SNS directly.
     """
-    first = monitor_zone_index(zone_count)
+    first = third_zone_index(zone_count)
     return (first, *(index for index in range(zone_count) if index != first))[:gateways]
 
 
@@ -95,15 +95,15 @@ def plan_hosts(subnets: Sequence[SubnetPlan], counts: dict[Tier, int]) -> tuple[
     hosts: list[HostPlan] = []
     for tier, count in counts.items():
         for number in range(1, count + 1):
-            zone_index = monitor_zone_index(zone_count) if tier is Tier.MONITOR else (number - 1) % zone_count
+            zone_index = third_zone_index(zone_count) if tier.traits.third_zone else (number - 1) % zone_count
             subnet = by_place[zone_index, tier.public]
-            offset = _OFFSETS[tier] + number
+            offset = tier.traits.first_address + number
             if offset >= subnet.cidr.num_addresses - 1:
                 raise ValueError(
                     f"{tier}{number} needs address {offset} of its subnet, but {subnet.cidr} ends at "
                     f"{subnet.cidr.num_addresses - 2}"
                 )
             address = subnet.cidr.network_address + offset
-            second = address + _SECOND_ADDRESS if tier is Tier.LB and count > 1 else None
+            second = address + _SECOND_ADDRESS if tier.public and count > 1 else None
             hosts.append(HostPlan(f"{tier}{number}", tier, number, subnet.zone, subnet.zone_index, address, second))
     return tuple(hosts)

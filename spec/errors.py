@@ -56,4 +56,4 @@ class SettingsError(HaError):
         self.problems = tuple(problems)
         count = "1 setting is" if len(self.problems) == 1 else f"{len(self.problems)} settings are"
         what = f"{count} refused; nothing was created\n" + "\n".join(f"  - {p}" for p in self.problems)
-        super().__init__(what, where=source, fix="mend the settings and run again", exit_code=EXIT_USAGE)
+        super().__init__(what, where=source, fix="fix the settings and run again", exit_code=EXIT_USAGE)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from decimal import Decimal
 from ipaddress import IPv4Network
 from math import ceil
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from spec import limits
 from spec.addresses import HostPlan, SubnetPlan, plan_hosts, plan_subnets
 from spec.instance_types import Architecture, InstanceType, instance_type
 from spec.tiers import Tier
@@ -133,12 +134,7 @@ class NetworkSettings(_Group):
         return self
 
 
-# As in the load balancer's haproxy.cfg and PostgreSQL's 10-ha.conf.
-CHECKS_TO_FALL = 2  # failed health checks in a row until HAProxy sends a host nothing more
-CHECK_TIMEOUT_MS = 400
-RESERVED_CONNECTIONS = 15  # of PostgreSQL's: for health checks and people when the application has taken the rest
 _LEAST_RETRIES = 3
-_STATEMENT_MS = 3000  # the longest that the application lets one statement take
 _CONNECTIONS_PER_MIB = 5  # a connection may take 100 KB with TLS: half of the memory is for them
 
 
@@ -155,7 +151,6 @@ class LoadBalancerSettings(_Hosts):
     """
 
     instance_type: str = "t3.micro"
-    kind: Literal["haproxy"] = "haproxy"
     count: Annotated[int, Field(ge=1, le=2)] = 1
     mode: Literal["active-active", "active-backup"] = "active-active"
     certificate_parameter: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.\-/]+$")] | None = None
@@ -176,7 +171,7 @@ class LoadBalancerSettings(_Hosts):
     @property
     def database_wait_ms(self) -> int:
         """How long the application lets requests wait for the database: it is to answer before it is given up."""
-        return max(0, self.write_timeout_ms - _STATEMENT_MS)
+        return max(0, self.write_timeout_ms - limits.STATEMENT_MS)
 
     @model_validator(mode="after")
     def _available(self) -> Self:
@@ -221,7 +216,6 @@ class DatabaseSettings(_Hosts):
     """The PostgreSQL pair. `volume_gib` also bounds the WAL that a lost standby's slot may keep."""
 
     instance_type: str = "t3.small"
-    count: Literal[2] = 2
     volume_gib: VolumeGib = 20
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = "app"
     user: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = "app"
@@ -313,8 +307,8 @@ class Settings(_Group):
             machine = self.hosts_of(tier).machine
             if machine.architecture != self.image.architecture:
                 raise ValueError(
-                    f"{GROUPS[tier]}.instance_type {machine.name} is {machine.architecture}, but image.name "
-                    f"{self.image.name} is for {self.image.architecture}"
+                    f"{tier.traits.settings_group}.instance_type {machine.name} is {machine.architecture}, but "
+                    f"image.name {self.image.name} is for {self.image.architecture}"
                 )
         return self
 
@@ -338,63 +332,57 @@ class Settings(_Group):
     @model_validator(mode="after")
     def _pools_fit_the_database(self) -> Self:
         pools = self.application.count * self.database.pool_size_per_host
-        free = self.database.max_connections - RESERVED_CONNECTIONS
+        reserved = limits.SUPERUSER_RESERVED_CONNECTIONS + limits.RESERVED_CONNECTIONS
+        free = self.database.max_connections - reserved
         if pools > free:
             raise ValueError(
                 f"database.pool_size_per_host {self.database.pool_size_per_host} for {self.application.count} "
                 f"application hosts is {pools} connections, but database.max_connections "
-                f"{self.database.max_connections} less {RESERVED_CONNECTIONS} reserved ones is {free}"
+                f"{self.database.max_connections} less {reserved} reserved ones is {free}"
             )
         return self
 
     @model_validator(mode="after")
     def _draining_is_noticed(self) -> Self:
-        noticed_ms = self.load_balancer.check_interval_ms * CHECKS_TO_FALL + CHECK_TIMEOUT_MS
+        noticed_ms = self.load_balancer.check_interval_ms * limits.CHECKS_TO_FALL + limits.CHECK_TIMEOUT_MS
         if self.timers.application_drain_s * 1000 < noticed_ms:
             raise ValueError(
                 f"timers.application_drain_s {self.timers.application_drain_s} is too short: the load balancer notices "
-                f"after {noticed_ms} ms ({CHECKS_TO_FALL} x load_balancer.check_interval_ms "
-                f"{self.load_balancer.check_interval_ms} + {CHECK_TIMEOUT_MS})"
+                f"after {noticed_ms} ms ({limits.CHECKS_TO_FALL} x load_balancer.check_interval_ms "
+                f"{self.load_balancer.check_interval_ms} + {limits.CHECK_TIMEOUT_MS})"
             )
         return self
 
     def hosts_of(self, tier: Tier) -> _Hosts:
         """The settings of a tier's hosts."""
-        hosts = getattr(self, GROUPS[tier])
+        hosts = getattr(self, tier.traits.settings_group)
         assert isinstance(hosts, _Hosts)
         return hosts
 
     def data_volume_gib(self, tier: Tier) -> int | None:
         """Size of the data volume of each host of a tier; None where the tier has none."""
-        sizes = {
-            Tier.DB: self.database.volume_gib,
-            Tier.MONITOR: self.monitor.volume_gib,
-            Tier.CACHE: self.cache.volume_gib,
-        }
-        return sizes.get(tier)
+        if not tier.traits.data_volume:
+            return None
+        group: Any = self.hosts_of(tier)
+        size: int = group.volume_gib
+        return size
+
+    def host_count(self, tier: Tier) -> int:
+        """How many hosts a tier has."""
+        group: Any = self.hosts_of(tier)
+        count: int = tier.traits.hosts or group.count
+        return count
+
+    def is_pair(self, tier: Tier) -> bool:
+        """Whether a tier's hosts get the files of a pair."""
+        return self.host_count(tier.traits.paired_with or tier) > 1
 
     def plan_subnets(self) -> tuple[SubnetPlan, ...]:
         return plan_subnets(self.network.cidr, self.network.zones)
 
     @property
     def _counts(self) -> dict[Tier, int]:
-        return {
-            Tier.MONITOR: 1,
-            Tier.CACHE: self.cache.count,
-            Tier.DB: self.database.count,
-            Tier.APP: self.application.count,
-            Tier.LB: self.load_balancer.count,
-        }
+        return {tier: self.host_count(tier) for tier in reversed(Tier)}
 
     def plan_hosts(self) -> tuple[HostPlan, ...]:
         return plan_hosts(self.plan_subnets(), self._counts)
-
-
-# Where a tier's hosts stand in the settings.
-GROUPS = {
-    Tier.LB: "load_balancer",
-    Tier.APP: "application",
-    Tier.DB: "database",
-    Tier.MONITOR: "monitor",
-    Tier.CACHE: "cache",
-}

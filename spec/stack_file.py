@@ -22,6 +22,10 @@ SETTINGS_KEY = f"{PROJECT}:settings"
 REGION_KEY = "aws:region"
 
 
+# Settings of older stack files that had one value only, which is still taken.
+RETIRED: Mapping[tuple[str, str], object] = {("load_balancer", "kind"): "haproxy", ("database", "count"): 2}
+
+
 def stack_file(project_dir: Path, stack: str) -> Path:
     return project_dir / f"Pulumi.{stack}.yaml"
 
@@ -45,7 +49,7 @@ def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
         where = f"{path.name}, line {mark.line + 1}" if mark else path.name
         detail = getattr(error, "problem", None) or "it cannot be read"
         raise HaError(
-            f"the stack file is not YAML: {detail}", where=where, fix="mend the file", exit_code=EXIT_USAGE
+            f"the stack file is not YAML: {detail}", where=where, fix="fix the file", exit_code=EXIT_USAGE
         ) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
@@ -97,9 +101,18 @@ def parse_settings(settings: object, region: object, *, source: str) -> Settings
             source, [Problem(path="region", given="here", allowed=f"the region is set by {REGION_KEY}")]
         )
     try:
-        return Settings.model_validate({**settings, "region": region})
+        return Settings.model_validate({**_without_retired(settings), "region": region})
     except ValidationError as invalid:
         raise SettingsError(source, [_problem(error) for error in invalid.errors(include_url=False)]) from None
+
+
+def _without_retired(settings: Mapping[str, object]) -> dict[str, object]:
+    kept = dict(settings)
+    for (name, key), value in RETIRED.items():
+        group = kept.get(name)
+        if isinstance(group, Mapping) and group.get(key) == value:
+            kept[name] = {k: v for k, v in group.items() if k != key}
+    return kept
 
 
 # What pydantic calls the types of Python, in words of the stack's file; limits are filled in from the error.

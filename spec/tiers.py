@@ -1,34 +1,98 @@
-"""The five tiers of the estate; every host belongs to one."""
+"""The five tiers of the estate, one record each; every host belongs to one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Tier(StrEnum):
-    """A tier's short name: in host names (`db1`), tags, folders of `cloud-init/` and drill names."""
+    """The tiers in the order in which a request meets them; hosts come up the other way round.
+
+    A tier's short name is its folder in `cloud-init/`, and part of host names (`db1`), tags and drill names.
+    """
 
     LB = "lb"
     APP = "app"
     DB = "db"
-    MONITOR = "monitor"
     CACHE = "cache"
+    MONITOR = "monitor"
+
+    @property
+    def traits(self) -> Traits:
+        return TRAITS[self]
 
     @property
     def role(self) -> str:
-        """The tier's name in prose and in `ha status`."""
-        return _ROLES[self]
+        return self.traits.role
 
     @property
     def public(self) -> bool:
-        """Whether the tier's hosts stand in the public subnets."""
-        return self is Tier.LB
+        return self.traits.public
 
 
-_ROLES = {
-    Tier.LB: "load balancer",
-    Tier.APP: "application",
-    Tier.DB: "database",
-    Tier.MONITOR: "monitor",
-    Tier.CACHE: "cache",
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What a tier is."""
+
+    role: str
+    """Its name in prose and in `ha status`."""
+    settings_group: str
+    """Where its hosts are in the settings."""
+    first_address: int
+    """Host n of it has this plus n as its address within its subnet. The first four and the last are AWS's own."""
+    main_unit: str
+    """The systemd unit that it is there for."""
+    hosts: int | None = None
+    """How many hosts it has; None: the `count` of its settings group."""
+    public: bool = False
+    """Whether its hosts are in the public subnets, and take the public address."""
+    third_zone: bool = False
+    """Whether it stays apart from both databases where there is a third zone."""
+    data_volume: bool = False
+    """Whether its hosts have a volume that outlives them; `volume_gib` of its settings group is the size."""
+    paired_with: Tier | None = None
+    """The tier whose hosts being two gives its hosts the `pair` folder of cloud-init; None: its own."""
+
+
+TRAITS: Mapping[Tier, Traits] = {
+    Tier.LB: Traits(
+        role="load balancer",
+        settings_group="load_balancer",
+        first_address=10,
+        main_unit="haproxy",
+        public=True,
+    ),
+    Tier.APP: Traits(
+        role="application",
+        settings_group="application",
+        first_address=30,
+        main_unit="event-manager",
+    ),
+    Tier.DB: Traits(
+        role="database",
+        settings_group="database",
+        first_address=20,
+        main_unit="pgautofailover",
+        hosts=2,
+        data_volume=True,
+    ),
+    Tier.CACHE: Traits(
+        role="cache",
+        settings_group="cache",
+        first_address=15,
+        main_unit="redis-server",
+        data_volume=True,
+    ),
+    Tier.MONITOR: Traits(
+        role="monitor",
+        settings_group="monitor",
+        first_address=10,
+        main_unit="pgautofailover",
+        hosts=1,
+        third_zone=True,
+        data_volume=True,
+        paired_with=Tier.CACHE,  # a sentinel is on it
+    ),
 }

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from drills import budget
 from tests.unit.cloud_init.rendering import estate, files_of
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
@@ -203,13 +202,6 @@ def test_haproxy_accepts_the_configuration(host: str, settings: dict[str, Any], 
     done = subprocess.run([haproxy, "-c", "-f", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[WARNING]" not in done.stderr, done.stderr
-
-
-def test_the_failover_budget_counts_how_often_the_route_looks() -> None:
-    files = files_of("app1")
-    looks = re.findall(r"^    default-server .*\bdowninter (\d+)ms", files[CONFIG], re.M)
-    assert {int(one) for one in looks} == {budget.ROUTE_CHECK_MS}
-    assert f"\nserver_login_retry = {budget.POOL_RETRY_MS / 1000:g}\n" in files["/etc/pgbouncer/pgbouncer.ini"]
 
 
 def test_what_waits_for_the_database_is_not_asked_of_another_server() -> None:

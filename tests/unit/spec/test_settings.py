@@ -13,6 +13,8 @@ from spec.errors import HaError, SettingsError
 from spec.project import REPOSITORY
 from spec.stack_file import load_settings, parse_settings
 
+STACKS = REPOSITORY / "tests" / "stacks"
+
 
 def _given(**changes: Any) -> dict[str, Any]:
     """Good settings with some values changed; `group__name` reaches into a group."""
@@ -102,12 +104,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a timer of zero": (_given(timers__primary_demote_ms=0), "timers.primary_demote_ms", "more than 0"),
     "one application host": (_given(application__count=1), "application.count", "2 or more"),
-    "three databases": (_given(database__count=3), "database.count", "3"),
+    "three databases": (_given(database__count=3), "database.count", "an unknown setting"),
     "more NAT gateways than zones": (_given(network__nat_gateways=3), "network", "one a zone at most"),
     "a budget in words": (_given(budget_monthly_usd="215"), "budget_monthly_usd", "a number of dollars"),
     "a negative budget": (_given(budget_monthly_usd=-1), "budget_monthly_usd", "more than 0"),
     "a budget that is no number": (_given(budget_monthly_usd=float("nan")), "budget_monthly_usd", "finite"),
-    "a kind that is not there": (_given(load_balancer__kind="nlb"), "load_balancer.kind", "'haproxy'"),
+    "a kind that is not there": (_given(load_balancer__kind="nlb"), "load_balancer.kind", "an unknown setting"),
     "a text for a list": (_given(network__zones="us-east-1a"), "network.zones", "a list"),
     "a text for a group": (_given(load_balancer="haproxy"), "load_balancer", "a mapping of settings"),
     "a text for a mapping": (_given(application__environment="A=1"), "application.environment", "a mapping of names"),
@@ -149,14 +151,25 @@ def test_settings_that_are_no_mapping_are_refused(settings: object) -> None:
     assert [p.path for p in _refusal(settings).problems] == ["ha:settings"]
 
 
+def test_settings_that_had_one_value_only_are_still_taken_with_it() -> None:
+    old = parse_settings(
+        _given(load_balancer__kind="haproxy", database__count=2), "us-east-1", source="Pulumi.dev.yaml"
+    )
+    assert old == parse_settings(_given(), "us-east-1", source="Pulumi.dev.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(REPOSITORY.glob("Pulumi.*.yaml")), ids=lambda path: path.name)
+def test_every_stack_of_this_checkout_is_valid(path: Path) -> None:
+    assert load_settings(path.parent, path.name.split(".")[1]).plan_hosts()
+
+
 @pytest.mark.parametrize(("stack", "hosts"), [("dev", 7), ("prod", 9)])
-def test_the_stacks_of_this_repository_are_valid(stack: str, hosts: int) -> None:
-    settings = load_settings(REPOSITORY, stack)
-    assert len(settings.plan_hosts()) == hosts
+def test_the_shipped_stacks_have_their_hosts(stack: str, hosts: int) -> None:
+    assert len(load_settings(STACKS, stack).plan_hosts()) == hosts
 
 
 def test_dev_is_the_guides_shape() -> None:
-    settings = load_settings(REPOSITORY, "dev")
+    settings = load_settings(STACKS, "dev")
     machines = [(h.tier.value, settings.hosts_of(h.tier).instance_type) for h in settings.plan_hosts()]
     assert sorted(machines) == [
         ("app", "t3.medium"),

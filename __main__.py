@@ -10,12 +10,17 @@ from pulumi.runtime.config import get_config_env
 
 from components.alerts import Alerts, AlertsArgs
 from components.artifacts import Artifacts, ArtifactsArgs
+from components.clean_exit import exit_without_traceback
 from components.firewall import Firewall, FirewallArgs
 from components.hosts import Hosts, HostsArgs
 from components.identity import Identity, IdentityArgs
 from components.network import Network, NetworkArgs
-from components.public_address import Answering, AnsweringArgs, PublicAddress, PublicAddressArgs
-from components.refusal import refusals_told_plainly
+from components.public_address import (
+    LoadBalancerAddresses,
+    LoadBalancerAddressesArgs,
+    PublicAddress,
+    PublicAddressArgs,
+)
 from components.user_data import contexts, user_data
 from spec.flows import flows
 from spec.release import find_release
@@ -28,7 +33,7 @@ project, stack = pulumi.get_project(), pulumi.get_stack()
 source = f"Pulumi.{stack}.yaml"
 
 # Everything that can be refused is refused here, before the first resource is declared.
-with refusals_told_plainly():
+with exit_without_traceback():
     check_stack_name(stack)
     check_keys(get_config_env(), source=source)
     settings = parse_settings(
@@ -83,7 +88,10 @@ hosts = Hosts(
         alert_topic_arn=alerts.topic_arn,
     ),
 )
-Answering("answering", AnsweringArgs(stack=stack, public=public, instances=hosts.instance_ids(Tier.LB)))
+LoadBalancerAddresses(
+    "load-balancer-addresses",
+    LoadBalancerAddressesArgs(stack=stack, public=public, instances=hosts.instance_ids(Tier.LB)),
+)
 
 pulumi.export("url", pulumi.Output.concat("http://", public.address))
 pulumi.export("public_address", public.address)

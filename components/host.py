@@ -45,7 +45,7 @@ class Host(Component):
 
     It is replaced by deleting first: the address and the volume are free again only when the old instance is gone. The
     instance is stopped before its volume is detached, so that what writes to it shuts down in order.
-    Attributes: `plan`, `instance_id`, `ready_to_follow`: what the next host of the tier waits for.
+    Attributes: `plan`, `instance_id`, `next_host_depends_on`: what the next host of the tier waits for.
     """
 
     token: ClassVar[str] = "ha:host:Host"
@@ -86,9 +86,9 @@ class Host(Component):
             opts=self.child(pulumi.ResourceOptions(depends_on=list(args.after), delete_before_replace=True)),
         )
         self.instance_id: pulumi.Output[str] = instance.id
-        self.ready_to_follow: list[pulumi.Resource] = [instance]
+        self.next_host_depends_on: list[pulumi.Resource] = [instance]
         if args.data_volume_gib is not None:
-            self.ready_to_follow.append(self._data_volume(name, instance, args.data_volume_gib))
+            self.next_host_depends_on.append(self._data_volume(name, instance, args.data_volume_gib))
         self._status_alarm(name, instance)
         if args.machine.burstable:
             self._credit_alarm(name, instance)

@@ -53,9 +53,9 @@ class Hosts(Component):
         for plan in plans:
             siblings = self.by_tier[plan.tier]
             if siblings:
-                after = siblings[-1].ready_to_follow
+                after = siblings[-1].next_host_depends_on
             else:
-                after = [*args.network.ways_out, *args.firewall.rules, args.identity.policies[plan.tier]]
+                after = [*args.network.egress_dependencies, *args.firewall.rules, args.identity.policies[plan.tier]]
                 if plan.tier is Tier.APP:
                     after.append(args.artifacts.release)
                 if plan.tier is Tier.LB:

@@ -32,7 +32,8 @@ class Network(Component):
     Private subnets leave through the NAT gateway of their zone, or the monitor's where their zone has none. S3 is
     reached through the endpoint, free of NAT charges and of the NAT gateway's fate. The default group is emptied.
 
-    Attributes: `vpc_id`; `subnet_ids` by (zone index, public); `ways_out`: what a host needs to reach anything.
+    Attributes: `vpc_id`; `subnet_ids` by (zone index, public); `egress_dependencies`: what a host waits for
+    before it can reach anything.
     """
 
     token: ClassVar[str] = "ha:network:Network"
@@ -53,7 +54,7 @@ class Network(Component):
         aws.ec2.DefaultSecurityGroup(f"{name}-default", vpc_id=vpc.id, tags=self.tags("unused"), opts=self.child())
         self._subnets = {(s.zone_index, s.public): self._subnet(s) for s in args.subnets}
         self.subnet_ids: dict[tuple[int, bool], pulumi.Output[str]] = {key: s.id for key, s in self._subnets.items()}
-        self.ways_out: list[pulumi.Resource] = []
+        self.egress_dependencies: list[pulumi.Resource] = []
         public_table = self._public_routes()
         private_tables = self._private_routes()
         endpoint = aws.ec2.VpcEndpoint(
@@ -65,7 +66,7 @@ class Network(Component):
             tags=self.tags("s3"),
             opts=self.child(),
         )
-        self.ways_out.append(endpoint)
+        self.egress_dependencies.append(endpoint)
         self.register_outputs({"vpc_id": self.vpc_id})
 
     def _subnet(self, plan: SubnetPlan) -> aws.ec2.Subnet:
@@ -91,7 +92,7 @@ class Network(Component):
             gateway_id=gateway.id,
             opts=self.child(),
         )
-        self.ways_out.append(route)
+        self.egress_dependencies.append(route)
         for plan in self._plans(public=True):
             self._associate(plan, table)
         return table
@@ -111,7 +112,7 @@ class Network(Component):
                 nat_gateway_id=gateway.id,
                 opts=self.child(),
             )
-            self.ways_out.append(route)
+            self.egress_dependencies.append(route)
             self._associate(plan, table)
             tables.append(table)
         return tables
@@ -126,7 +127,9 @@ class Network(Component):
             private_ip=str(nat_gateway_address(plan)),
             tags=self.tags(name),
             # Without its route to the internet a NAT gateway is made in state failed.
-            opts=self.child(pulumi.ResourceOptions(depends_on=list(self.ways_out), delete_before_replace=True)),
+            opts=self.child(
+                pulumi.ResourceOptions(depends_on=list(self.egress_dependencies), delete_before_replace=True)
+            ),
         )
 
     def _table(self, name: str) -> aws.ec2.RouteTable:
@@ -139,7 +142,7 @@ class Network(Component):
             route_table_id=table.id,
             opts=self.child(),
         )
-        self.ways_out.append(association)
+        self.egress_dependencies.append(association)
 
     def _plans(self, *, public: bool) -> list[SubnetPlan]:
         return [s for s in self._args.subnets if s.public is public]

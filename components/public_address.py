@@ -1,4 +1,4 @@
-"""The estate's public address, and who answers at it."""
+"""The estate's public address, and the addresses of its load balancers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PublicAddress(Component):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnsweringArgs:
+class LoadBalancerAddressesArgs:
     """`instances`: the load balancers' instance ids by their plans."""
 
     stack: str
@@ -53,18 +53,20 @@ class AnsweringArgs:
     instances: Mapping[HostPlan, pulumi.Output[str]]
 
 
-class Answering(Component):
-    """What the load balancers hold of public addresses.
+class LoadBalancerAddresses(Component):
+    """The Elastic IPs that are associated with the load balancers.
 
-    One alone holds the estate's address. Of two, the active one takes it: that is theirs to say, by the API and at any
-    time, so nothing here associates it. Each of them has an address of its own instead, by which it reaches the API.
-    An Elastic IP: one that AWS assigns does not come back to a host that was stopped while it held another.
+    A single load balancer has the estate's public address. Of two, the active one takes it by the API at any time, so
+    nothing here associates it: each has an address of its own instead, by which it reaches the API. That is an Elastic
+    IP too: an address that AWS assigns does not come back to a host that was stopped while it held another.
     """
 
-    token: ClassVar[str] = "ha:answering:Answering"
+    token: ClassVar[str] = "ha:loadbalanceraddresses:LoadBalancerAddresses"
 
-    def __init__(self, name: str, args: AnsweringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(name, args.stack, opts)
+    def __init__(self, name: str, args: LoadBalancerAddressesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        formerly = pulumi.Alias(name="answering", type_="ha:answering:Answering")  # its name in 0.1.0
+        aliases = pulumi.ResourceOptions(aliases=[formerly])
+        super().__init__(name, args.stack, pulumi.ResourceOptions.merge(opts, aliases))
         alone = len(args.instances) == 1
         for plan, instance_id in args.instances.items():
             address = args.public.allocation if alone else self._own(name, plan)

@@ -130,9 +130,9 @@ def test_hosts_are_replaced_one_at_a_time_each_deleted_first(project: Project) -
 
 REFUSING = """
 from spec.errors import Problem, SettingsError
-from components.refusal import refusals_told_plainly
+from components.clean_exit import exit_without_traceback
 
-with refusals_told_plainly():
+with exit_without_traceback():
     problem = Problem(path="network.cidr", given="8.8.8.0/24", allowed="a private range")
     raise SettingsError("Pulumi.dev.yaml", [problem])
 """

@@ -1,4 +1,4 @@
-"""A refused setting ends the Pulumi program with its message alone, not with a stack trace."""
+"""Ends the Pulumi program with the message of a refused setting, not with a stack trace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spec.errors import HaError
 
 
 @contextmanager
-def refusals_told_plainly() -> Iterator[None]:
+def exit_without_traceback() -> Iterator[None]:
     """Turns an `HaError` into Pulumi's own way to end a program cleanly. :raises pulumi.RunError: with its message."""
     try:
         yield

@@ -13,10 +13,10 @@ import pytest
 import yaml
 import zopfli.gzip  # type: ignore[import-untyped]
 
-from components.user_data import CLOUD_INIT_DIR, Context, host_files, listed, user_data
+from components.user_data import CLOUD_INIT_DIR, LIMIT_BYTES, Context, host_files, listed, user_data
 from spec.release import Release
 from spec.tiers import Tier
-from tests.unit.cloud_init.rendering import estate
+from tests.unit.cloud_init.rendering import PAIRS, estate, files_of
 
 OTHER_SETTINGS = {
     "load_balancer": {
@@ -143,3 +143,47 @@ def test_the_name_of_a_release_is_no_shell_code(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [context.release.key, "ab" * 32, name]
     assert not list(tmp_path.iterdir())
+
+
+def test_one_alone_has_nothing_of_a_pair() -> None:
+    for host in ("lb1", "cache1", "monitor1", "app1"):
+        files = files_of(host)
+        shared = files.pop("/usr/local/lib/ha/health.py")  # asks at run time whether there is another
+        assert shared
+        everything = "\n".join([*files, *files.values()])
+        for word in ("keepalived", "redis-sentinel", "sentinel-password", "listen sessions"):
+            assert word not in everything, (host, word)
+
+
+def test_user_data_of_pairs_fits() -> None:
+    for name, context in estate(**PAIRS).items():
+        assert len(user_data(context)) <= LIMIT_BYTES, name
+
+
+def unit(text: str) -> dict[str, str]:
+    """The last value of each directive of a unit's [Service] section."""
+    lines = text.partition("[Service]\n")[2].partition("\n[")[0].splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    ("host", "drop_in"),
+    [
+        ("cache1", "redis-server.service.d"),
+        ("monitor1", "prometheus.service.d"),
+        ("monitor1", "prometheus-alertmanager.service.d"),
+    ],
+)
+def test_services_with_data_need_their_volume_and_come_back(host: str, drop_in: str) -> None:
+    text = files_of(host)[f"/etc/systemd/system/{drop_in}/ha.conf"]
+    assert "RequiresMountsFor=/srv/data\n" in text.partition("[Service]")[0]
+    assert unit(text)["Restart"] == "always"
+
+
+def test_passwords_are_never_a_programs_argument() -> None:
+    """What `$(ha-secret ...)` gives goes to a variable, or to `echo` and `printf`, which are the shell's own."""
+    allowed = re.compile(r"\s*(?:\w+=\$\(ha-secret [^)]*\)$|echo |printf )")
+    for host in estate():
+        for path, text in files_of(host).items():
+            lines = [line for line in text.splitlines() if "/steps/" in path and "$(ha-secret" in line]
+            assert all(allowed.match(line) for line in lines), f"{path}: {lines}"

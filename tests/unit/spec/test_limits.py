@@ -7,10 +7,9 @@ import re
 from spec import limits
 from spec.project import REPOSITORY
 from spec.timers import FENCE_LOOKS_MS, FENCE_SLACK_MS
-from tests.unit.cloud_init.rendering import files_of, program
+from tests.unit.cloud_init.rendering import PAIRS, files_of, program
 
 HAPROXY = "/etc/haproxy/haproxy.cfg"
-PAIRS = {"load_balancer": {"count": 2}, "cache": {"count": 2}}
 
 
 def stated(pattern: str, text: str) -> set[int]:

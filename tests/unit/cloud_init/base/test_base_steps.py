@@ -7,17 +7,11 @@ import os
 import re
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.unit.cloud_init.rendering import estate, files_of
-from tests.unit.cloud_init.test_steps import STEPS, Sandbox
-
-
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Sandbox:
-    return Sandbox(tmp_path)
+from tests.unit.cloud_init.sandbox import STEPS, Sandbox
 
 
 @pytest.mark.parametrize(("age_s", "restarts"), [(-60, True), (60, False)])

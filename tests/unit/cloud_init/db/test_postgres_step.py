@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cloud_init.rendering import files_of
-from tests.unit.cloud_init.test_steps import STEPS, Sandbox
+from tests.unit.cloud_init.sandbox import STEPS, Sandbox
 
 CONTROL = "max_connections setting:              {}"
 

@@ -1,4 +1,4 @@
-"""Two load balancers, two caches: who takes the public address and when, and what a Redis is to be when it starts."""
+"""Of two load balancers: which one takes the public address, and when."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 
-from components.user_data import CLOUD_INIT_DIR, LIMIT_BYTES, user_data
+from components.user_data import CLOUD_INIT_DIR
 from drills import promises
-from tests.unit.cloud_init.rendering import estate, files_of, program
+from tests.unit.cloud_init.rendering import PAIRS, estate, files_of, program
 
-PAIRS: dict[str, Any] = {"load_balancer": {"count": 2}, "cache": {"count": 2}}
 ADDRESS = "lb/pair/files/usr/local/lib/ha/address"
 
 
@@ -302,129 +300,3 @@ def test_the_higher_number_has_the_lower_priority_and_nobody_preempts() -> None:
     assert "    nopreempt\n" in config
     assert f"        {estate(**PAIRS)['lb2'].host.address}\n" in config
     assert "auth_pass" not in config
-
-
-def redis_role(host: str = "cache1") -> ModuleType:
-    text = files_of(host, **PAIRS)["/usr/local/lib/ha/redis-role"]
-    program("base/files/usr/local/lib/ha/ha_host.py")  # puts what it imports in reach
-    module = ModuleType("redis_role")
-    exec(compile(text, "redis-role", "exec"), module.__dict__)
-    return module
-
-
-ROLE = redis_role()
-OWN, OTHER = ROLE.OWN, ROLE.OTHER
-
-
-@pytest.mark.parametrize(
-    ("other", "votes", "chosen"),
-    [
-        ("slave", [(0, OWN), (0, OWN), (0, OWN)], OWN),
-        ("", [(3, OTHER), (3, OTHER)], OTHER),
-        ("", [(3, OTHER), (2, OWN)], OTHER),  # the later decision counts: the own sentinel slept through it
-        ("master", [(2, OWN), (2, OWN)], OTHER),  # just promoted: the sentinels have not noted it yet
-        ("", [(2, OWN)], OWN),  # all others are lost
-    ],
-)
-def test_what_a_redis_is_to_be_when_it_starts(other: str, votes: list[tuple[int, str]], chosen: str) -> None:
-    assert ROLE.master(lambda address: other, lambda: [ROLE.Vote(*v) for v in votes], 0) == chosen
-
-
-def test_a_redis_that_nobody_can_tell_does_not_start() -> None:
-    with pytest.raises(LookupError):
-        ROLE.master(lambda address: "", list, 0)
-
-
-def test_one_sentinel_is_not_believed_at_once() -> None:
-    answers = [[ROLE.Vote(0, OWN)], [ROLE.Vote(0, OWN)], [ROLE.Vote(0, OWN), ROLE.Vote(1, OTHER)]]
-    assert ROLE.master(lambda address: "", lambda: answers.pop(0), 60) == OTHER
-
-
-def test_a_redis_that_is_being_replaced_waits_for_what_comes_of_it() -> None:
-    replacing = [ROLE.Vote(2, OWN), ROLE.Vote(2, OWN, replacing=True), ROLE.Vote(2, OWN)]
-    answers = [replacing, replacing, [ROLE.Vote(2, OWN), ROLE.Vote(3, OTHER), ROLE.Vote(2, OWN)]]
-    assert ROLE.master(lambda address: "", lambda: answers.pop(0), 60) == OTHER
-    assert ROLE.master(lambda address: "", lambda: replacing, 0) == OWN, "and not for ever"
-
-
-def test_what_a_sentinel_says_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
-    def words(flags: str) -> list[str]:
-        return ["name", "sessions", "ip", OTHER, "flags", flags, "config-epoch", "7", "quorum", "2"]
-
-    said = {"a": words("master"), "b": words("master,o_down,failover_in_progress"), "c": ["name", "sessions"]}
-    monkeypatch.setattr(ROLE, "parameter", lambda *_, **__: "secret")
-    monkeypatch.setattr(ROLE, "ask", lambda address, *_: said[address])
-    assert ROLE.vote("a") == (7, OTHER, False)
-    assert ROLE.vote("b") == (7, OTHER, True)
-    assert ROLE.vote("c") is None
-
-
-@pytest.mark.parametrize(
-    ("votes", "replaced"),
-    [
-        ([(2, OTHER), (2, OTHER), (1, OWN)], True),
-        ([(2, OTHER), (1, OWN), (1, OWN)], False),  # one alone does not decide
-        ([(2, OWN), (2, OWN), (1, OTHER)], False),
-        ([(2, OTHER), (2, OTHER), (2, OTHER, True)], False),  # one makes this one the master
-        ([], False),
-    ],
-)
-def test_a_master_is_replaced_when_two_sentinels_say_so(votes: list[tuple[Any, ...]], replaced: bool) -> None:
-    assert ROLE.replaced([ROLE.Vote(*v) for v in votes]) is replaced
-
-
-def test_each_of_a_pair_knows_the_other_and_three_sentinels() -> None:
-    second = redis_role("cache2")
-    assert (second.OWN, second.OTHER) == (OTHER, OWN)
-    assert len(set(ROLE.SENTINELS)) == 3
-
-
-def test_the_monitors_sentinel_never_leads() -> None:
-    # Of three, two are left when a host is lost: each could vote for itself.
-    found = {}
-    for host in ("cache1", "cache2", "monitor1"):
-        conf = files_of(host, **PAIRS)["/usr/local/lib/ha/sentinel"]
-        quorum = re.search(r"^sentinel monitor sessions \$\{master:-10\.\S+ 6379\} (\d+)$", conf, re.M)
-        missed = re.search(r"^sentinel down-after-milliseconds sessions (\d+)$", conf, re.M)
-        assert quorum is not None
-        assert missed is not None
-        found[host] = int(quorum[1]), int(missed[1])
-    assert found["cache1"] == found["cache2"] == (2, 1200)
-    quorum_of_monitor, missed_ms = found["monitor1"]
-    assert quorum_of_monitor > len(found)
-    # Sentinel pings as often as that, so it knows after twice the time and two of its rounds at the latest: before
-    # another one asks.
-    assert 2 * missed_ms + 200 <= found["cache1"][1]
-
-
-def test_one_alone_has_nothing_of_a_pair() -> None:
-    for host in ("lb1", "cache1", "monitor1", "app1"):
-        files = files_of(host)
-        shared = files.pop("/usr/local/lib/ha/health.py")  # asks at run time whether there is another
-        assert shared
-        everything = "\n".join([*files, *files.values()])
-        for word in ("keepalived", "redis-sentinel", "sentinel-password", "listen sessions"):
-            assert word not in everything, (host, word)
-
-
-def test_user_data_of_pairs_fits() -> None:
-    for name, context in estate(**PAIRS).items():
-        assert len(user_data(context)) <= LIMIT_BYTES, name
-
-
-def test_the_applications_tls_goes_through_to_the_master() -> None:
-    files = files_of("app1", **PAIRS)
-    assert "REDIS_URL=rediss://127.0.0.1:6380\n" in files["/etc/ha/application.env"]
-    route = files["/etc/haproxy/haproxy.cfg"].partition("listen sessions\n")[2]
-    assert "mode tcp" in route
-    for line in (line for line in route.splitlines() if line.strip().startswith("server ")):
-        assert " ssl" not in line  # only the check ends TLS
-    assert "check-ssl verify required ca-file /etc/ha/tls/cache-ca.crt" in route
-
-
-def test_the_monitors_sentinel_cannot_read_sessions() -> None:
-    step = files_of("cache1", **PAIRS)["/usr/local/lib/ha/steps/40-redis"]
-    users = {line.split()[1]: line for line in step.splitlines() if line.startswith("user ")}
-    assert {"default", "exporter", "replica", "sentinel", "route"} == set(users)
-    assert "resetkeys" in users["sentinel"]
-    assert users["route"] == "user route on nopass resetkeys resetchannels -@all +role"

@@ -1,4 +1,4 @@
-"""What the files of the application and cache tiers promise."""
+"""What the files of an application host promise."""
 
 from __future__ import annotations
 
@@ -7,31 +7,15 @@ import re
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
-
 import pytest
-
 from spec.timers import Timers
-from tests.unit.cloud_init.rendering import RELEASE, estate, files_of
+from tests.unit.cloud_init.rendering import PAIRS, RELEASE, estate, files_of
 
 
 def unit(text: str) -> dict[str, str]:
     """The last value of each directive of a unit's [Service] section."""
     lines = text.partition("[Service]\n")[2].partition("\n[")[0].splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-
-
-@pytest.mark.parametrize(
-    ("host", "drop_in"),
-    [
-        ("cache1", "redis-server.service.d"),
-        ("monitor1", "prometheus.service.d"),
-        ("monitor1", "prometheus-alertmanager.service.d"),
-    ],
-)
-def test_services_with_data_need_their_volume_and_come_back(host: str, drop_in: str) -> None:
-    text = files_of(host)[f"/etc/systemd/system/{drop_in}/ha.conf"]
-    assert "RequiresMountsFor=/srv/data\n" in text.partition("[Service]")[0]
-    assert unit(text)["Restart"] == "always"
 
 
 def pgbouncer(**settings: object) -> configparser.ConfigParser:
@@ -111,51 +95,11 @@ def test_the_host_fetches_the_release_of_the_stack() -> None:
     assert f"ha-release {RELEASE.key} {RELEASE.sha256} event-manager-1.0.0\n" in step
 
 
-def test_passwords_are_never_a_programs_argument() -> None:
-    """What `$(ha-secret ...)` gives goes to a variable, or to `echo` and `printf`, which are the shell's own."""
-    allowed = re.compile(r"\s*(?:\w+=\$\(ha-secret [^)]*\)$|echo |printf )")
-    for host in estate():
-        for path, text in files_of(host).items():
-            lines = [line for line in text.splitlines() if "/steps/" in path and "$(ha-secret" in line]
-            assert all(allowed.match(line) for line in lines), f"{path}: {lines}"
-
-
-def redis(**settings: object) -> dict[str, str]:
-    lines = files_of("cache1", **settings)["/etc/redis/redis.conf"].splitlines()
-    return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
-
-
-def test_redis_speaks_tls_alone_and_keeps_what_it_is_told() -> None:
-    config = redis()
-    assert (config["port"], config["tls-port"]) == ("0", "6379")
-    assert (config["appendonly"], config["appendfsync"], config["save"]) == ("yes", "everysec", '""')
-    assert config["dir"] == "/srv/data/redis"
-    address = estate()["cache1"].host.address
-    assert config["bind"] == f"{address} 127.0.0.1"
-
-
-def test_redis_memory_is_a_share_of_the_hosts() -> None:
-    step = files_of("cache1", cache={"instance_type": "t3.small", "max_memory_percent": 40})
-    line = next(line for line in step["/usr/local/lib/ha/steps/40-redis"].splitlines() if line.startswith("echo "))
-    script = line.replace(">/etc/redis/memory.conf", "")
-    done = subprocess.run(["bash", "-c", f"memory=1900; {script}"], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "maxmemory 760mb"
-    assert redis()["include"] == "/etc/redis/memory.conf"
-    assert redis()["maxmemory-policy"] == "volatile-ttl"
-
-
-def test_the_redis_digest_is_that_of_the_password() -> None:
-    """Redis wants SHA-256 in hexadecimal; `sha256sum` must not see a newline."""
-    step = files_of("cache1")["/usr/local/lib/ha/steps/40-redis"]
-    line = next(line for line in step.splitlines() if line.startswith("digest="))
-    done = subprocess.run(
-        ["bash", "-c", f"password=secret; {line}; echo $digest"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
-
-
-def test_the_application_cannot_empty_or_reconfigure_redis() -> None:
-    step = files_of("cache1")["/usr/local/lib/ha/steps/40-redis"]
-    user = next(line for line in step.splitlines() if line.startswith("user default "))
-    assert "-@admin" in user.split()
-    assert "-@dangerous" in user.split()
+def test_the_applications_tls_goes_through_to_the_master() -> None:
+    files = files_of("app1", **PAIRS)
+    assert "REDIS_URL=rediss://127.0.0.1:6380\n" in files["/etc/ha/application.env"]
+    route = files["/etc/haproxy/haproxy.cfg"].partition("listen sessions\n")[2]
+    assert "mode tcp" in route
+    for line in (line for line in route.splitlines() if line.strip().startswith("server ")):
+        assert " ssl" not in line  # only the check ends TLS
+    assert "check-ssl verify required ca-file /etc/ha/tls/cache-ca.crt" in route

@@ -7,7 +7,7 @@ import pytest
 
 from components import user_data
 from spec.project import REPOSITORY
-from tests.unit.program.recorded import Program, run_program
+from tests.unit.program.recorded import Program, program_of
 
 
 @pytest.fixture(scope="session")
@@ -26,4 +26,4 @@ def release_file() -> Iterator[Path]:
 @pytest.fixture(scope="session", params=["dev", "prod"])
 def program(request: pytest.FixtureRequest, release_file: Path) -> Program:
     assert user_data.CLOUD_INIT_DIR.is_dir()
-    return run_program(request.param)
+    return program_of(request.param)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from cost.declared import Registration
-from cost.program import IMAGE_ID, record
+from cost.program import record
 from spec.project import PROJECT, REPOSITORY
 from spec.stack_file import read_stack_config
 
-__all__ = ["IMAGE_ID", "REPOSITORY", "Program", "Resource", "run_program"]
-
+STACKS = REPOSITORY / "tests" / "stacks"
+"""The stack files as they are shipped: a user's edit of his own changes no test."""
 Resource = Registration
 
 
@@ -35,12 +36,18 @@ class Program:
 
 
 def run_program(stack: str, **changes: Any) -> Program:
-    """Runs `__main__.py` for a stack of this repository.
+    """Runs `__main__.py` for one of the tests' stacks.
 
     :param changes: top-level settings that replace the stack's own.
     :raises: whatever the program raises.
     """
-    config = read_stack_config(REPOSITORY, stack)
+    config = read_stack_config(STACKS, stack)
     settings = {**config[f"{PROJECT}:settings"], **changes}
     recording = record(REPOSITORY, stack, {**config, f"{PROJECT}:settings": settings})
     return Program(recording.registrations, recording.registered_outputs)
+
+
+@cache
+def program_of(stack: str) -> Program:
+    """What the program declares for one of the tests' stacks as it is."""
+    return run_program(stack)

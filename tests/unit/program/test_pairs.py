@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.program.recorded import Program, Resource, run_program
+from tests.unit.program.recorded import Program, Resource, program_of
 
 INSTANCE = "aws:ec2/instance:Instance"
 EIP = "aws:ec2/eip:Eip"
@@ -15,12 +15,12 @@ ASSOCIATION = "aws:ec2/eipAssociation:EipAssociation"
 
 @pytest.fixture(scope="module")
 def prod(release_file: Path) -> Program:
-    return run_program("prod")
+    return program_of("prod")
 
 
 @pytest.fixture(scope="module")
 def dev(release_file: Path) -> Program:
-    return run_program("dev")
+    return program_of("dev")
 
 
 def balancers(program: Program) -> list[Resource]:

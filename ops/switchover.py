@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel
 
 from ops.estate import CommandResult, Estate
+from ops.postgres import ADMIN_DATABASE, psql_command
 from ops.status import Observation, database_of, observe
 from spec.errors import HaError
 from spec.tiers import Tier
@@ -24,7 +25,7 @@ _COMMAND_S = 90
 """Longer than the script's own time limit, which says more."""
 # SSM gives what it runs to sh.
 HAND_OVER: Final = f"bash -s <<'END'\n{Path(__file__).with_name('hand-over.sh').read_text(encoding='utf-8')}END\n"
-_CHECKPOINT = "ha-postgres psql -Xqw -d postgres -c checkpoint"
+_CHECKPOINT = psql_command(ADMIN_DATABASE, "checkpoint")
 
 Say = Callable[[str], None]
 

@@ -21,7 +21,7 @@ from spec.stack_file import load_settings
 
 if TYPE_CHECKING:
     from drills.catalogue import Drill
-    from drills.lab_ground import LabGround
+    from drills.fault_injector import FaultInjector
     from drills.results import Outcome, Result
     from spec.settings import Settings
 
@@ -37,13 +37,13 @@ RESULTS_DIR = REPOSITORY / "docs" / "results"
 @app.command(name="list")
 def list_(stack: EstateStack = "", json: Json = False) -> None:
     """The drills, what they promise, and whether the stack has what they need."""
-    from drills.catalogue import CATALOGUE, check_shape
+    from drills.catalogue import CATALOGUE, check_stack
 
     settings = load_settings(REPOSITORY, stack)
     rows = []
     for drill in CATALOGUE.values():
         try:
-            check_shape(drill, settings)
+            check_stack(drill, settings)
             lacks = ""
         except HaError as refusal:
             lacks = refusal.what
@@ -83,7 +83,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run drills one after another. Exit code 3 when a promise is broken."""
-    from drills.catalogue import check_shape, find, runnable
+    from drills.catalogue import check_stack, find, runnable
     from drills.results import keep
     from drills.series import broken_over_repeats, series
 
@@ -96,17 +96,17 @@ def run(
     if not drills:
         raise HaError("no drill is named", where="ha drill run", fix="see `ha drill list`", exit_code=EXIT_USAGE)
     for drill in drills:
-        check_shape(drill, settings)
+        check_stack(drill, settings)
     if hold_s is not None:
         drills = [replace(one, hold_s=hold_s) for one in drills]
 
     def came(drill: Drill, result: Result) -> None:
-        if not drill.proof:
+        if not drill.self_test:
             keep(result, results)
         console.step(_summary(result))
 
-    with drilling(stack, settings) as ground:
-        found = series(drills, repeat, ground, console.step, came)
+    with drilling(stack, settings) as injector:
+        found = series(drills, repeat, injector, console.step, came)
     for text in (broken := broken_over_repeats(drills, found)):
         console.step(f"{text}: BROKEN")
     if json:
@@ -194,29 +194,30 @@ def _refuse_aws(stack: str, confirm: str) -> None:
 
 
 @contextlib.contextmanager
-def drilling(stack: str, settings: Settings) -> Iterator[LabGround]:
+def drilling(stack: str, settings: Settings) -> Iterator[FaultInjector]:
     """The running lab's stack, healthy and as this checkout says, for one drill command alone. SIGTERM and SIGHUP end
     the block as Ctrl-C does: what it broke is healed first.
 
-    :raises HaError: with exit code 2 when a drill runs, or the estate is spent, not healthy, or of another checkout.
+    :raises HaError: with exit code 2 when a drill runs already, or the estate runs a contender, is not healthy, or is
+        of another checkout.
     """
-    from drills.applied import refuse_stale
-    from drills.lab_ground import LabGround
-    from drills.peers.stage import refuse_spent
-    from drills.run import alone, healthy_status
+    from drills.checkout import refuse_other_user_data
+    from drills.fault_injector import FaultInjector
+    from drills.peers.deployment import refuse_contender
+    from drills.run import exclusive_lock, healthy_status
     from lab.connect import connect
     from lab.lab import Lab
     from lab.program import host_contexts
 
     lab = Lab()
-    ground = LabGround(lab, connect(lab, stack, settings), settings)
+    injector = FaultInjector(lab, connect(lab, stack, settings), settings)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    with alone(LabGround.lock_of(lab)):
-        refuse_spent(LabGround.spent_of(lab))
-        healthy_status(ground)
-        refuse_stale(ground.estate, host_contexts(stack, settings))
-        yield ground
+    with exclusive_lock(FaultInjector.lock_path(lab)):
+        refuse_contender(FaultInjector.contender_path(lab))
+        healthy_status(injector)
+        refuse_other_user_data(injector.estate, host_contexts(stack, settings))
+        yield injector
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -50,16 +50,16 @@ def peers(
         )
     settings = load_settings(REPOSITORY, stack)
 
+    from drills.peers.deployment import Deployment
     from drills.peers.files import all_files
     from drills.peers.report import markdown
-    from drills.peers.stage import Stage
     from lab.program import host_contexts
 
     files = all_files(host_contexts(stack, settings))
-    with drilling(stack, settings) as ground:
-        stage = Stage(ground, files, ground.spent_of(ground.lab), console.step)
+    with drilling(stack, settings) as injector:
+        deployment = Deployment(injector, files, injector.contender_path(injector.lab), console.step)
         found = compare(
-            contenders, faults, repeat, stage, results, console.step, _command(stack, fault, contender, repeat)
+            contenders, faults, repeat, deployment, results, console.step, _command(stack, fault, contender, repeat)
         )
     if json:
         console.print_json(found.without_timelines())

@@ -1,1 +1,1 @@
-"""Does it hold? Faults injected into a running estate under load, and what they did to its promises."""
+"""Does it hold? Injects faults into a running estate under load, and compares what happens with the promises."""

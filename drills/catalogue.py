@@ -1,4 +1,4 @@
-"""The drills, as data."""
+"""The drills: which fault hits which hosts, and what is promised then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from drills import promises
-from drills.faults import FAULTS, PG_AUTO_FAILOVER, Fault, Scene, Software
+from drills.faults import FAULTS, PG_AUTO_FAILOVER, Fault, Software, Targets
 from drills.promises import Promise
 from ops.status import Status
 from spec.errors import EXIT_USAGE, HaError
@@ -17,7 +17,7 @@ from spec.tiers import Tier
 
 
 class Role(StrEnum):
-    """Who is hit; which host that is depends on the estate at that moment."""
+    """Which hosts are hit, by their role when the drill begins."""
 
     PRIMARY = "primary"
     STANDBY = "standby"
@@ -31,7 +31,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Drill:
-    """A fault, who it hits, how long it lasts and what is promised."""
+    """A fault, what it hits, how long it lasts, and what is promised."""
 
     name: str
     fault: Fault
@@ -39,18 +39,19 @@ class Drill:
     role: Role
     promise: Promise
     hold_s: float = 20.0
-    """How long the fault lasts before it is healed; long enough to see the estate cope without it."""
+    """How long the fault lasts: long enough for the estate to recover without it being healed."""
     hold_at_most_s: float = 0.0
-    """It lasts on for so long at most while no write gets through: for an estate that takes longer to cope."""
+    """While no write is acknowledged, the fault lasts longer than `hold_s`, but at most this long."""
     redundant_within_s: float = 150.0
+    """How long after the healing the estate may take to be redundant again."""
     needs: Tier | None = None
-    """A tier that has to have two hosts, or else nothing could be promised."""
-    proof: bool = False
-    """Breaks a promise on purpose, to show that a drill sees it; no result to keep."""
+    """A tier of which the stack must have two hosts."""
+    self_test: bool = False
+    """Breaks a promise on purpose, to show that a drill notices it. Its results are not kept."""
 
 
 def _drill(tier: Tier, fault: str, role: Role, promise: Promise, needs: Tier | None = None) -> Drill:
-    # The database is given the longest: it has to have failed over before the fault is healed.
+    # The database needs the longest: it must have failed over before the fault is healed.
     hold_s = 12.0 if tier is Tier.DB else 10.0
     return Drill(f"{tier}-{fault}", FAULTS[fault], tier, role, promise, hold_s=hold_s, needs=needs)
 
@@ -73,9 +74,9 @@ CATALOGUE: Mapping[str, Drill] = {
         Drill("db-standby-disk-stall", FAULTS["disk-stall"], Tier.DB, Role.STANDBY, promises.STALLED_DISK),
         *(_drill(Tier.LB, fault, Role.ONE, promises.LOAD_BALANCER, Tier.LB) for fault in _HOST_FAULTS),
         *(_drill(Tier.CACHE, fault, Role.ONE, promises.CACHE, Tier.CACHE) for fault in _HOST_FAULTS if fault != "kill"),
-        # It comes back by itself, also where there is one alone.
+        # systemd starts Redis again, so one host is enough.
         _drill(Tier.CACHE, "kill", Role.ONE, promises.CACHE),
-        # As long as somebody may take to be told of it.
+        # Held for as long as it may take until somebody is paged.
         Drill("monitor-power-loss", _POWER_LOSS, Tier.MONITOR, Role.MONITOR, promises.MONITOR, hold_s=120.0),
         *(
             Drill(f"monitor-{fault}", FAULTS[fault], Tier.MONITOR, Role.MONITOR, promises.UNNOTICED)
@@ -84,7 +85,12 @@ CATALOGUE: Mapping[str, Drill] = {
         ),
         Drill("monitor-and-standby-power-loss", _POWER_LOSS, Tier.MONITOR, Role.MONITOR_AND_STANDBY, promises.SAFE),
         Drill(
-            "db-unsafe-power-loss", FAULTS["unsafe-power-loss"], Tier.DB, Role.PRIMARY, promises.DATABASE, proof=True
+            "db-unsafe-power-loss",
+            FAULTS["unsafe-power-loss"],
+            Tier.DB,
+            Role.PRIMARY,
+            promises.DATABASE,
+            self_test=True,
         ),
         Drill("soak", FAULTS["stress"], Tier.DB, Role.PAIR, promises.SOAK, hold_s=1800.0),
         Drill("nat-power-loss", FAULTS["route-loss"], Tier.LB, Role.NAT, promises.UNNOTICED),
@@ -95,12 +101,12 @@ CATALOGUE: Mapping[str, Drill] = {
 
 
 def find(name: str) -> Drill:
-    """A drill by name. :raises HaError: with exit code 2, naming those that there are."""
+    """The drill of this name. :raises HaError: with exit code 2, and the names of all drills."""
     try:
         return CATALOGUE[name]
     except KeyError:
         raise HaError(
-            f"there is no drill {name!r}",
+            f"no such drill: {name!r}",
             where="ha drill run",
             fix=f"one of {', '.join(CATALOGUE)}",
             exit_code=EXIT_USAGE,
@@ -108,35 +114,35 @@ def find(name: str) -> Drill:
 
 
 def runnable(settings: Settings) -> list[Drill]:
-    """The drills that a stack can take, without those that break a promise on purpose."""
+    """The drills whose hosts the stack has, without self-tests."""
     found = []
     for drill in CATALOGUE.values():
         with contextlib.suppress(HaError):
-            check_shape(drill, settings)
-            if not drill.proof:
+            check_stack(drill, settings)
+            if not drill.self_test:
                 found.append(drill)
     return found
 
 
-def check_shape(drill: Drill, settings: Settings) -> None:
-    """:raises HaError: with exit code 2 when the stack lacks what the drill is about."""
+def check_stack(drill: Drill, settings: Settings) -> None:
+    """Refuses a drill on a stack without the hosts that it needs. :raises HaError: with exit code 2."""
     if drill.needs is not None and sum(host.tier is drill.needs for host in settings.plan_hosts()) < 2:
         raise HaError(
-            f"{drill.name} needs two {drill.needs.role} hosts, the stack has one",
+            f"{drill.name} needs two {drill.needs.role} hosts; the stack has one",
             where=f"settings, {drill.needs}: count 1",
-            fix="boot one without a single point of failure: `ha lab down`, `ha lab up --stack prod`",
+            fix="use a stack with two: `ha lab down`, then `ha lab up --stack prod`",
             exit_code=EXIT_USAGE,
         )
 
 
-def scene_of(drill: Drill, status: Status, software: Software = PG_AUTO_FAILOVER) -> Scene:
-    """Who is hit, from the status of a healthy estate."""
+def targets_of(drill: Drill, status: Status, software: Software = PG_AUTO_FAILOVER) -> Targets:
+    """The hosts that the drill hits, from the status of a healthy estate."""
     by_tier = {tier: [h.name for h in status.hosts if h.role == tier.role] for tier in Tier}
     primary, standby = status.database.primary or "", status.database.standby or ""
     monitor = by_tier[Tier.MONITOR][0]
     zone = next((h.zone for h in status.hosts if h.name == primary), "")
     active = {Tier.LB: status.load_balancer.active, Tier.CACHE: status.cache.primary}.get(drill.tier)
-    targets = {
+    hosts = {
         Role.PRIMARY: (primary,),
         Role.STANDBY: (standby,),
         Role.ONE: (active or by_tier[drill.tier][0],),
@@ -146,4 +152,4 @@ def scene_of(drill: Drill, status: Status, software: Software = PG_AUTO_FAILOVER
         Role.NAT: (),
         Role.PAIR: (primary, standby),
     }[drill.role]
-    return Scene(drill.tier, targets, primary, standby, monitor, software)
+    return Targets(drill.tier, hosts, primary, standby, monitor, software)

@@ -1,4 +1,4 @@
-"""What the failover monitor decided while a drill ran, from its own record of events."""
+"""What the failover monitor decided while a drill ran, from its own table of events."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from drills.ground import Ground
+from drills.fault_injector import FaultInjector
+from ops.postgres import MONITOR_DATABASE, psql_command
 
 SETTLED = frozenset({"primary", "secondary"})
-"""The states of a pair that nothing is wrong with."""
+"""The states of a healthy pair."""
 PROMOTING = "prepare_promotion"
 
-_PSQL = "/usr/local/sbin/ha-postgres psql -XqAt -v ON_ERROR_STOP=1 -d pg_auto_failover -c"
 _LAST = "select coalesce(max(eventid), 0) from pgautofailover.event"
 _SINCE = (
     "select json_build_object('node', nodename, 'goal', goalstate, 'why', description) "
@@ -22,7 +22,7 @@ _SINCE = (
 
 @dataclass(frozen=True)
 class Event:
-    """The monitor assigned `goal` to a node, or said something of it while that was its goal."""
+    """The monitor assigned the state `goal` to a node, or reported on it while that was its goal."""
 
     node: str
     goal: str
@@ -31,27 +31,27 @@ class Event:
 
 @dataclass(frozen=True)
 class Decisions:
-    """`failovers`: how often a node was told to take over. `departures`: each time that a node was told to be
-    neither primary nor secondary, in words; a failover is two of them.
+    """`failovers`: how often a node was told to take over. `departures`: each time that a node was told to leave the
+    states primary and secondary, in words; a failover is two of them.
     """
 
     failovers: int
     departures: tuple[str, ...]
 
 
-def last_event(ground: Ground, monitor: str) -> int:
-    """The number of the monitor's last event. :raises HaError: when it cannot be asked."""
-    return int(ground.run(monitor, f'{_PSQL} "{_LAST}"'))
+def last_event(injector: FaultInjector, monitor: str) -> int:
+    """The number of the monitor's last event. :raises HaError: when the monitor does not answer."""
+    return int(injector.run(monitor, psql_command(MONITOR_DATABASE, _LAST)))
 
 
-def events_since(ground: Ground, monitor: str, last: int) -> list[Event]:
-    """The monitor's events after one. :raises HaError: when it cannot be asked."""
-    lines = ground.run(monitor, f'{_PSQL} "{_SINCE.format(last=last)}"').splitlines()
+def events_since(injector: FaultInjector, monitor: str, last: int) -> list[Event]:
+    """The monitor's events after number `last`. :raises HaError: when the monitor does not answer."""
+    lines = injector.run(monitor, psql_command(MONITOR_DATABASE, _SINCE.format(last=last))).splitlines()
     return [Event(**json.loads(line)) for line in lines]
 
 
 def decisions(events: Iterable[Event]) -> Decisions:
-    """What the events of a pair that was healthy before them come to. Pure."""
+    """What the events say that was decided about a pair that was healthy before them. Pure."""
     goals: dict[str, str] = {}
     failovers, departures = 0, []
     for event in events:

@@ -1,19 +1,19 @@
-"""The ledger: writes that the estate acknowledged, held against the rows that its database has afterwards."""
+"""The ledger: the writes that the estate acknowledged, compared with the rows that its database has afterwards."""
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from drills.ground import Ground
+from drills.fault_injector import FaultInjector
 from drills.samples import Kind, Sample
+from ops.postgres import psql_command
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`lost`: acknowledged and not there. `doubled`: stored more than once. `unanswered`: stored, not acknowledged."""
+    """`lost`: acknowledged, not stored. `doubled`: stored more than once. `unanswered`: stored, not acknowledged."""
 
     acknowledged: int
     lost: tuple[str, ...]
@@ -22,7 +22,7 @@ class Verdict:
 
 
 def compare(samples: Iterable[Sample], stored: Iterable[str]) -> Verdict:
-    """What became of the writes, from the titles that the database has. Pure."""
+    """What became of the writes, by the titles of the rows that are stored. Pure."""
     rows = Counter(stored)
     acknowledged = {s.key for s in samples if s.kind is Kind.WRITE and s.ok}
     return Verdict(
@@ -33,17 +33,12 @@ def compare(samples: Iterable[Sample], stored: Iterable[str]) -> Verdict:
     )
 
 
-def _sql(ground: Ground, host: str, statement: str) -> str:
-    database = ground.settings.database.name
-    psql = f"/usr/local/sbin/ha-postgres psql -XqAt -v ON_ERROR_STOP=1 -d {database}"
-    return ground.run(host, f"{psql} -c {shlex.quote(statement)}")
+def stored_titles(injector: FaultInjector, primary: str, prefix: str) -> list[str]:
+    """The titles of the stored rows that begin with `prefix`. :raises HaError: when the primary does not answer."""
+    statement = f"select title from events where starts_with(title, $${prefix}$$)"  # noqa: S608 - a prefix of our own
+    return injector.run(primary, psql_command(injector.settings.database.name, statement)).splitlines()
 
 
-def stored_titles(ground: Ground, primary: str, prefix: str) -> list[str]:
-    """The titles with `prefix` that the primary has. :raises HaError: when it cannot be asked."""
-    return _sql(ground, primary, f"select title from events where starts_with(title, $${prefix}$$)").splitlines()  # noqa: S608 - ours
-
-
-def forgetting(prefix: str) -> str:
-    """The statement that removes a drill's rows."""
-    return f"delete from events where starts_with(title, $${prefix}$$)"  # noqa: S608 - ours
+def delete_statement(prefix: str) -> str:
+    """Deletes a drill's rows."""
+    return f"delete from events where starts_with(title, $${prefix}$$)"  # noqa: S608 - a prefix of our own

@@ -1,9 +1,9 @@
-"""A steady mix of reads and writes at the estate's public address, each request recorded; nothing is tried twice.
+"""A steady mix of reads and writes at the estate's public address. Each request is recorded, and none is sent twice.
 
-Requests begin at their planned times however long earlier ones take, so a stall shows as what it is to visitors. Each
-has a connection of its own, as each visitor has.
+Requests start at their planned times, however long earlier ones take: a stall shows in every request that a visitor
+would have made. Each request has a connection of its own, as each visitor has.
 
-As a program it reads a `LoadPlan` as JSON from standard input and writes one `Sample` a line; SIGTERM ends it early.
+As a program it reads a `LoadPlan` as JSON from standard input and prints one `Sample` a line; SIGTERM ends it early.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+
+import h11
 
 from drills.samples import Kind, Sample
 
-_END_OF_HEAD = b"\r\n\r\n"
-_LIMIT_BYTES = 4 * 1024 * 1024
+_READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadPlan:
-    """How much load, where to, for how long at most. `prefix` begins every title that is written."""
+    """How much load, where to, and how long at most. `prefix` begins the title of each row that is written."""
 
     host: str
     port: int
@@ -39,37 +40,41 @@ class LoadPlan:
     request_timeout_s: float = 15
 
 
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    headers: dict[str, str]
-
-
 class BrokenAnswer(Exception):
-    """What came is not a whole HTTP answer."""
+    """The connection ended before a whole HTTP answer came."""
 
 
-def parse_answer(data: bytes) -> tuple[int, dict[str, str]]:
-    """Status and headers of a whole answer on a connection that was then closed.
+class AnswerParser:
+    """The answer on one connection. `complete` is true when all of it has come."""
 
-    :raises BrokenAnswer: when it ended before its length was reached, or is no HTTP.
-    """
-    head, separator, body = data.partition(_END_OF_HEAD)
-    lines = head.decode("latin-1").split("\r\n")
-    parts = lines[0].split(" ", 2)
-    if not separator or not parts[0].startswith("HTTP/1.") or len(parts) < 2 or not parts[1].isdigit():
-        raise BrokenAnswer("no answer" if not data else "half an answer")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-    length = headers.get("content-length")
-    if length is not None and (not length.isdigit() or len(body) < int(length)):
-        raise BrokenAnswer("half a body")
-    if headers.get("transfer-encoding", "").lower() == "chunked" and not body.endswith(b"0\r\n\r\n"):
-        raise BrokenAnswer("half a body")
-    return int(parts[1]), headers
+    def __init__(self, connection: h11.Connection) -> None:
+        self._connection = connection
+        self._empty = True
+        self.complete = False
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+
+    def feed(self, data: bytes) -> None:
+        """Takes what was received; nothing is the end of the connection.
+
+        :raises BrokenAnswer: when that is not HTTP, or its end comes before the end of the answer.
+        """
+        self._empty = self._empty and not data
+        try:
+            self._connection.receive_data(data)
+            while not isinstance(event := self._connection.next_event(), h11.EndOfMessage):
+                if event is h11.NEED_DATA:
+                    return
+                if isinstance(event, h11.Response):
+                    self.status = event.status_code
+                    self.headers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
+        except h11.RemoteProtocolError:
+            raise BrokenAnswer("no answer" if self._empty else "half an answer") from None
+        self.complete = True
 
 
 class Load:
-    """The visitors. `record` is told each request when it has ended."""
+    """The visitors. `record` is called with each request when it has ended."""
 
     def __init__(self, plan: LoadPlan, record: Callable[[Sample], None]) -> None:
         self._plan = plan
@@ -80,14 +85,14 @@ class Load:
         self._sent = 0
 
     def end(self) -> None:
-        """No new requests; those that run may finish."""
+        """Starts no more requests; those that run may finish."""
         self._ending.set()
 
     async def run(self) -> None:
         """Signs in, then sends requests until the plan's end or `end`. :raises RuntimeError: when it cannot sign in."""
         await self._sign_in()
         if not self._cookie:
-            raise RuntimeError("the visitor cannot sign in")
+            raise RuntimeError(f"cannot sign in as {self._plan.user} at {self._plan.host}:{self._plan.port}")
         stop = time.monotonic() + self._plan.max_seconds
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pace(tasks, self._plan.reads_per_s, stop, self._read))
@@ -114,11 +119,12 @@ class Load:
         event = {"title": title, "startsAt": "2040-01-01T12:00:00Z"}
         cookie = self._cookie
         status = await self._ask(Kind.WRITE, "POST", "/api/events", event, {"Idempotency-Key": key}, key=title)
+        # As a visitor does whose session is gone. The failed write is recorded, and not sent again.
         if status == 401 and cookie == self._cookie:
             await self._sign_in()
 
     async def _sign_in(self) -> None:
-        if self._signing_in.locked():  # somebody does already
+        if self._signing_in.locked():  # another request of this visitor signs in already
             return
         async with self._signing_in:
             who = {"username": self._plan.user, "password": self._plan.password}
@@ -128,7 +134,7 @@ class Load:
         self,
         kind: Kind,
         method: str,
-        path: str,
+        target: str,
         body: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         *,
@@ -138,7 +144,7 @@ class Load:
         status, server, error = 0, "", ""
         try:
             async with asyncio.timeout(self._plan.request_timeout_s):
-                answer = await self._exchange(method, path, body, headers or {})
+                answer = await self._exchange(method, target, body, headers or {})
             status, server = answer.status, answer.headers.get("x-served-by", "")
             if kind is Kind.LOGIN and status == 200:
                 self._cookie = answer.headers.get("set-cookie", "").partition(";")[0]
@@ -149,20 +155,26 @@ class Load:
         self._record(Sample(kind, start, time.monotonic(), status, server, key, error))
         return status
 
-    async def _exchange(self, method: str, path: str, body: dict[str, str] | None, headers: dict[str, str]) -> _Answer:
-        plan = self._plan
-        data = json.dumps(body).encode() if body is not None else b""
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {plan.host}", "Connection: close"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+    async def _exchange(
+        self, method: str, target: str, body: dict[str, str] | None, headers: dict[str, str]
+    ) -> AnswerParser:
+        connection = h11.Connection(h11.CLIENT)
+        data = b"" if body is None else json.dumps(body).encode()
+        all_headers = {"Host": self._plan.host, "Connection": "close", **headers}
         if self._cookie:
-            lines.append(f"Cookie: {self._cookie}")
+            all_headers["Cookie"] = self._cookie
         if body is not None:
-            lines += ["Content-Type: application/json", f"Content-Length: {len(data)}"]
-        reader, writer = await asyncio.open_connection(plan.host, plan.port, limit=_LIMIT_BYTES)
+            all_headers |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        request = h11.Request(method=method, target=target, headers=list(all_headers.items()))
+        events = (request, h11.Data(data=data), h11.EndOfMessage())
+        reader, writer = await asyncio.open_connection(self._plan.host, self._plan.port)
         try:
-            writer.write("\r\n".join(lines).encode() + _END_OF_HEAD + data)
+            writer.write(b"".join(connection.send(event) or b"" for event in events))
             await writer.drain()
-            return _Answer(*parse_answer(await reader.read(-1)))
+            answer = AnswerParser(connection)
+            while not answer.complete:
+                answer.feed(await reader.read(_READ_BYTES))
+            return answer
         finally:
             writer.close()
 

@@ -1,4 +1,4 @@
-"""From what was recorded to figures. Pure."""
+"""Figures from what a drill recorded. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, permutations
 
-from drills.samples import Kind, Sample, WriteTry
+from drills.samples import Kind, Sample, WriteAttempt
 
 HUNG_S = 1.0
-"""A commit that takes longer was waiting for something."""
+"""A commit that took longer had to wait: it does not say when its row was committed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,27 +25,27 @@ class Figures:
     requests: int
     failed: int
     failed_reads: int
-    """Of the failed ones those that only read."""
+    """Those of the failed requests that only read."""
     failed_idempotent: int
-    """Those that only read, and writes under a key by which they are stored once: they could have been asked again."""
+    """Failed reads, and failed writes with an idempotency key: those that are safe to send again."""
     max_latency_s: float
-    """Of all requests, also of those that failed."""
+    """Of all requests, failed ones included."""
     last_failed_s: float | None
-    """How long after `begin` the last request began that failed; None when none did."""
+    """How long after `begin` the last failed request began; None when none failed."""
     signed_out: int
-    """Requests whose session was gone (401)."""
+    """Failed requests whose session was not found (401)."""
     failures: Mapping[str, int]
-    """How many failed in which way, such as `write 503`; `write 0: ...` has no whole answer, and why."""
+    """How many requests failed in which way: `write 503`, or `write 0: timeout` where no whole answer came."""
 
 
 def longest_gap_s(moments: Iterable[float], begin: float, end: float) -> float:
-    """The longest part of [begin, end] in which none of `moments` lies."""
+    """The longest part of [begin, end] without any of `moments`."""
     inside = sorted(one for one in moments if begin <= one <= end)
     return max(later - earlier for earlier, later in pairwise([begin, *inside, end]))
 
 
 def figures(samples: Sequence[Sample], begin: float, end: float) -> Figures:
-    """What the load from `begin` to `end` saw; both are moments at which it ran."""
+    """What visitors saw from `begin` to `end`; the load must have run at both moments."""
     failed = [one for one in samples if not one.ok]
     return Figures(
         outage_s=longest_gap_s((s.end for s in samples if s.ok and s.kind is Kind.WRITE), begin, end),
@@ -56,14 +56,14 @@ def figures(samples: Sequence[Sample], begin: float, end: float) -> Figures:
         failed_idempotent=sum(one.idempotent for one in failed),
         max_latency_s=max((one.latency_s for one in samples), default=0.0),
         last_failed_s=max((one.start - begin for one in failed), default=None),
-        signed_out=sum(one.status == 401 for one in failed),
-        failures=Counter(f"{one.kind} {one.status}" + (f": {one.error}" if one.error else "") for one in failed),
+        signed_out=sum(one.session_gone for one in failed),
+        failures=dict(Counter(f"{one.kind} {one.status}" + (f": {one.error}" if one.error else "") for one in failed)),
     )
 
 
 @dataclass(frozen=True)
 class Span:
-    """A time in which a node accepted every write that was tried."""
+    """A time in which a node accepted every write that was attempted."""
 
     begin: float
     end: float
@@ -71,25 +71,25 @@ class Span:
     def overlap_s(self, other: Span) -> float:
         return max(0.0, min(self.end, other.end) - max(self.begin, other.begin))
 
-    def covers(self, one: WriteTry) -> bool:
+    def covers(self, one: WriteAttempt) -> bool:
         return self.begin <= one.start and one.end <= self.end
 
 
-def _prompt(one: WriteTry) -> bool:
-    """Whether it was acknowledged so soon that the node surely accepted writes then."""
+def _answered_in_time(one: WriteAttempt) -> bool:
+    """Whether it was acknowledged so soon that the node certainly accepted writes at that time."""
     return one.accepted and one.end - one.start <= HUNG_S
 
 
-def accepting(tries: Sequence[WriteTry]) -> list[Span]:
-    """The spans in which a node surely accepted writes: from the first acknowledgement of an unbroken row to the
-    beginning of its last try. A try that is refused ends a span; so does one that hung, acknowledged or not, since
-    it does not say when its row was committed.
+def accepting(attempts: Sequence[WriteAttempt]) -> list[Span]:
+    """The spans in which a node certainly accepted writes: from the first acknowledgement of an unbroken series to the
+    start of its last attempt. A refused attempt ends a span. So does one that hung, acknowledged or not: it does not
+    say when its row was committed.
     """
     spans: list[Span] = []
-    first: WriteTry | None = None
-    last: WriteTry | None = None
-    for one in [*sorted(tries, key=lambda t: t.start), None]:
-        if one is not None and _prompt(one):
+    first: WriteAttempt | None = None
+    last: WriteAttempt | None = None
+    for one in [*sorted(attempts, key=lambda a: a.start), None]:
+        if one is not None and _answered_in_time(one):
             first, last = first or one, one
             continue
         if first is not None and last is not None and last.start > first.end:
@@ -98,23 +98,23 @@ def accepting(tries: Sequence[WriteTry]) -> list[Span]:
     return spans
 
 
-def two_primaries(tries: Mapping[str, Sequence[WriteTry]]) -> bool:
-    """Whether at any moment two nodes acknowledged writes. Being out of recovery is not enough: one must commit. A
-    single commit counts when it lies wholly in a time in which the other node accepted all.
+def two_primaries(attempts: Mapping[str, Sequence[WriteAttempt]]) -> bool:
+    """Whether two nodes acknowledged writes at the same time. A node that is out of recovery but commits nothing does
+    not count. A single commit counts when it lies wholly within a span of the other node.
     """
-    spans = {node: accepting(seen) for node, seen in tries.items()}
+    spans = {node: accepting(seen) for node, seen in attempts.items()}
     overlap = any(a.overlap_s(b) > 0 for one, other in combinations(spans.values(), 2) for a in one for b in other)
     return overlap or any(
-        span.covers(try_)
-        for one, other in permutations(tries, 2)
+        span.covers(attempt)
+        for one, other in permutations(attempts, 2)
         for span in spans[one]
-        for try_ in tries[other]
-        if _prompt(try_)
+        for attempt in attempts[other]
+        if _answered_in_time(attempt)
     )
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile. :raises ValueError: without values."""
+    """The percentile by nearest rank. :raises ValueError: without values."""
     if not values:
         raise ValueError("no values")
     return sorted(values)[max(0, math.ceil(percent / 100 * len(values)) - 1)]
@@ -122,7 +122,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 @dataclass(frozen=True)
 class Bin:
-    """Requests that ended in one slice of time."""
+    """The requests that ended in one slice of time."""
 
     good: int
     failed: int

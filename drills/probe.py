@@ -1,8 +1,8 @@
-"""Which database hosts accept writes, seen from the hosts themselves: a row is committed on each, five times a second.
+"""Which database hosts accept writes: on each host itself, a row is committed five times a second.
 
-What "writable" settings say is not asked: a node counts only when it acknowledges a commit, synchronous replication
-included, as it would to an application that found its way to it. A server that is off or in standby mode is not
-tried: PostgreSQL itself lets no commit in there, whatever is set. One that was tried is, until it refuses.
+Settings are not evidence: a node counts as writable when it acknowledges a commit, synchronous replication included,
+as it would to an application that reaches it. A server that is off or in standby mode is not asked: PostgreSQL accepts
+no commit then, whatever its settings are. A server that accepted a commit is asked until it refuses one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from drills.ground import Ground
-from drills.samples import WriteTry
+from drills.fault_injector import FaultInjector
+from drills.samples import WriteAttempt
+from ops.postgres import ADMIN_DATABASE, psql_argv
 from spec import ports
 from spec.errors import HaError
 
@@ -25,30 +26,31 @@ TABLE = "ha_drill_probe"
 SOCKETS = "/run/postgresql"
 _RESTART_S = 0.3
 
-# The host's own Python runs it, which has nothing of this project.
-_TRYING = (
-    *("python3", "-u", "-c", Path(__file__).with_name("tries.py").read_text(encoding="utf-8")),
+# The host's own Python runs it; this project is not on the host.
+_LOOP = (
+    *("python3", "-u", "-c", Path(__file__).with_name("probe_loop.py").read_text(encoding="utf-8")),
     *(TABLE, f"{SOCKETS}/.s.PGSQL.{ports.POSTGRES}.lock", str(EVERY_S), str(HANGS_S)),
+    *psql_argv(ADMIN_DATABASE),
 )
 
 
 class Probe:
-    """Tries on several hosts at once, started again when a host comes back."""
+    """Attempts writes on several hosts at once; starts again on a host that comes back."""
 
-    def __init__(self, ground: Ground, hosts: Sequence[str]) -> None:
-        self._ground = ground
+    def __init__(self, injector: FaultInjector, hosts: Sequence[str]) -> None:
+        self._injector = injector
         self._ending = threading.Event()
-        self._tries: dict[str, list[WriteTry]] = {host: [] for host in hosts}
+        self._attempts: dict[str, list[WriteAttempt]] = {host: [] for host in hosts}
         self._threads = [threading.Thread(target=self._watch, args=(host,), daemon=True) for host in hosts]
 
     @property
-    def tries(self) -> Mapping[str, Sequence[WriteTry]]:
-        """What was seen so far, by host."""
-        return self._tries
+    def attempts(self) -> Mapping[str, Sequence[WriteAttempt]]:
+        """The attempts so far, by host."""
+        return self._attempts
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Probe]:
-        """Tries for as long as the block."""
+        """Runs during the block."""
         for thread in self._threads:
             thread.start()
         try:
@@ -60,12 +62,8 @@ class Probe:
 
     def _watch(self, host: str) -> None:
         while not self._ending.is_set():
-            try:
-                argv = self._ground.host_argv(host, _TRYING)
-            except HaError:  # it is off
-                self._ending.wait(_RESTART_S)
-                continue
-            self._follow(host, argv)
+            with contextlib.suppress(HaError):  # the host is off
+                self._follow(host, self._injector.host_argv(host, _LOOP))
             self._ending.wait(_RESTART_S)
 
     def _follow(self, host: str, argv: Sequence[str]) -> None:
@@ -74,8 +72,8 @@ class Probe:
         ) as child:
             assert child.stdout is not None
             for line in child.stdout:
-                with contextlib.suppress(json.JSONDecodeError):  # the host ended in the middle of a line
+                with contextlib.suppress(json.JSONDecodeError):  # half a line: the host ended
                     start, end, accepted = json.loads(line)
-                    self._tries[host].append(WriteTry(start, end, accepted))
+                    self._attempts[host].append(WriteAttempt(start, end, accepted))
                 if self._ending.is_set():
                     break

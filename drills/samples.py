@@ -1,7 +1,7 @@
-"""What a drill records: requests of its visitors, and tries to write on each database host. All times are monotonic.
+"""What a drill records: the requests of its visitors, and attempts to write on each database host.
 
-Every process of the machine reads the same clock, those on the lab's hosts too, so times of one can be held against
-those of another.
+All times are monotonic. All processes of the machine, those on the lab's hosts too, read the same clock, so that times
+can be compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Sample:
-    """One request from its first byte to its last. `status` 0: there was no whole answer, `error` says why."""
+    """One request, from its begin to the end of its answer. `status` 0: no whole answer came, `error` says why."""
 
     kind: Kind
     start: float
@@ -28,7 +28,7 @@ class Sample:
     status: int
     server: str = ""
     key: str = ""
-    """For a write, the title that the row must have."""
+    """Of a write, the title of its row."""
     error: str = ""
 
     @property
@@ -36,8 +36,13 @@ class Sample:
         return 200 <= self.status < 300
 
     @property
+    def session_gone(self) -> bool:
+        """Whether the application did not find the session that the request came with."""
+        return self.status == 401 and self.kind is not Kind.LOGIN
+
+    @property
     def idempotent(self) -> bool:
-        """Whether it might have been sent again. Each write of the load carries an Idempotency-Key."""
+        """Whether it is safe to send again. Each write of the load carries an Idempotency-Key."""
         return self.kind is not Kind.LOGIN
 
     @property
@@ -46,8 +51,8 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class WriteTry:
-    """One try to commit a row on a database host itself, past all routing. `accepted`: it was acknowledged."""
+class WriteAttempt:
+    """An attempt to commit a row on a database host itself, past all routing. `accepted`: it was acknowledged."""
 
     start: float
     end: float

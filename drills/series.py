@@ -1,4 +1,4 @@
-"""Drills one after another, each as often as asked; one that has no outcome is a result too."""
+"""Runs drills one after another, each as often as asked. A run without an outcome is a result too."""
 
 from __future__ import annotations
 
@@ -8,57 +8,51 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drills.catalogue import Drill
-from drills.ground import Ground
+from drills.fault_injector import FaultInjector
 from drills.promises import p95_broken
-from drills.results import Outcome, Result, Unfinished, now, this_commit, this_machine
-from drills.run import Say, healthy_within, run
+from drills.results import Outcome, Result, Unfinished
+from drills.run import healthy_within, provenance, run
+from ops.switchover import Say
 from spec.errors import HaError
 
 HEALTHY_S: Final = 150.0
-"""What an estate is given to become healthy after a drill that did not see it so."""
+"""How long an estate may take to become healthy after a drill at whose end it was not."""
 
 
 def series(
-    drills: Sequence[Drill], repeat: int, ground: Ground, say: Say, keep: Callable[[Drill, Result], None]
+    drills: Sequence[Drill], repeat: int, injector: FaultInjector, say: Say, keep: Callable[[Drill, Result], None]
 ) -> list[Result]:
-    """Runs each drill `repeat` times; `keep` gets each result as it comes. An estate that does not become healthy
-    again ends the series, which says so.
+    """Runs each drill `repeat` times and calls `keep` with each result. Ends early, with a message, when the estate
+    does not become healthy again.
     """
     found: list[Result] = []
     for drill in drills:
         for number in range(repeat):
             if repeat > 1:
                 say(f"{drill.name}: {number + 1} of {repeat}")
-            one = _one(drill, ground, say)
+            one = _one(drill, injector, say)
             keep(drill, one)
             found.append(one)
             if isinstance(one, Outcome) and one.redundant_again_s is not None:
                 continue
             try:
-                healthy_within(ground, HEALTHY_S)
+                healthy_within(injector, HEALTHY_S)
             except HaError as error:
-                say(f"the drills that were to follow are not run: {error.what}")
+                say(f"the remaining drills are not run: {error.what}")
                 return found
     return found
 
 
-def _one(drill: Drill, ground: Ground, say: Say) -> Result:
+def _one(drill: Drill, injector: FaultInjector, say: Say) -> Result:
     try:
-        return run(drill, ground, say)
+        return run(drill, injector, say)
     except (HaError, BotoCoreError, ClientError) as error:
-        return Unfinished(
-            fault=drill.name,
-            unfinished=" ".join((error.what if isinstance(error, HaError) else str(error)).split()),
-            stack=ground.estate.stack,
-            at=now(),
-            commit=this_commit(),
-            machine=this_machine(),
-            timers=ground.settings.timers.model_dump(),
-        )
+        why = error.what if isinstance(error, HaError) else str(error)
+        return Unfinished.model_validate({**provenance(drill, injector), "unfinished": " ".join(why.split())})
 
 
 def broken_over_repeats(drills: Sequence[Drill], found: Sequence[Result]) -> list[str]:
-    """What was promised of a drill's repeats together and is not kept, in words."""
+    """The promises over all runs of a drill that are broken, a sentence each."""
     verdicts = []
     for drill in drills:
         outages = [one.outage_s for one in found if isinstance(one, Outcome) and one.fault == drill.name]

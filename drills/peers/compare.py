@@ -1,37 +1,39 @@
-"""Contender after contender, fault after fault, on one estate; ours is in place again at the end."""
+"""Runs the same drills on each contender in turn, on one estate; ours is deployed again at the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from drills.catalogue import CATALOGUE, Drill, Role
-from drills.interrupts import held_back
-from drills.lab_ground import LabGround
+from drills.deferred_signals import defer_signals
+from drills.fault_injector import FaultInjector
 from drills.peers.contenders import OURS, Contender
+from drills.peers.deployment import HEALTHY_S, Deployment
 from drills.peers.results import Comparison, Entry, PeerOutcome
-from drills.peers.stage import HEALTHY_S, Stage
 from drills.results import Outcome, now, this_commit, this_machine
 from drills.run import healthy_within, run
+from ops.switchover import Say
 from spec.errors import EXIT_USAGE, HaError
 
-Say = Callable[[str], None]
 FAULTS = ("power-loss", "network-cut", "partition-both", "stop", "kill", "switchover")
-"""Those that are compared when none is named."""
+"""Compared when none is named."""
 HOLD_AT_MOST_S = 90.0
-"""Longer than the slowest contender is known to take: a fault that is healed before would help it."""
+"""Longer than the slowest contender takes: to heal a fault earlier would help that contender."""
 REDUNDANT_WITHIN_S = 240.0
-_POSSIBLE = {one.fault.name: one for one in CATALOGUE.values() if one.name == f"db-{one.fault.name}" and not one.proof}
+_POSSIBLE = {
+    one.fault.name: one for one in CATALOGUE.values() if one.name == f"db-{one.fault.name}" and not one.self_test
+}
 
 
 def find_fault(name: str) -> Drill:
-    """The drill of a fault of the primary. :raises HaError: with exit code 2, naming those that there are."""
+    """The drill that injects this fault into the primary. :raises HaError: with exit code 2, and the possible names."""
     drill = _POSSIBLE.get(name.removeprefix("db-"))
     if drill is None or drill.role is not Role.PRIMARY:
         raise HaError(
-            f"there is no fault {name!r} that contenders could be put to",
+            f"no such fault of the primary: {name!r}",
             where="ha drill peers",
             fix=f"one of {', '.join(_POSSIBLE)}",
             exit_code=EXIT_USAGE,
@@ -43,20 +45,19 @@ def compare(
     contenders: Sequence[Contender],
     faults: Sequence[Drill],
     repeat: int,
-    stage: Stage,
+    deployment: Deployment,
     folder: Path,
     say: Say,
     command: str,
 ) -> Comparison:
-    """Puts each contender to each fault; what was found is in `folder` after each.
+    """Runs each fault on each contender, and writes what was found to `folder` after each run.
 
-    :param command: what a person typed for it.
-
-    :raises HaError: when a contender cannot be put in place. Ours is put in place again also then.
+    :param command: the command that makes this comparison, for its report.
+    :raises HaError: when a contender cannot be deployed. Ours is deployed again in any case.
     """
     found = Comparison(
         command=command,
-        stack=stage.ground(OURS).estate.stack,
+        stack=deployment.injector_for(OURS).estate.stack,
         at=now(),
         commit=this_commit(),
         machine=this_machine(),
@@ -65,45 +66,47 @@ def compare(
     )
     try:
         for contender in contenders:
-            stage.put(contender)
-            figures = contender.figures(stage.ground(OURS).settings.timers)
+            deployment.deploy(contender)
+            figures = contender.figures(deployment.injector_for(OURS).settings.timers)
             found.contenders.append(
-                Entry(name=contender.name, title=contender.title, packages=stage.versions(), settings=figures)
+                Entry(name=contender.name, title=contender.title, packages=deployment.versions(), settings=figures)
             )
             for drill in faults:
                 for _ in range(repeat):
-                    found.outcomes.append(_put_to(contender, drill, stage, say))
+                    found.outcomes.append(_run_fault(contender, drill, deployment, say))
                     found.keep(folder)
     finally:
-        with held_back():
-            stage.put_back()
+        with defer_signals():
+            deployment.restore()
     return found
 
 
-def _put_to(contender: Contender, drill: Drill, stage: Stage, say: Say) -> PeerOutcome:
-    def told(text: str) -> None:
+def _run_fault(contender: Contender, drill: Drill, deployment: Deployment, say: Say) -> PeerOutcome:
+    def say_with_name(text: str) -> None:
         say(f"{contender.name}: {text}")
 
     try:
-        outcome = _run_healthy(contender, drill, stage.ground(contender), told)
+        outcome = _run_healthy(contender, drill, deployment.injector_for(contender), say_with_name)
     except HaError as error:
-        told(f"{drill.name} has no outcome: {error.what}")
-        stage.put(contender)
+        say_with_name(f"{drill.name} ended without an outcome: {error.what}")
+        deployment.deploy(contender)
         return PeerOutcome(contender=contender.name, fault=drill.name, unfinished=error.what)
-    told(f"{drill.name}: writes out {outcome.outage_s:.2f} s, {outcome.failed} failed, {outcome.lost} lost")
+    say_with_name(
+        f"{drill.name}: outage {outcome.outage_s:.2f} s, {outcome.failed} requests failed, {outcome.lost} writes lost"
+    )
     if outcome.redundant_again_s is None:
-        stage.put(contender)
-    # Its timers are the entry's: those of a stack say nothing of Patroni.
+        deployment.deploy(contender)
+    # The contender's entry has its timers. Those of the stack do not apply to it.
     return PeerOutcome(contender=contender.name, fault=drill.name, outcome=outcome.model_copy(update={"timers": {}}))
 
 
-def _run_healthy(contender: Contender, drill: Drill, ground: LabGround, told: Say) -> Outcome:
-    """Runs a drill when the estate has become healthy; anew where it was not any more when the drill looked."""
+def _run_healthy(contender: Contender, drill: Drill, injector: FaultInjector, say: Say) -> Outcome:
+    """Runs a drill once the estate is healthy; waits again when it no longer is when the drill begins."""
     deadline = time.monotonic() + HEALTHY_S
     while True:
-        healthy_within(ground, max(0.0, deadline - time.monotonic()))
+        healthy_within(injector, max(0.0, deadline - time.monotonic()))
         try:
-            return run(drill, ground, told, contender.software)
+            return run(drill, injector, say, contender.software)
         except HaError as refusal:
             if refusal.exit_code != EXIT_USAGE or time.monotonic() > deadline:
                 raise

@@ -1,4 +1,4 @@
-"""The contenders, as data: what keeps the database pair, how it is set. Why these numbers: docs/peers.md."""
+"""The contenders: software that manages a database pair, and its settings. Why these numbers: docs/peers.md."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from drills.faults import PG_AUTO_FAILOVER, Software, on_targets
+from ops.postgres import HA_POSTGRES
 from spec.errors import EXIT_USAGE, HaError
 from spec.settings import Settings
 from spec.timers import Timers
@@ -19,17 +20,15 @@ PATRONI = Software(
     hand_over=on_targets("patronictl -c /etc/patroni/config.yml switchover --force"),
 )
 
-PLAIN_PG_AUTO_FAILOVER = replace(
-    PG_AUTO_FAILOVER, hand_over=on_targets("/usr/local/sbin/ha-postgres pg_autoctl perform switchover")
-)
-"""Handed over by its own command, whatever ours is."""
+PLAIN_PG_AUTO_FAILOVER = replace(PG_AUTO_FAILOVER, hand_over=on_targets(f"{HA_POSTGRES} pg_autoctl perform switchover"))
+"""Switched over by its own command, not by ours."""
 
 POSTGRES_TIMERS: Mapping[str, int] = {
     "wal_sender_timeout_ms": 60_000,
     "wal_receiver_timeout_ms": 60_000,
     "wal_retrieve_retry_interval_ms": 5_000,
 }
-"""PostgreSQL 17's defaults, which neither pg_auto_failover nor Patroni changes."""
+"""PostgreSQL 17's defaults; neither pg_auto_failover nor Patroni changes them."""
 
 PG_AUTO_FAILOVER_TIMERS: Mapping[str, int] = {
     "health_check_period_ms": 5_000,
@@ -61,22 +60,22 @@ class PatroniSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """What keeps the database pair of the estate. `overlay`: files that its hosts have besides or in place of ours."""
+    """Software that manages the database pair. `overlay`: files that its hosts have besides or in place of ours."""
 
     name: str
     title: str
     software: Software
     overlay: Path | None = None
     timers: Mapping[str, int] = field(default_factory=dict)
-    """What differs from the stack's timers."""
+    """Timers that differ from the stack's."""
     patroni: PatroniSettings | None = None
 
     def settings(self, stack: Settings) -> Settings:
-        """The stack's settings with this contender's timers. They are not validated: of ours they would be refused."""
+        """The stack's settings with this contender's timers; not validated, as our rules would refuse them."""
         return stack.model_copy(update={"timers": stack.timers.model_copy(update=dict(self.timers))})
 
     def figures(self, timers: Timers) -> Mapping[str, int]:
-        """What decides how long its failover takes, by name."""
+        """The settings that decide how long its failover takes, by name."""
         own = timers.model_dump() | dict(self.timers)
         if self.patroni is None:
             ours = own if not self.timers else {name: own[name] for name in self.timers}
@@ -123,12 +122,12 @@ CONTENDERS: Mapping[str, Contender] = {
 
 
 def find(name: str) -> Contender:
-    """A contender by name. :raises HaError: with exit code 2, naming those that there are."""
+    """The contender of this name. :raises HaError: with exit code 2, and the names of all contenders."""
     try:
         return CONTENDERS[name]
     except KeyError:
         raise HaError(
-            f"there is no contender {name!r}",
+            f"no such contender: {name!r}",
             where="ha drill peers",
             fix=f"one of {', '.join(CONTENDERS)}",
             exit_code=EXIT_USAGE,

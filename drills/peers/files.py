@@ -1,6 +1,7 @@
-"""What a contender's hosts have in place of the files of ours. Pure.
+"""The files of a contender's hosts. Pure.
 
-A contender is the files of its hosts, rendered as user data's are: its folder lies over the tier's in `cloud-init/`.
+They are rendered as those of user data are. Files in the contender's folder replace those of the tier's folder in
+`cloud-init/`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from drills.peers.contenders import CONTENDERS, Contender, PatroniSettings
 from spec.tiers import Tier
 
 BOTH = "both"
-"""The folder for database hosts and monitor alike."""
+"""A folder for database hosts and monitor."""
 TIERS = (Tier.DB, Tier.MONITOR)
-"""Whose hosts know of the database's software."""
+"""The tiers that run parts of the database's software."""
 Files = Mapping[str, Mapping[str, HostFile]]
-"""By host, then by path."""
+"""By host name, then by path."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerContext(Context):
-    """A host's context with a contender's folder over those of the host's tier."""
+    """A host's context, with a contender's folder after those of the host's tier."""
 
     overlay: Path | None
     patroni: PatroniSettings | None
@@ -40,7 +41,7 @@ class PeerContext(Context):
 
 
 def files_of(contender: Contender, stack: Mapping[str, Context]) -> Files:
-    """Every file of the hosts that know of the database's software. `stack`: the context of each host, by name."""
+    """The files of all hosts of `TIERS`. `stack`: the context of each host, by its name."""
     found: dict[str, dict[str, HostFile]] = {}
     for given in (one for one in stack.values() if one.host.tier in TIERS):
         own = contender.settings(given.settings)
@@ -58,12 +59,12 @@ def files_of(contender: Contender, stack: Mapping[str, Context]) -> Files:
 
 
 def all_files(stack: Mapping[str, Context]) -> Mapping[str, Files]:
-    """The files of every contender, by its name."""
+    """The files of each contender, by its name."""
     return {one.name: files_of(one, stack) for one in CONTENDERS.values()}
 
 
 def differing(now: Files, wanted: Files) -> dict[str, tuple[list[str], list[HostFile]]]:
-    """What to remove from each host, and what to write to it; hosts with neither are left out."""
+    """For each host that changes: the paths to remove, and the files to write."""
     found = {}
     for host, files in wanted.items():
         gone = [path for path in now[host] if path not in files]

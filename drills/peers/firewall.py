@@ -1,4 +1,4 @@
-"""What a contender's own traffic needs of the security groups, for as long as it is in place."""
+"""Opens the security groups for a contender's own traffic while it is deployed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ETCD_CLIENTS = 2379
 ETCD_MEMBERS = 2380
 _MEMBERS = ((Tier.DB, Tier.DB), (Tier.DB, Tier.MONITOR), (Tier.MONITOR, Tier.DB))
 PATRONI_FLOWS: tuple[Flow, ...] = (
-    *(Flow(source, target, ETCD_MEMBERS, "members of etcd") for source, target in _MEMBERS),
-    *(Flow(Tier.DB, target, ETCD_CLIENTS, "Patroni asks etcd") for target in (Tier.DB, Tier.MONITOR)),
-    Flow(Tier.DB, Tier.DB, ports.PRIMARY_CHECK, "members ask each other"),
+    *(Flow(source, target, ETCD_MEMBERS, "etcd members") for source, target in _MEMBERS),
+    *(Flow(Tier.DB, target, ETCD_CLIENTS, "Patroni to etcd") for target in (Tier.DB, Tier.MONITOR)),
+    Flow(Tier.DB, Tier.DB, ports.PRIMARY_CHECK, "Patroni members"),
 )
 
 
 class Firewall:
-    """The stack's security groups. Opening what is open, or closing what is closed, is harmless."""
+    """The stack's security groups. Both methods may be called twice."""
 
     def __init__(self, estate: Estate) -> None:
         self._ec2 = estate.client("ec2")
@@ -37,12 +37,12 @@ class Firewall:
                 self._groups[Tier(tags[TIER_TAG])] = group["GroupId"]
 
     def open(self, flows: Sequence[Flow]) -> None:
-        """Lets flows between two tiers through."""
+        """Allows flows between two tiers."""
         for flow in flows:
             self._each_end("authorize", flow, tolerated="InvalidPermission.Duplicate")
 
     def close(self, flows: Sequence[Flow]) -> None:
-        """Lets them through no more."""
+        """Forbids them again."""
         for flow in flows:
             self._each_end("revoke", flow, tolerated="InvalidPermission.NotFound")
 
@@ -60,4 +60,6 @@ class Firewall:
                 call(GroupId=self._groups[own], IpPermissions=[permission])
             except ClientError as error:
                 if error.response["Error"]["Code"] != tolerated:
-                    raise HaError(f"the firewall cannot {verb} {flow.name}: {error}", where=own) from None
+                    raise HaError(
+                        f"cannot {verb} the flow {flow.name}: {error}", where=f"the security group of {own}"
+                    ) from None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lab.waiting import eventually
+from ops.postgres import MONITOR_DATABASE, psql_argv
 from tests.lab.estate.booted import Booted
 
 pytestmark = pytest.mark.lab
-PSQL = ("/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", "pg_auto_failover")
 # The last goal of a hand-over. Held up before it, the hand-over and a report of db2, which locks its own row and then
 # waits for the group, would wait for each other.
 SLOW = (
@@ -25,7 +25,7 @@ def told(booted: Booted, *goals: tuple[str, str]) -> str:
     """Tells nodes these goals, one after the other, and takes it back; what PostgreSQL refused, or nothing."""
     update = "update pgautofailover.node set goalstate = '{}' where nodename = '{}'"
     script = "; ".join(["begin", *(update.format(goal, name) for name, goal in goals), "rollback"])
-    done = booted.on_host("monitor1", *PSQL, "-c", script, check=False)
+    done = booted.on_host("monitor1", *psql_argv(MONITOR_DATABASE, script), check=False)
     assert (done.exit_code == 0) is (done.stderr == ""), done.stderr
     return done.stderr
 
@@ -58,7 +58,7 @@ def test_a_standby_takes_over_and_goes_on_alone(booted: Booted) -> None:
 
 
 def asked(booted: Booted, statement: str) -> str:
-    return booted.on_host("monitor1", *PSQL, "-c", statement).stdout.strip()
+    return booted.on_host("monitor1", *psql_argv(MONITOR_DATABASE, statement)).stdout.strip()
 
 
 def test_a_report_during_the_decision_does_not_end_synchronous_replication(booted: Booted) -> None:

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 import boto3
 import pytest
 
-from drills.faults import FAULTS, Scene, inflicted
-from drills.lab_ground import LabGround
+from drills.fault_injector import FaultInjector
+from drills.faults import FAULTS, Targets, injected
 from drills.measure import accepting
 from drills.probe import TABLE, Probe
 from lab.waiting import eventually
 from ops.estate import Estate
+from ops.postgres import ADMIN_DATABASE, psql_command
 from spec.tiers import Tier
 from tests.lab.estate.booted import Booted
 
@@ -38,7 +39,6 @@ while not select.select([sys.stdin], [], [], 0.025)[0]:
     doors = let_in(5432, struct.pack("!ii", 8, 80877103), b"S"), at_check
     print(asked, int(any(doors)), int(all(doors)), flush=True)
 """
-PSQL = "/usr/local/sbin/ha-postgres psql -Xq -d postgres"
 
 
 class Door:
@@ -70,65 +70,68 @@ def watched(booted: Booted, address: str) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def pair(booted: Booted) -> Scene:
+def pair(booted: Booted) -> Targets:
     """The healthy pair."""
     eventually("the estate is healthy", lambda: booted.status()["healthy"], deadline_s=120, every_s=1)
     database = booted.status()["database"]
-    return Scene(Tier.DB, (database["primary"],), database["primary"], database["standby"], "monitor1")
+    return Targets(Tier.DB, (database["primary"],), database["primary"], database["standby"], "monitor1")
 
 
 @pytest.fixture
-def ground(booted: Booted) -> LabGround:
+def injector(booted: Booted) -> FaultInjector:
     estate = Estate(stack=booted.stack, region=booted.settings.region, target="lab", session=boto3.Session())
-    return LabGround(booted.lab, estate, booted.settings)
+    return FaultInjector(booted.lab, estate, booted.settings)
 
 
 @contextmanager
-def acknowledging_alone(ground: LabGround, pair: Scene) -> Iterator[None]:
+def acknowledging_alone(injector: FaultInjector, pair: Targets) -> Iterator[None]:
     """The primary acknowledges without its standby, so that nothing but the fence keeps an old one from it."""
-    ground.run(pair.primary, f"{PSQL} -c 'create table if not exists {TABLE} (n int)'")
-    ground.run(pair.primary, f"{PSQL} -c 'alter system set synchronous_commit = local' -c 'select pg_reload_conf()'")
+    table = f"create table if not exists {TABLE} (n int)"
+    injector.run(pair.primary, psql_command(ADMIN_DATABASE, table))
+    local = "alter system set synchronous_commit = local"
+    injector.run(pair.primary, psql_command(ADMIN_DATABASE, local, "select pg_reload_conf()"))
     try:
         yield
     finally:
         for host in (pair.primary, pair.standby):
-            restore(ground, host)
+            restore(injector, host)
 
 
-def restore(ground: LabGround, host: str) -> None:
-    reset = f"{PSQL} -c 'alter system reset synchronous_commit' -c 'select pg_reload_conf()' && echo done"
-    eventually(f"{host} is as before", lambda: ground.run(host, reset, check=False), deadline_s=90)
+def restore(injector: FaultInjector, host: str) -> None:
+    statements = ("alter system reset synchronous_commit", "select pg_reload_conf()")
+    reset = f"{psql_command(ADMIN_DATABASE, *statements)} && echo done"
+    eventually(f"{host} is as before", lambda: injector.run(host, reset, check=False), deadline_s=90)
 
 
 @contextmanager
-def keeper_hanging(ground: LabGround, host: str) -> Iterator[None]:
+def keeper_hanging(injector: FaultInjector, host: str) -> Iterator[None]:
     """pg_auto_failover on a host does nothing, so that PostgreSQL there goes on for as long as it can."""
     tell = "kill -{} $(pgrep -x pg_autoctl)"
-    ground.run(host, tell.format("STOP"))
+    injector.run(host, tell.format("STOP"))
     try:
         yield
     finally:
-        ground.run(host, tell.format("CONT"))
+        injector.run(host, tell.format("CONT"))
 
 
 def test_a_primary_that_is_cut_off_is_closed_before_another_writes(
-    booted: Booted, ground: LabGround, pair: Scene
+    booted: Booted, injector: FaultInjector, pair: Targets
 ) -> None:
     old, new = pair.primary, pair.standby
     with (
-        acknowledging_alone(ground, pair),
-        Probe(ground, [old, new]).running() as probe,
-        watched(booted, ground.addresses()[old]) as lines,
+        acknowledging_alone(injector, pair),
+        Probe(injector, [old, new]).running() as probe,
+        watched(booted, injector.addresses()[old]) as lines,
     ):
-        eventually("the primary accepts writes", lambda: accepting(probe.tries[old]), deadline_s=20)
+        eventually("the primary accepts writes", lambda: accepting(probe.attempts[old]), deadline_s=20)
         cut = time.monotonic()
-        with keeper_hanging(ground, old), inflicted(FAULTS["partition-both"], ground, pair):
-            eventually("the standby accepts writes", lambda: accepting(probe.tries[new]), deadline_s=30)
+        with keeper_hanging(injector, old), injected(FAULTS["partition-both"], injector, pair):
+            eventually("the standby accepts writes", lambda: accepting(probe.attempts[new]), deadline_s=30)
             end = time.monotonic()
-            writes_from = next(one.start for one in probe.tries[new] if one.accepted)
+            writes_from = next(one.start for one in probe.attempts[new] if one.accepted)
             eventually(
                 "PostgreSQL on the old primary accepts what the fence keeps out",
-                lambda: any(one.accepted and one.start > writes_from for one in probe.tries[old]),
+                lambda: any(one.accepted and one.start > writes_from for one in probe.attempts[old]),
                 deadline_s=10,
             )
     door = Door(lines)
@@ -141,21 +144,21 @@ def test_a_primary_that_is_cut_off_is_closed_before_another_writes(
 
 
 def test_a_fence_that_hangs_closes_and_opens_again_without_a_failover(
-    booted: Booted, ground: LabGround, pair: Scene
+    booted: Booted, injector: FaultInjector, pair: Targets
 ) -> None:
-    with watched(booted, ground.addresses()[pair.primary]) as lines:
+    with watched(booted, injector.addresses()[pair.primary]) as lines:
         time.sleep(0.5)  # of an open door
         stopped = time.monotonic()
-        ground.run(pair.primary, "systemctl kill --signal=STOP ha-fence")
+        injector.run(pair.primary, "systemctl kill --signal=STOP ha-fence")
         try:
             closed = "nft list set inet ha_fence lease | grep -q elements || echo closed"
-            eventually("the lease has ended", lambda: "closed" in ground.run(pair.primary, closed), deadline_s=10)
+            eventually("the lease has ended", lambda: "closed" in injector.run(pair.primary, closed), deadline_s=10)
             ended = time.monotonic()
             time.sleep(0.5)  # of a closed one
         finally:
             continued = time.monotonic()  # it may let somebody in before the command is back
-            ground.run(pair.primary, "systemctl kill --signal=CONT ha-fence")
-        eventually("applications are let in", lambda: "closed" not in ground.run(pair.primary, closed), deadline_s=10)
+            injector.run(pair.primary, "systemctl kill --signal=CONT ha-fence")
+        eventually("applications are let in", lambda: "closed" not in injector.run(pair.primary, closed), deadline_s=10)
         time.sleep(0.5)
         end = time.monotonic()
     door = Door(lines)

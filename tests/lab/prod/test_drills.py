@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from drills.catalogue import CATALOGUE
 from tests.lab.estate.booted import Booted
-from tests.lab.estate.drills.running import NOISE_S, assert_safe, drill
+from tests.lab.estate.drills.running import NOISE_S, assert_safe, assert_sessions_kept, drill
 
 pytestmark = pytest.mark.lab
 
@@ -18,4 +19,6 @@ pytestmark = pytest.mark.lab
 def test_it_serves_again_within_what_is_promised(prod: Booted, tmp_path: Path, name: str, limit_s: float) -> None:
     found, _ = drill(prod, name, tmp_path)
     assert_safe(found)
+    if CATALOGUE[name].promise.signed_out == 0:
+        assert_sessions_kept(found)
     assert found["outage_s"] < limit_s + NOISE_S, found

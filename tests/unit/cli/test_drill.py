@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from drills.run import alone
 from spec.errors import EXIT_USAGE, HaError
 
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--lab", "drill", "run", "no-such"], "no drill 'no-such'"),
+        (["--lab", "drill", "run", "no-such"], "no such drill: 'no-such'"),
         (["drill", "run", "db-kill"], "would harm the stack 'dev' on AWS"),
         (["drill", "run", "db-kill", "--confirm", "prod"], "and --confirm names 'prod'"),
         (["drill", "report", "--results", "/no/such"], "there is no folder /no/such"),
         (["drill", "report", "--html", "/no/such/page.html"], "there is no folder /no/such"),
         (["--lab", "drill", "run", "lb-stop", "--stack", "dev"], "needs two load balancer hosts"),
         (["drill", "peers"], "only the lab's hosts"),
-        (["--lab", "drill", "peers", "--fault", "no-such"], "no fault 'no-such'"),
-        (["--lab", "drill", "peers", "--fault", "standby-power-loss"], "no fault 'standby-power-loss'"),
-        (["--lab", "drill", "peers", "--contender", "no-such"], "no contender 'no-such'"),
+        (["--lab", "drill", "peers", "--fault", "no-such"], "no such fault of the primary: 'no-such'"),
+        (
+            ["--lab", "drill", "peers", "--fault", "standby-power-loss"],
+            "no such fault of the primary: 'standby-power-loss'",
+        ),
+        (["--lab", "drill", "peers", "--contender", "no-such"], "no such contender: 'no-such'"),
     ],
 )
 def test_refusals(arguments: list[str], why: str) -> None:
@@ -32,11 +32,3 @@ def test_refusals(arguments: list[str], why: str) -> None:
     assert isinstance(refused, HaError)
     assert why in refused.what
     assert refused.exit_code == EXIT_USAGE
-
-
-def test_a_second_drill_is_refused_while_one_runs(tmp_path: Path) -> None:
-    with alone(tmp_path / "lock"), pytest.raises(HaError, match="running already") as refused, alone(tmp_path / "lock"):
-        pytest.fail("two drills at once")
-    assert refused.value.exit_code == EXIT_USAGE
-    with alone(tmp_path / "lock"):
-        pass

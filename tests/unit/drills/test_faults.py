@@ -1,28 +1,28 @@
-"""Every fault heals itself, whatever ends its block; healing twice is harmless."""
+"""Every fault is healed, whatever ends its block, and may be healed twice."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from unittest.mock import MagicMock
 
 import pytest
 
-from drills.catalogue import CATALOGUE, check_shape, find
-from drills.faults import FAULTS, Fault, Scene, Software, inflicted, on_targets
-from drills.ground import Roughness, Way
+from drills.catalogue import CATALOGUE, check_stack, find
+from drills.fault_injector import FaultInjector, Impairment, NetworkPath
+from drills.faults import FAULTS, Fault, Software, Targets, injected, on_targets
 from spec.errors import EXIT_USAGE, HaError
 from spec.project import REPOSITORY
 from spec.stack_file import load_settings
 from spec.tiers import Tier
 
-SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")
+TARGETS = Targets(Tier.DB, ("db1",), "db1", "db2", "monitor1")
 
 
 class Routes:
-    """The part of EC2 that a way out of the network is in."""
+    """The part of EC2 that routes through a NAT gateway are in."""
 
     def __init__(self) -> None:
         self.gateways = [{"NatGatewayId": "nat-1"}]
@@ -45,28 +45,21 @@ class Routes:
         self.private[RouteTableId].append({"NatGatewayId": NatGatewayId})
 
 
-class Harmed:
-    """A ground on which all that is broken is held, and nothing else."""
+class FakeInjector(FaultInjector):
+    """Keeps what is broken at present, in place of breaking it."""
 
     def __init__(self) -> None:
+        self.routes = Routes()
+        estate = MagicMock(stack="dev")
+        estate.client.return_value = self.routes
+        super().__init__(MagicMock(), estate, load_settings(REPOSITORY, "dev"))
         self.down: set[str] = set()
-        self.cut_off: set[str] = set()
-        self.ways: tuple[Way, ...] = ()
-        self.rough: tuple[Way, ...] = ()
-        self.slow: set[str] = set()
+        self.disconnected: set[str] = set()
+        self.blocked: tuple[NetworkPath, ...] = ()
+        self.impaired: tuple[NetworkPath, ...] = ()
+        self.throttled: set[str] = set()
         self.units: set[tuple[str, str]] = set()
         self.scripts: list[str] = []
-        self.routes = Routes()
-        self.estate = MagicMock(stack="dev")
-        self.estate.client.return_value = self.routes
-        self.public_address = ("203.0.113.1", 80)
-        self.settings = load_settings(REPOSITORY, "dev")
-
-    def client_argv(self, command: Sequence[str]) -> list[str]:
-        return list(command)
-
-    def host_argv(self, host: str, command: Sequence[str]) -> list[str]:
-        return list(command)
 
     def run(self, host: str, script: str, *, check: bool = True, timeout_s: float = 60) -> str:
         self.scripts.append(script)
@@ -75,14 +68,11 @@ class Harmed:
             self.units -= {(host, unit) for unit in script.split()}
         return ""
 
-    def addresses(self) -> Mapping[str, str]:
-        return {}
+    def disconnect(self, host: str) -> None:
+        self.disconnected.add(host)
 
-    def cut(self, host: str) -> None:
-        self.cut_off.add(host)
-
-    def mend(self, host: str) -> None:
-        self.cut_off.discard(host)
+    def reconnect(self, host: str) -> None:
+        self.disconnected.discard(host)
 
     def power_loss(self, host: str) -> None:
         self.down.add(host)
@@ -93,30 +83,31 @@ class Harmed:
     def power_on(self, host: str) -> None:
         self.down.discard(host)
 
-    def block(self, ways: Sequence[Way]) -> None:
-        self.ways = tuple(ways)
+    def block(self, paths: Sequence[NetworkPath]) -> None:
+        self.blocked = tuple(paths)
 
     def unblock(self) -> None:
-        self.ways = ()
+        self.blocked = ()
 
-    def roughen(self, ways: Sequence[Way], roughness: Roughness) -> None:
-        self.rough = tuple(ways)
+    def impair(self, paths: Sequence[NetworkPath], impairment: Impairment) -> None:
+        self.impaired = tuple(paths)
 
-    def smooth(self) -> None:
-        self.rough = ()
+    def unimpair(self) -> None:
+        self.impaired = ()
 
     def throttle(self, host: str, cpus: float | None) -> None:
-        self.slow = self.slow - {host} if cpus is None else self.slow | {host}
+        self.throttled = self.throttled - {host} if cpus is None else self.throttled | {host}
 
     @property
-    def whole(self) -> bool:
-        wayless = any(len(routes) != 1 for routes in self.routes.private.values())
-        return not (wayless or self.down or self.cut_off or self.ways or self.rough or self.slow or self.units)
+    def nothing_is_broken(self) -> bool:
+        routeless = any(len(routes) != 1 for routes in self.routes.private.values())
+        hosts = self.down | self.disconnected | self.throttled
+        return not (routeless or hosts or self.blocked or self.impaired or self.units)
 
 
 @pytest.fixture(autouse=True)
-def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The estates whose primary was handed over; nothing is waited for."""
+def switched_over(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The estates whose primary was switched over. Nothing waits."""
     estates: list[object] = []
     monkeypatch.setattr("drills.faults.time.sleep", lambda _: None)
     monkeypatch.setattr("drills.faults.hand_over", lambda estate, _: estates.append(estate))
@@ -125,52 +116,52 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
 def test_a_fault_is_healed_when_its_block_is_interrupted_and_healing_again_is_harmless(fault: Fault) -> None:
-    ground = Harmed()
-    with pytest.raises(KeyboardInterrupt), inflicted(fault, ground, SCENE):
+    injector = FakeInjector()
+    with pytest.raises(KeyboardInterrupt), injected(fault, injector, TARGETS):
         raise KeyboardInterrupt
-    assert ground.whole
-    fault.heal(ground, SCENE)
-    assert ground.whole
+    assert injector.nothing_is_broken
+    fault.heal(injector, TARGETS)
+    assert injector.nothing_is_broken
 
 
 def test_a_fault_that_broke_half_way_is_healed() -> None:
-    ground = Harmed()
+    injector = FakeInjector()
 
-    def half(on: object, scene: Scene) -> None:
-        ground.cut("db1")
+    def half(on: object, targets: Targets) -> None:
+        injector.disconnect("db1")
         raise HaError("the second half failed")
 
-    with pytest.raises(HaError), inflicted(Fault("half", half, FAULTS["network-cut"].heal), ground, SCENE):
+    with pytest.raises(HaError), injected(Fault("half", half, FAULTS["network-cut"].heal), injector, TARGETS):
         pytest.fail("the block must not be entered")
-    assert ground.whole
+    assert injector.nothing_is_broken
 
 
 @pytest.mark.parametrize("name", ["power-loss", "stop", "memory-pressure", "unsafe-power-loss"])
-def test_a_host_that_cannot_be_healed_keeps_the_others_from_nothing(name: str) -> None:
-    ground = Harmed()
-    ground.down, ground.ways = {"db1", "db2"}, (Way("db1", "db2"),)
+def test_the_other_hosts_are_healed_when_one_cannot_be(name: str) -> None:
+    injector = FakeInjector()
+    injector.down, injector.blocked = {"db1", "db2"}, (NetworkPath("db1", "db2"),)
     healed: list[str] = []
 
     def fails(host: str, *_: object, **__: object) -> str:
         healed.append(host)
         raise HaError(f"{host} does not answer")
 
-    ground.power_on = ground.run = fails  # type: ignore[assignment,method-assign]
-    scene = replace(SCENE, targets=("db1", "db2"))
+    injector.power_on = injector.run = fails  # type: ignore[assignment,method-assign]
+    targets = replace(TARGETS, hosts=("db1", "db2"))
     with pytest.raises(HaError):
-        FAULTS[name].heal(ground, scene)
+        FAULTS[name].heal(injector, targets)
     assert {"db1", "db2"} <= set(healed)
-    assert name != "unsafe-power-loss" or not ground.ways
+    assert name != "unsafe-power-loss" or not injector.blocked
 
 
 @pytest.mark.parametrize(
     "name", ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress", "route-loss"]
 )
 def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
-    ground = Harmed()
-    with inflicted(FAULTS[name], ground, SCENE):
-        assert not ground.whole
-    assert ground.whole
+    injector = FakeInjector()
+    with injected(FAULTS[name], injector, TARGETS):
+        assert not injector.nothing_is_broken
+    assert injector.nothing_is_broken
 
 
 @pytest.mark.parametrize(
@@ -185,36 +176,36 @@ def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
     ],
 )
 def test_what_a_script_breaks_another_heals(fault: str, broken: str, healed: str) -> None:
-    ground = Harmed()
-    with inflicted(FAULTS[fault], ground, SCENE):
-        assert broken in ground.scripts[-1]
-        before = len(ground.scripts)
-    assert healed in "".join(ground.scripts[before:])
+    injector = FakeInjector()
+    with injected(FAULTS[fault], injector, TARGETS):
+        assert broken in injector.scripts[-1]
+        before = len(injector.scripts)
+    assert healed in "".join(injector.scripts[before:])
 
 
 def test_scripts_are_as_a_shell_has_them() -> None:
-    """Each went through `format`, which takes single braces for names."""
-    ground = Harmed()
+    """`format` removes single braces."""
+    injector = FakeInjector()
     for fault in FAULTS.values():
-        with inflicted(fault, ground, SCENE):
+        with injected(fault, injector, TARGETS):
             pass
-    for script in ground.scripts:
+    for script in injector.scripts:
         assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).returncode == 0, script
         assert "{{" not in script
 
 
 def test_without_a_nat_gateway_there_is_none_to_lose() -> None:
-    ground = Harmed()
-    ground.routes.gateways = []
+    injector = FakeInjector()
+    injector.routes.gateways = []
     with pytest.raises(HaError, match="no NAT gateway"):
-        FAULTS["route-loss"].inject(ground, SCENE)
+        FAULTS["route-loss"].inject(injector, TARGETS)
 
 
-def test_a_switchover_is_what_operators_do(handed_over: list[object]) -> None:
-    ground = Harmed()
-    with inflicted(FAULTS["switchover"], ground, SCENE):
-        assert handed_over == [ground.estate]
-    assert ground.scripts == []
+def test_a_switchover_is_what_operators_do(switched_over: list[object]) -> None:
+    injector = FakeInjector()
+    with injected(FAULTS["switchover"], injector, TARGETS):
+        assert switched_over == [injector.estate]
+    assert injector.scripts == []
 
 
 def test_drills_are_named_by_tier_and_fault_and_need_known_faults() -> None:
@@ -225,7 +216,7 @@ def test_drills_are_named_by_tier_and_fault_and_need_known_faults() -> None:
 
 
 def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:
-    with pytest.raises(HaError, match="no drill 'db-earthquake'") as refused:
+    with pytest.raises(HaError, match="no such drill: 'db-earthquake'") as refused:
         find("db-earthquake")
     assert refused.value.exit_code == EXIT_USAGE
     assert "db-power-loss" in refused.value.fix
@@ -233,26 +224,26 @@ def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:
 
 def test_a_drill_about_a_second_load_balancer_is_refused_where_there_is_none() -> None:
     with pytest.raises(HaError, match="needs two load balancer hosts") as refused:
-        check_shape(find("lb-power-loss"), load_settings(REPOSITORY, "dev"))
+        check_stack(find("lb-power-loss"), load_settings(REPOSITORY, "dev"))
     assert refused.value.exit_code == EXIT_USAGE
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "script"),
     [
         ("stop", "systemctl stop other"),
         ("kill", "kill -KILL $(head -1 /srv/data/other/postmaster.pid)"),
         ("switchover", "other hand over"),
     ],
 )
-def test_a_fault_is_done_to_whatever_keeps_the_database(fault: str, told: str) -> None:
-    ground = Harmed()
+def test_a_fault_hits_whatever_software_manages_the_database(fault: str, script: str) -> None:
+    injector = FakeInjector()
     other = Software(unit="other", data="/srv/data/other", hand_over=on_targets("other hand over"))
-    FAULTS[fault].inject(ground, replace(SCENE, software=other))
-    assert ground.scripts == [told]
+    FAULTS[fault].inject(injector, replace(TARGETS, software=other))
+    assert injector.scripts == [script]
 
 
 def test_of_other_tiers_the_service_is_killed() -> None:
-    ground = Harmed()
-    FAULTS["kill"].inject(ground, replace(SCENE, tier=Tier.APP, targets=("app1",)))
-    assert ground.scripts == ["systemctl kill --signal=KILL event-manager"]
+    injector = FakeInjector()
+    FAULTS["kill"].inject(injector, replace(TARGETS, tier=Tier.APP, hosts=("app1",)))
+    assert injector.scripts == ["systemctl kill --signal=KILL event-manager"]

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drills.measure import HUNG_S, Span, accepting, figures, longest_gap_s, percentile, timeline, two_primaries
-from drills.samples import Kind, Sample, WriteTry
+from drills.samples import Kind, Sample, WriteAttempt
 
 moments = st.lists(st.floats(0, 100), max_size=40)
 
 
-def ticks(begin: float, end: float, accepted: bool = True) -> list[WriteTry]:
+def ticks(begin: float, end: float, accepted: bool = True) -> list[WriteAttempt]:
     """A try every 0.2 s."""
-    return [WriteTry(begin + n * 0.2, begin + n * 0.2 + 0.01, accepted) for n in range(round((end - begin) / 0.2))]
+    return [WriteAttempt(begin + n * 0.2, begin + n * 0.2 + 0.01, accepted) for n in range(round((end - begin) / 0.2))]
 
 
 def sample(kind: Kind, end: float, status: int = 200, latency: float = 0.01) -> Sample:
@@ -74,27 +74,27 @@ def test_two_nodes_that_acknowledge_at_once_are_seen() -> None:
 
 
 def test_a_single_commit_while_the_other_node_accepts_all_is_seen() -> None:
-    db1 = [*ticks(0, 5), *ticks(5, 12, False), WriteTry(12.05, 12.1, True), *ticks(12.2, 20, False)]
+    db1 = [*ticks(0, 5), *ticks(5, 12, False), WriteAttempt(12.05, 12.1, True), *ticks(12.2, 20, False)]
     assert two_primaries({"db1": db1, "db2": [*ticks(0, 9, False), *ticks(9, 20)]})
-    hung = [WriteTry(10.0, 10.5 + HUNG_S, True)]
+    hung = [WriteAttempt(10.0, 10.5 + HUNG_S, True)]
     assert not two_primaries({"db1": [*ticks(0, 5), *hung], "db2": [*ticks(0, 9, False), *ticks(9, 20)]})
 
 
 def test_an_isolated_primary_whose_commits_hang_accepts_nothing() -> None:
-    hanging = [WriteTry(5 + n * 2, 7 + n * 2, False) for n in range(6)]
+    hanging = [WriteAttempt(5 + n * 2, 7 + n * 2, False) for n in range(6)]
     assert not two_primaries({"db1": [*ticks(0, 5), *hanging], "db2": [*ticks(0, 9, False), *ticks(9, 20)]})
 
 
 def test_a_commit_that_hung_over_a_failover_does_not_join_what_was_before_and_after() -> None:
     # Primary, out, primary again after the other one was: two hand-overs, no overlap.
-    hung = WriteTry(5.0, 15.0 + HUNG_S, True)
+    hung = WriteAttempt(5.0, 15.0 + HUNG_S, True)
     db1 = [*ticks(0, 5), hung, *ticks(17, 20)]
     assert not two_primaries({"db1": db1, "db2": [*ticks(0, 6, False), *ticks(6, 14), *ticks(14, 20, False)]})
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
 def test_spans_hold_only_accepted_tries(answers: list[bool]) -> None:
-    tries = [WriteTry(n * 0.2, n * 0.2 + 0.01, ok) for n, ok in enumerate(answers)]
+    tries = [WriteAttempt(n * 0.2, n * 0.2 + 0.01, ok) for n, ok in enumerate(answers)]
     for span in accepting(tries):
         assert all(one.accepted for one in tries if span.begin <= one.start <= span.end)
 

@@ -19,13 +19,13 @@ KILL, POWER_LOSS = CATALOGUE["db-kill"], CATALOGUE["db-power-loss"]
 
 
 @pytest.fixture
-def ground() -> MagicMock:
+def injector() -> MagicMock:
     found = MagicMock(settings=SETTINGS)
     found.estate.stack = "dev"
     return found
 
 
-def told(_: str) -> None:
+def ignore(_: str) -> None:
     pass
 
 
@@ -38,7 +38,7 @@ def told(_: str) -> None:
     ids=["ours", "AWS"],
 )
 def test_a_run_without_an_outcome_is_a_result_and_the_rest_is_run(
-    error: Exception, said: str, ground: MagicMock, monkeypatch: pytest.MonkeyPatch
+    error: Exception, said: str, injector: MagicMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     healthy: list[float] = []
     kept: list[Result] = []
@@ -50,7 +50,7 @@ def test_a_run_without_an_outcome_is_a_result_and_the_rest_is_run(
 
     monkeypatch.setattr("drills.series.run", run)
     monkeypatch.setattr("drills.series.healthy_within", lambda _, seconds: healthy.append(seconds))
-    found = series([KILL, POWER_LOSS], 2, ground, told, lambda _, one: kept.append(one))
+    found = series([KILL, POWER_LOSS], 2, injector, ignore, lambda _, one: kept.append(one))
     assert [one.fault for one in found] == ["db-kill", "db-kill", "db-power-loss", "db-power-loss"]
     assert isinstance(found[0], Unfinished)
     assert (found[0].unfinished, found[0].kept) == (said, False)
@@ -59,16 +59,18 @@ def test_a_run_without_an_outcome_is_a_result_and_the_rest_is_run(
 
 
 def test_an_estate_that_does_not_become_healthy_ends_the_series(
-    ground: MagicMock, monkeypatch: pytest.MonkeyPatch
+    injector: MagicMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr("drills.series.run", lambda drill, *_: outcome(4.0, fault=drill.name, redundant_again_s=None))
     monkeypatch.setattr("drills.series.healthy_within", MagicMock(side_effect=HaError("db2 is down")))
-    assert len(series([KILL, POWER_LOSS], 2, ground, said.append, lambda *_: None)) == 1
-    assert said[-1] == "the drills that were to follow are not run: db2 is down"
+    assert len(series([KILL, POWER_LOSS], 2, injector, said.append, lambda *_: None)) == 1
+    assert said[-1] == "the remaining drills are not run: db2 is down"
 
 
 def test_the_95th_percentile_is_that_of_a_drills_own_runs() -> None:
     runs: list[Result] = [outcome(6.0, fault="db-kill")] * 10
     runs += [outcome(4.0, fault="db-power-loss")] * 10
-    assert broken_over_repeats([KILL, POWER_LOSS], runs) == ["db-kill: p95 of 10 outages is 6.0 s, at most 5"]
+    assert broken_over_repeats([KILL, POWER_LOSS], runs) == [
+        "db-kill: p95 of 10 outages is 6.0 s, promised 5 s at most"
+    ]

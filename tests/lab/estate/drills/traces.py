@@ -9,6 +9,7 @@ from drills.probe import TABLE as PROBE_TABLE
 from drills.soak import TABLE as BULK_TABLE
 from lab import process
 from lab.hosts.cgroups import CgroupTree
+from ops.postgres import ADMIN_DATABASE, psql_argv
 from tests.lab.estate.booted import Booted
 
 DATABASES = ("db1", "db2")
@@ -65,7 +66,9 @@ class Traces:
         return "".join(one for one in limits if one.split()[0] not in _UNLIMITED)
 
     def _tables(self) -> str:
-        return self._ask("postgres", f"select to_regclass('{PROBE_TABLE}'), to_regclass('{BULK_TABLE}')").strip("|\n")
+        return self._ask(ADMIN_DATABASE, f"select to_regclass('{PROBE_TABLE}'), to_regclass('{BULK_TABLE}')").strip(
+            "|\n"
+        )
 
     def _rows(self) -> str:
         return self._ask(
@@ -74,9 +77,7 @@ class Traces:
 
     def _ask(self, database: str, query: str) -> str:
         primary = self._booted.status()["database"]["primary"]
-        return self._booted.on_host(
-            primary, "/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-d", database, "-c", query
-        ).stdout
+        return self._booted.on_host(primary, *psql_argv(database, query)).stdout
 
 
 def _found(looks: Mapping[str, Callable[[], str]]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Every contender is put to every fault, whatever one of them does, and ours is back at the end."""
+"""Each fault is run on each contender, whatever one of them does, and ours is deployed again at the end."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ KILL, POWER_LOSS = find_fault("kill"), find_fault("power-loss")
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
+def deployment(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     monkeypatch.setattr("drills.peers.compare.healthy_within", lambda *_: None)
     found = MagicMock()
     found.versions.return_value = ("postgresql-17 17",)
-    found.ground.return_value.settings = SETTINGS
-    found.ground.return_value.estate.stack = "dev"
+    found.injector_for.return_value.settings = SETTINGS
+    found.injector_for.return_value.estate.stack = "dev"
     return found
 
 
-def told(_: str) -> None:
+def ignore(_: str) -> None:
     pass
 
 
-def test_each_contender_meets_each_fault_as_often_as_asked(
-    stage: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_each_fault_is_run_on_each_contender_as_often_as_asked(
+    deployment: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    met: list[tuple[str, Software]] = []
+    ran: list[tuple[str, Software]] = []
 
     def run(drill: Drill, _: object, __: object, software: Software) -> Outcome:
-        met.append((drill.name, software))
+        ran.append((drill.name, software))
         return outcome(4.0, fault=drill.name)
 
     monkeypatch.setattr("drills.peers.compare.run", run)
-    found = compare([OURS, THEIRS], [KILL, POWER_LOSS], 2, stage, tmp_path, told, "typed")
+    found = compare([OURS, THEIRS], [KILL, POWER_LOSS], 2, deployment, tmp_path, ignore, "typed")
     expected = [(name, one.software) for one in (OURS, THEIRS) for name in ("db-kill", "db-power-loss") for _ in "12"]
-    assert met == expected
-    assert stage.put.mock_calls == [call(OURS), call(THEIRS)]
+    assert ran == expected
+    assert deployment.deploy.mock_calls == [call(OURS), call(THEIRS)]
     assert kept_comparisons(tmp_path) == [found]
     assert found.contenders[1].settings["ttl_s"] == 30
 
 
-def test_a_contender_that_does_not_get_over_a_fault_is_begun_anew(
-    stage: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_contender_that_does_not_recover_is_deployed_again(
+    deployment: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(drill: Drill, *_: object) -> Outcome:
         if drill is KILL:
@@ -62,21 +62,23 @@ def test_a_contender_that_does_not_get_over_a_fault_is_begun_anew(
         return outcome(4.0, fault=drill.name, redundant_again_s=None)
 
     monkeypatch.setattr("drills.peers.compare.run", run)
-    found = compare([THEIRS], [KILL, POWER_LOSS], 1, stage, tmp_path, told, "typed")
+    found = compare([THEIRS], [KILL, POWER_LOSS], 1, deployment, tmp_path, ignore, "typed")
     assert [(one.unfinished, one.outcome is None) for one in found.outcomes] == [("no primary", True), ("", False)]
-    assert stage.put.mock_calls == [call(THEIRS)] * 3
+    assert deployment.deploy.mock_calls == [call(THEIRS)] * 3
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), HaError("does not become healthy")])
-def test_ours_comes_back_whatever_ends_the_comparison(stage: MagicMock, tmp_path: Path, end: BaseException) -> None:
-    stage.put.side_effect = end
+def test_ours_comes_back_whatever_ends_the_comparison(
+    deployment: MagicMock, tmp_path: Path, end: BaseException
+) -> None:
+    deployment.deploy.side_effect = end
     with pytest.raises(type(end)):
-        compare([THEIRS], [KILL], 1, stage, tmp_path, told, "typed")
-    stage.put_back.assert_called_once_with()
+        compare([THEIRS], [KILL], 1, deployment, tmp_path, ignore, "typed")
+    deployment.restore.assert_called_once_with()
 
 
-def test_an_estate_that_is_not_healthy_again_when_the_drill_looks_is_waited_for(
-    stage: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_it_waits_for_an_estate_that_is_not_healthy_when_the_drill_begins(
+    deployment: MagicMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals = [HaError("not healthy", exit_code=EXIT_USAGE)]
 
@@ -86,11 +88,11 @@ def test_an_estate_that_is_not_healthy_again_when_the_drill_looks_is_waited_for(
         return outcome(4.0, fault=drill.name)
 
     monkeypatch.setattr("drills.peers.compare.run", run)
-    (only,) = compare([THEIRS], [KILL], 1, stage, tmp_path, told, "typed").outcomes
+    (only,) = compare([THEIRS], [KILL], 1, deployment, tmp_path, ignore, "typed").outcomes
     assert only.outcome is not None
 
 
-def test_a_fault_lasts_until_the_slowest_contender_has_coped() -> None:
+def test_a_fault_lasts_until_the_slowest_contender_has_recovered() -> None:
     for name in FAULTS:
         drill = find_fault(name)
         assert drill.fault is CATALOGUE[f"db-{name}"].fault

@@ -1,4 +1,4 @@
-"""Whom the estate told of its trouble, and when: a subscriber of the alert topic."""
+"""A subscriber of the estate's alert topic, and when it received which alert."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from drills.ground import Ground
+from drills.fault_injector import FaultInjector
 
 POLL_S = 1.0
 
 
 @dataclass(frozen=True)
-class Page:
-    """A message, with the moment at which its subscriber had it; monotonic."""
+class Message:
+    """A message of the topic, and when it was received (monotonic)."""
 
-    at: float
+    received_at: float
     subject: str
 
 
-class Pages:
-    """What has come so far."""
+class AlertInbox:
+    """The messages received so far."""
 
     def __init__(self, sqs: Any, queue_url: str) -> None:
         self._sqs, self._queue_url = sqs, queue_url
         self._ending = threading.Event()
-        self._came: list[Page] = []
-        self._thread = threading.Thread(target=self._collect, daemon=True)
+        self._received: list[Message] = []
+        self._thread = threading.Thread(target=self._receive, daemon=True)
 
-    def first(self, alert: str, since: float) -> Page | None:
-        """The first that told of this trouble since a moment; those of its end, and of other trouble, do not count."""
-        wanted = (
-            one for one in list(self._came) if one.at >= since and "FIRING" in one.subject and alert in one.subject
+    def first_firing(self, alert: str, since: float) -> Message | None:
+        """The first message since a moment that says that `alert` fires."""
+        firing = (
+            one
+            for one in list(self._received)
+            if one.received_at >= since and "FIRING" in one.subject and alert in one.subject
         )
-        return next(wanted, None)
+        return next(firing, None)
 
     @contextlib.contextmanager
-    def collecting(self) -> Iterator[Pages]:
-        """Collects for as long as the block."""
+    def receiving(self) -> Iterator[AlertInbox]:
+        """Receives during the block."""
         self._thread.start()
         try:
             yield self
@@ -50,20 +52,20 @@ class Pages:
             self._ending.set()
             self._thread.join()
 
-    def _collect(self) -> None:
+    def _receive(self) -> None:
         while not self._ending.wait(POLL_S):
             answer = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10)
             for message in answer.get("Messages", ()):
                 subject = json.loads(message["Body"]).get("Subject") or ""
-                self._came.append(Page(time.monotonic(), subject))
+                self._received.append(Message(time.monotonic(), subject))
                 self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
 
 
 @contextlib.contextmanager
-def subscribed(ground: Ground, host: str) -> Iterator[Pages]:
-    """A subscriber for as long as the block, of the topic that a host of the stack knows; it is gone afterwards."""
-    topic_arn = ground.run(host, ". /etc/ha/host.env; echo $HA_ALERT_TOPIC_ARN").strip()
-    sns, sqs = ground.estate.client("sns"), ground.estate.client("sqs")
+def alert_subscription(injector: FaultInjector, host: str) -> Iterator[AlertInbox]:
+    """Subscribes, during the block, to the topic that a host of the estate sends its alerts to."""
+    topic_arn = injector.run(host, ". /etc/ha/host.env; echo $HA_ALERT_TOPIC_ARN").strip()
+    sns, sqs = injector.estate.client("sns"), injector.estate.client("sqs")
     with contextlib.ExitStack() as undoing:
         queue_url = sqs.create_queue(QueueName=f"drill-{uuid.uuid4().hex[:8]}")["QueueUrl"]
         undoing.callback(sqs.delete_queue, QueueUrl=queue_url)
@@ -71,4 +73,4 @@ def subscribed(ground: Ground, host: str) -> Iterator[Pages]:
         queue_arn = asked["Attributes"]["QueueArn"]
         made = sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, ReturnSubscriptionArn=True)
         undoing.callback(sns.unsubscribe, SubscriptionArn=made["SubscriptionArn"])
-        yield undoing.enter_context(Pages(sqs, queue_url).collecting())
+        yield undoing.enter_context(AlertInbox(sqs, queue_url).receiving())

@@ -1,4 +1,4 @@
-"""Whenever signals come, what is broken is healed whole, and the drill ends."""
+"""Whenever a signal comes, the fault is healed completely, and the drill ends."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import signal
 
 import pytest
 
-from drills.faults import Fault, Scene, inflicted
-from drills.interrupts import ENDINGS, held_back
+from drills.deferred_signals import TERMINATION_SIGNALS, defer_signals
+from drills.faults import Fault, Targets, injected
 from spec.errors import HaError
 from spec.tiers import Tier
-from tests.unit.drills.test_faults import Harmed
+from tests.unit.drills.test_faults import FakeInjector
 
-SCENE = Scene(Tier.DB, ("db1",), "db1", "db2", "monitor1")
+TARGETS = Targets(Tier.DB, ("db1",), "db1", "db2", "monitor1")
 
 
 def send(number: signal.Signals) -> None:
@@ -46,7 +46,7 @@ class Interrupted:
         self.done.remove("second")
 
     def run(self) -> None:
-        with inflicted(Fault("two", self.inject, self.heal), Harmed(), SCENE, self.said.append):
+        with injected(Fault("two", self.inject, self.heal), FakeInjector(), TARGETS, self.said.append):
             self.held = True
             self.at("holding")
             self.held_to_the_end = True
@@ -57,18 +57,18 @@ MOMENTS = [
 ]
 
 
-@pytest.mark.parametrize("number", ENDINGS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", TERMINATION_SIGNALS, ids=lambda number: number.name)
 @pytest.mark.parametrize("moments", MOMENTS, ids="-".join)
-def test_a_fault_is_whole_or_healed(moments: tuple[str, ...], number: signal.Signals) -> None:
+def test_a_fault_is_healed_completely(moments: tuple[str, ...], number: signal.Signals) -> None:
     fault = Interrupted(moments, number)
-    before = {one: signal.getsignal(one) for one in ENDINGS}
+    before = {one: signal.getsignal(one) for one in TERMINATION_SIGNALS}
     with pytest.raises(KeyboardInterrupt):
         fault.run()
     assert fault.done == []
     assert bool(fault.said) is (moments != ("healing",))
     assert fault.held is ("injecting" not in moments)
     assert fault.held_to_the_end is (moments == ("healing",))
-    assert {one: signal.getsignal(one) for one in ENDINGS} == before
+    assert {one: signal.getsignal(one) for one in TERMINATION_SIGNALS} == before
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,10 @@ def test_an_interrupted_drill_ends_also_when_healing_fails_and_says_so(error: Ex
         raise error
 
     said: list[str] = []
-    with pytest.raises(KeyboardInterrupt), inflicted(Fault("one", lambda *_: None, fail), Harmed(), SCENE, said.append):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        injected(Fault("one", lambda *_: None, fail), FakeInjector(), TARGETS, said.append),
+    ):
         send(signal.SIGINT)
     assert "not healed: nft is gone" in said
 
@@ -88,9 +91,9 @@ def test_of_two_signals_in_a_row_the_second_waits() -> None:
     healed: list[str] = []
 
     def run() -> None:
-        with held_back() as held:
+        with defer_signals() as signals:
             try:
-                with held.let_through():
+                with signals.delivered():
                     send(signal.SIGINT)
             finally:
                 send(signal.SIGTERM)
@@ -102,6 +105,6 @@ def test_of_two_signals_in_a_row_the_second_waits() -> None:
 
 
 def test_without_a_signal_nothing_is_raised() -> None:
-    with held_back() as held, held.let_through():
+    with defer_signals() as signals, signals.delivered():
         pass
-    assert not held.came
+    assert not signals.received

@@ -1,8 +1,9 @@
-"""Runs on a database host by itself, as `python3 -u -c`: tries to commit a row again and again, and prints each try as
-`[start, end, accepted]` in JSON, in monotonic seconds. The end of standard input is its end.
+"""Runs on a database host as `python3 -u -c`, without this project: tries to commit a row again and again.
 
-Arguments: the table, the lock file of PostgreSQL's socket, seconds between tries, seconds after which a commit
-counts as hung.
+Prints each attempt as `[start, end, accepted]` in JSON, in monotonic seconds. It ends when its standard input does.
+
+Arguments: the table, the lock file of PostgreSQL's socket, seconds between attempts, seconds after which a commit
+counts as hung, then the command of psql.
 """
 
 import json
@@ -13,15 +14,13 @@ import sys
 import time
 from pathlib import Path
 
-COMMAND = ("/usr/local/sbin/ha-postgres", "psql", "-XqAt", "-d", "postgres")
-
 
 def may_commit(lock: Path) -> bool:
     """Whether a server runs that is not in standby mode: PostgreSQL removes `standby.signal` before it takes a commit.
 
-    A log-in for each try would take a tenth of a small machine's processors from what is measured.
+    To log in for each attempt would take a tenth of a small machine's processors from what is measured.
     """
-    try:  # the second line is the data directory of the server that runs, whoever started it
+    try:  # the second line is the server's data directory, whichever software manages it
         return not Path(lock.read_text().splitlines()[1], "standby.signal").exists()
     except FileNotFoundError:
         return False
@@ -30,11 +29,14 @@ def may_commit(lock: Path) -> bool:
 
 
 class Session:
-    """psql, connected for as long as its node accepts writes: pg_auto_failover shuts a node that it is to rewind down
-    only when its last session has ended, also one that is a standby by then.
+    """psql, connected only while its node accepts writes.
+
+    pg_auto_failover shuts a node down for a rewind only after its last session has ended, even if it is a standby by
+    then.
     """
 
-    def __init__(self, table: str, hangs_s: float) -> None:
+    def __init__(self, psql: list[str], table: str, hangs_s: float) -> None:
+        self._psql = psql
         self._query = f"insert into {table} values (1) returning 'accepted';\n\\echo end\n".encode()  # noqa: S608
         self._hangs_s = hangs_s
         self._child: subprocess.Popen[bytes] | None = None
@@ -44,10 +46,10 @@ class Session:
         return self._child is not None
 
     def commits(self) -> bool:
-        """Whether a row was committed within the time. :raises OSError: when psql cannot be run or has ended."""
+        """Whether a row was committed in time. :raises OSError: when psql cannot be run or has ended."""
         if self._child is None or self._child.poll() is not None:
             self._child = subprocess.Popen(
-                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                self._psql, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
         assert self._child.stdin is not None
         assert self._child.stdout is not None
@@ -65,7 +67,7 @@ class Session:
         return b"accepted" in seen
 
     def close(self, *, kill: bool = False) -> None:
-        """Ends psql, at once where it may hang."""
+        """Ends psql; with `kill` at once, as it may hang."""
         child, self._child = self._child, None
         if child is None or child.stdin is None:
             return
@@ -75,25 +77,25 @@ class Session:
         child.wait()
 
 
-def tried(session: Session, lock: Path) -> bool:
-    """Whether a row was committed. A server that took the last one is asked whatever a file says.
+def attempt(session: Session, lock: Path) -> bool:
+    """Whether a row was committed. A server that accepted the previous one is asked, whatever its files say.
 
-    :raises OSError: as above.
+    :raises OSError: when psql cannot be run or has ended.
     """
     return (session.is_open or may_commit(lock)) and session.commits()
 
 
 def main() -> None:
-    table, lock, every_s, hangs_s = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-    session = Session(table, hangs_s)
+    table, lock, every_s, hangs_s, *psql = sys.argv[1:]
+    session = Session(psql, table, float(hangs_s))
     while True:
         start = time.monotonic()
         try:
-            accepted = tried(session, lock)
+            accepted = attempt(session, Path(lock))
         except OSError:
             accepted = False
         print(json.dumps([start, time.monotonic(), accepted]), flush=True)
-        if select.select([sys.stdin], [], [], max(0, start + every_s - time.monotonic()))[0]:
+        if select.select([sys.stdin], [], [], max(0, start + float(every_s) - time.monotonic()))[0]:
             break
     session.close(kill=True)
 

@@ -1,4 +1,4 @@
-"""Whether a lab runs what this checkout says: else a result would name a commit that it does not come from."""
+"""Whether the running hosts come from this checkout. If not, a result would name a commit that was not measured."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from ops.estate import Estate
 from spec.errors import EXIT_USAGE, HaError
 
 
-def refuse_stale(estate: Estate, wanted: Mapping[str, Context]) -> None:
-    """:raises HaError: with exit code 2 when hosts have other user data than this checkout gives them."""
+def refuse_other_user_data(estate: Estate, wanted: Mapping[str, Context]) -> None:
+    """:raises HaError: with exit code 2 when a host's user data are not those that this checkout makes."""
     ec2 = estate.client("ec2")
-    strange = []
+    differing = []
     for instance in estate.instances():
         answer = ec2.describe_instance_attribute(InstanceId=instance.instance_id, Attribute="userData")
         given = base64.b64decode(answer.get("UserData", {}).get("Value", ""))
         if instance.host not in wanted or given != user_data(wanted[instance.host]):
-            strange.append(instance.host)
-    if strange:
+            differing.append(instance.host)
+    if differing:
         raise HaError(
-            f"{', '.join(sorted(strange))}: not set up as this checkout says, so a result would not be of it",
+            f"the user data of {', '.join(sorted(differing))} are not those of this checkout: "
+            "a result would name the wrong commit",
             where=f"{estate.stack} in the lab",
             fix="`ha lab up` applies this checkout",
             exit_code=EXIT_USAGE,

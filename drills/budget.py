@@ -1,7 +1,7 @@
-"""How long each database fault may take, added up from the timers: detection, fencing, promotion, routing. Pure.
+"""The longest outage that each database fault may cause, added up from the timers. Pure.
 
-These are worst cases of what the software is told to do, not measurements: on a machine that is short of processors
-each part may take longer. What cannot be computed, because no timer ends it, is said so.
+The parts are detection, fencing, promotion and routing. They are the worst cases of the configured timers, not
+measurements: on a machine that is short of processors each part may take longer.
 """
 
 from __future__ import annotations
@@ -13,30 +13,29 @@ from spec.limits import POOL_RETRY_MS, ROUTE_CHECK_MS
 from spec.timers import KEEPER_LOOP_MS, PROMOTION_PAUSE_MS, Timers
 
 PROMOTION_MS: Final = 800
-"""What a promotion takes besides its pause: three reports to the monitor, a checkpoint, two reloads (0.3 to 0.5 s were
-measured)."""
+"""A promotion without its pause: three reports to the monitor, a checkpoint, two reloads (0.3 to 0.5 s measured)."""
 RESTART_MS: Final = 3000
-"""A keeper starts its PostgreSQL again after a crash, recovery of a small database included."""
+"""The keeper starts PostgreSQL again after a crash; with the recovery of a small database."""
 COMMIT_WAITS_MS: Final = 1000
-"""A commit that waits for longer is looked into by `stalled-standby` (cloud-init/db)."""
+"""`stalled-standby` (cloud-init/db) examines a commit that has waited for longer."""
 STALL_MS: Final = 250 + KEEPER_LOOP_MS + 250
-"""Until it is sure: a look that finds no way to the standby, the standby's next report, a look that finds that."""
+"""Until it decides: a check that does not reach the standby, the standby's next report, a check that finds it."""
 STILL_MS: Final = 500 + 11 * 500
-"""A volume is given up by `stalled-disk` (cloud-init/db): a write, and eleven looks at which it is not back."""
+"""`stalled-disk` (cloud-init/db) stops PostgreSQL after a write that has not returned at eleven checks."""
 RELEASE_MS: Final = KEEPER_LOOP_MS
-"""The primary is told not to wait for its standby any more."""
+"""The primary's keeper learns that commits need no longer wait for the standby."""
 HAND_OVER_MS: Final = 2000
-"""A switchover: the primary shuts down, the standby takes over; both are told without a wait."""
-ROUTE_LOOK_MS: Final = 100
-"""What such a look takes."""
+"""A switchover: the primary shuts down, the standby takes over. Nothing has to be detected."""
+ROUTE_CHECK_TAKES_MS: Final = 100
+"""How long a check takes of a node that is down."""
 POOL_ROUND_MS: Final = 333
-"""When nothing else wakes it, pgbouncer goes round its pools three times a second."""
-ROUTING_MS: Final = ROUTE_CHECK_MS + ROUTE_LOOK_MS + POOL_RETRY_MS + POOL_ROUND_MS
+"""pgbouncer checks its pools three times a second when no event makes it check them earlier."""
+ROUTING_MS: Final = ROUTE_CHECK_MS + ROUTE_CHECK_TAKES_MS + POOL_RETRY_MS + POOL_ROUND_MS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The parts of a fault's outage, in milliseconds. `unbounded` says why no timer ends it; the parts are 0 then."""
+    """The parts of a fault's outage, in milliseconds. Where no timer ends it, `unbounded` says why, and all are 0."""
 
     fault: str
     detection_ms: int = 0
@@ -51,25 +50,27 @@ class Budget:
 
 
 def silent_detection_ms(timers: Timers) -> int:
-    """Until the monitor gives up a node that answers nothing: its health check has to fail with all retries, and its
-    last report to be old.
+    """Until the monitor marks a node as lost that does not answer: its health check must fail with all retries, and
+    its last report must be old.
     """
-    return _given_up_ms(timers, _tries_ms(timers, timers.health_check_timeout_s * 1000))
+    return _lost_after_ms(timers, _failed_check_ms(timers, timers.health_check_timeout_s * 1000))
 
 
 def refused_detection_ms(timers: Timers) -> int:
-    """The same for a node whose host still answers that nobody listens: no health check waits for its timeout."""
-    return _given_up_ms(timers, _tries_ms(timers, 0))
+    """The same for a node whose host refuses connections: no health check waits for its timeout."""
+    return _lost_after_ms(timers, _failed_check_ms(timers, 0))
 
 
-def _tries_ms(timers: Timers, try_ms: int) -> int:
-    """Until all tries of a health check have failed. The monitor waits after the last one too."""
-    return (timers.health_check_max_retries + 1) * (try_ms + timers.health_check_retry_delay_ms)
+def _failed_check_ms(timers: Timers, attempt_ms: int) -> int:
+    """How long a health check takes to fail with all retries. The monitor waits after the last attempt too."""
+    return (timers.health_check_max_retries + 1) * (attempt_ms + timers.health_check_retry_delay_ms)
 
 
-def _given_up_ms(timers: Timers, check_ms: int) -> int:
-    """With health checks that take `check_ms` to fail. When they have, the monitor tells the other node, whose report
-    decides; if the last report of the lost one is not old enough by then, the next report does.
+def _lost_after_ms(timers: Timers, check_ms: int) -> int:
+    """Until the monitor marks a node as lost, with health checks that take `check_ms` to fail.
+
+    After a failed check the monitor notifies the other node, and decides at that node's report. If the lost node's last
+    report is not old enough by then, it decides at the next one.
     """
     failed_ms = timers.health_check_period_ms + check_ms
     if timers.node_considered_unhealthy_ms <= check_ms:
@@ -78,8 +79,8 @@ def _given_up_ms(timers: Timers, check_ms: int) -> int:
 
 
 def fencing_ms(timers: Timers) -> int:
-    """From the verdict to the end of the old primary's time. The promotion's pause is part of it; when it is over and
-    the time is not, the standby asks again with its next report.
+    """From the decision until the old primary must have stopped. The promotion's pause runs at the same time. If the
+    pause ends first, the standby goes on at its next report.
     """
     if timers.primary_demote_ms <= PROMOTION_PAUSE_MS:
         return PROMOTION_PAUSE_MS
@@ -118,7 +119,7 @@ def budgets(timers: Timers) -> tuple[Budget, ...]:
         Budget(
             fault="db-disk-full",
             routing_ms=0,
-            unbounded="a primary that cannot store rows still answers health checks; an alert comes before it is full",
+            unbounded="a primary that cannot store rows still answers health checks; an alert fires before it is full",
         ),
         failover("db-disk-stall", STILL_MS + refused),
         Budget(
@@ -132,30 +133,17 @@ def budgets(timers: Timers) -> tuple[Budget, ...]:
 
 
 def _killed(timers: Timers, failover: Budget) -> Budget:
-    """Its keeper starts PostgreSQL again, but the monitor may not wait for that."""
+    """The keeper starts PostgreSQL again, unless the monitor marks the node as lost before."""
     restart = Budget(fault="db-kill", detection_ms=KEEPER_LOOP_MS, promotion_ms=RESTART_MS)
     waits = timers.node_considered_unhealthy_ms > restart.detection_ms + restart.promotion_ms
     return restart if waits else failover
 
 
-def markdown(timers: Timers) -> str:
-    """The budgets as a table, and how the old primary is fenced."""
-    lines = ["| fault | detection | fencing | promotion | routing | at most |", "|---|---|---|---|---|---|"]
-    for one in budgets(timers):
-        if one.unbounded:
-            lines.append(f"| `{one.fault}` | | | | | no limit: {one.unbounded} |")
-            continue
-        parts = (one.detection_ms, one.fencing_ms, one.promotion_ms, one.routing_ms, one.total_ms)
-        lines.append(f"| `{one.fault}` | " + " | ".join(seconds(part) for part in parts) + " |")
-    return "\n".join([*lines, "", fence(timers)]) + "\n"
-
-
 def fence(timers: Timers) -> str:
-    """The safety inequality with its numbers."""
+    """The two times that keep an old primary and a new one apart, in words."""
     return (
-        f"A primary that may be replaced is closed to applications {seconds(timers.fenced_by_ms)} after the last word "
-        f"of a witness at the latest; the other node may accept writes {seconds(timers.promoted_from_ms)} after it at "
-        "the earliest."
+        f"A primary is closed to applications at most {seconds(timers.fenced_by_ms)} after a witness last confirmed "
+        f"it; the other node accepts writes {seconds(timers.promoted_from_ms)} after that at the earliest."
     )
 
 

@@ -6,6 +6,7 @@ another revision, whose `components` must not meet this one's, and prints what i
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import gzip
 import json
@@ -109,6 +110,19 @@ class _RecordingMonitor(mocks.MockMonitor):
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
+@contextmanager
+def _own_event_loop() -> Iterator[None]:
+    """Makes an event loop for this thread: Pulumi's SDK expects one, and `asyncio.run` leaves none behind."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+@_own_event_loop()
 def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recording:
     """Runs the `__main__.py` of a folder with a stack's configuration (values as in its file).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drills.budget import budgets, fencing_ms, refused_detection_ms, no_answer_detection_ms
+from drills.budget import budgets, fencing_ms, no_answer_detection_ms, refused_detection_ms
 from spec.timers import Timers
 
 

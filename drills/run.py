@@ -21,7 +21,7 @@ from drills.measure import accepting, figures, timeline, two_primaries
 from drills.pages import Pages, subscribed
 from drills.probe import TABLE, Probe
 from drills.promises import Measured, broken_by
-from drills.results import BIN_S, MOST_BINS, Outcome, Timeline, now, this_commit, this_machine
+from drills.results import Outcome, Timeline, bin_width_s, now, this_commit, this_machine
 from drills.samples import WriteTry
 from drills.tidy import tell_primary
 from drills.visitors import Visitors, visiting
@@ -297,7 +297,7 @@ def _outcome(
 
 
 def _timeline(seen: _Run) -> Timeline:
-    width_s = max(BIN_S, math.ceil((seen.ended - seen.began) / MOST_BINS))
+    width_s = bin_width_s(seen.ended - seen.began)
     bins = timeline(seen.visitors.samples, seen.began, seen.ended, width_s)
     spans = {
         host: tuple((round(s.begin - seen.began, 2), round(s.end - seen.began, 2)) for s in accepting(list(tries)))

@@ -105,6 +105,8 @@ def sections(results: Sequence[Result]) -> list[Section]:
 def provenance(results: Sequence[Result]) -> str:
     """On which stacks, commits and machines it was measured, and how finely."""
     shown = current(results)
+    if not shown:
+        return "No run is counted."
     stacks = ", ".join(sorted({one.stack for one in shown}))
     commits = ", ".join(sorted({one.commit for one in shown}))
     numbers = {one: number for one, number in numbered(results).items() if any(run.machine == one for run in shown)}

@@ -106,6 +106,12 @@ def test_each_broken_promise_is_named_also_where_it_is_not_counted() -> None:
     assert "| db-power-loss | 2 |" in text
 
 
+def test_where_no_run_is_counted_the_report_says_so() -> None:
+    text = markdown([outcome(9.0, since_fixed=24)])
+    assert "No run is counted." in text
+    assert "no, since fixed: decision 24" in text
+
+
 def test_without_results_the_report_says_how_to_get_some() -> None:
     assert markdown([]) == NO_RESULTS + "\n"
 

@@ -49,7 +49,7 @@ test-engine: setup ## The real Pulumi engine against an AWS API on this machine;
 test-lab: setup-tests ## The estate boots and is looked at from all sides; needs root
 	@tools/test lab
 
-drills: setup ## Every drill that the running lab's stack can take (STACK=dev REPEAT=1); results in docs/results
+drills: setup ## Every drill that the running lab's stack can take (STACK=dev REPEAT=1); results in .results/
 	@.venv/bin/ha --lab drill run --all --repeat $(REPEAT) --stack $(STACK)
 
 bench: setup ## Time and memory of the lab, cold and warm

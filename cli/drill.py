@@ -15,6 +15,7 @@ import typer
 
 from cli import console
 from cli.options import EstateStack, Json
+from drills.folders import PUBLISHED_DIR, RESULTS_DIR
 from spec.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
 from spec.project import REPOSITORY
 from spec.stack_file import load_settings
@@ -29,9 +30,9 @@ app = typer.Typer(
     help="Faults injected into the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
 )
 Results = Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")]
+Stored = Annotated[Path, typer.Option("--results", help="Folder, or file of JSON lines, that holds results.")]
 LONGEST_HOLD_S = 7000.0
 """Less than after what a fault ends by itself."""
-RESULTS_DIR = REPOSITORY / "docs" / "results"
 
 
 @app.command(name="list")
@@ -75,9 +76,6 @@ def run(
     hold_s: Annotated[
         float | None, typer.Option("--hold-s", min=1, max=LONGEST_HOLD_S, help="How long each fault lasts, in seconds.")
     ] = None,
-    confirm: Annotated[
-        str, typer.Option(help="Names the stack that may be harmed, where it is not the lab. AWS takes no drills yet.")
-    ] = "",
     results: Results = RESULTS_DIR,
     stack: EstateStack = "",
     json: Json = False,
@@ -89,7 +87,12 @@ def run(
 
     drills = [find(name) for name in names or ()]
     if not context.obj.lab:
-        _refuse_aws(stack, confirm)
+        raise HaError(
+            "faults of hosts and network are injected by the lab, not on AWS",
+            where="ha drill run",
+            fix="run it in the lab: `ha --lab drill run`",
+            exit_code=EXIT_USAGE,
+        )
     settings = load_settings(REPOSITORY, stack)
     if everything:
         drills += [one for one in runnable(settings) if one not in drills]
@@ -142,30 +145,57 @@ def budget(stack: EstateStack = "", json: Json = False) -> None:
 
 @app.command()
 def report(
-    results: Results = RESULTS_DIR,
+    results: Stored = RESULTS_DIR,
     stack: Annotated[str | None, typer.Option(help="Only this stack's results.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the page with the timelines here.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one HTML page here: a picture, tables, a timeline of each run.")
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(help="Write the runs here as JSON lines without timelines, as docs/results has them.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """What the drills found, against the guide: a Markdown table, or one HTML page with a timeline of each run."""
-    from drills.report import markdown, page
-    from drills.results import kept_results
+    """What the drills found, against the guide's figures and our promises: Markdown tables, or files.
+
+    `--results docs/results` shows the published results.
+    """
+    from drills.html_report import page
+    from drills.report import markdown
+    from drills.results import kept_results, publish
 
     if stack is not None:
         load_settings(REPOSITORY, stack)
-    for option, folder in {"--results": results, **({"--html": html.parent} if html else {})}.items():
-        if not folder.is_dir():
-            raise HaError(
-                f"there is no folder {folder}", where=f"ha drill report {option}", fix="name one", exit_code=EXIT_USAGE
-            )
+    if not results.exists():
+        raise HaError(
+            f"no results: {results} does not exist",
+            where="ha drill report --results",
+            fix=f"run a drill first, or take the published results: --results {PUBLISHED_DIR.relative_to(REPOSITORY)}",
+            exit_code=EXIT_USAGE,
+        )
+    _check_target("--html", html)
+    _check_target("--jsonl", jsonl)
+    if jsonl is not None and jsonl.exists():
+        raise HaError(f"{jsonl} exists", where="ha drill report --jsonl", fix="name a new file", exit_code=EXIT_USAGE)
     found = kept_results(results, stack)
     if html is not None:
         html.write_text(page(found), encoding="utf-8")
         console.step(f"wrote {html}")
+    if jsonl is not None:
+        console.step(f"wrote {publish(found, jsonl)}")
     if json:
         console.print_json([_document(one) for one in found])
-    elif html is None:
+    elif html is None and jsonl is None:
         sys.stdout.write(markdown(found))
+
+
+def _check_target(option: str, file: Path | None) -> None:
+    if file is not None and not file.parent.is_dir():
+        raise HaError(
+            f"there is no folder {file.parent}",
+            where=f"ha drill report {option}",
+            fix="create it, or name another file",
+            exit_code=EXIT_USAGE,
+        )
 
 
 def _document(one: Result) -> dict[str, Any]:
@@ -174,23 +204,6 @@ def _document(one: Result) -> dict[str, Any]:
 
     fields = dict.fromkeys(name for name in Outcome.model_fields if name != "timeline")
     return {**fields, **one.model_dump(mode="json", exclude={"timeline"})}
-
-
-def _refuse_aws(stack: str, confirm: str) -> None:
-    if confirm != stack:
-        named = f"--confirm names {confirm!r}" if confirm else "--confirm does not name it"
-        raise HaError(
-            f"a drill would harm the stack {stack!r} on AWS, and {named}",
-            where="ha drill run",
-            fix="run it in the lab: `ha --lab drill run`",
-            exit_code=EXIT_USAGE,
-        )
-    raise HaError(
-        "faults of hosts and network are injected by the lab, and cannot be on AWS",
-        where="ha drill run",
-        fix="run it in the lab: `ha --lab drill run`",
-        exit_code=EXIT_USAGE,
-    )
 
 
 @contextlib.contextmanager

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from cli import console
-from cli.drill import RESULTS_DIR, drilling
+from cli.drill import drilling
 from cli.options import DEFAULT_STACK, EstateStack, Json
+from drills.folders import PEERS_DIR
 from spec.errors import EXIT_USAGE, HaError
 from spec.project import REPOSITORY
 from spec.stack_file import load_settings
@@ -26,8 +27,7 @@ def peers(
         list[str] | None, typer.Option(help="One of the contenders; again for more. All by default.")
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, max=20, help="How often each fault is done to each contender.")] = 1,
-    results: Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")] = RESULTS_DIR
-    / "peers",
+    results: Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")] = PEERS_DIR,
     stack: EstateStack = "",
     json: Json = False,
 ) -> None:

@@ -20,6 +20,8 @@ class Promise:
 
     text: str
     guide: str
+    guide_s: float | None = None
+    """The guide's figure in seconds; None where it does not cover the fault."""
     outage_s: float | None = None
     """The longest outage of writes, and of reads. Requests that begin later after the fault do not fail."""
     p95_outage_s: float | None = None
@@ -95,7 +97,11 @@ def p95_broken(promise: Promise, outages_s: Sequence[float]) -> str:
 
 
 APPLICATION = Promise(
-    text="0 failed idempotent requests, none over 2 s", guide="< 30 s", failed_idempotent=0, max_latency_s=2.0
+    text="0 failed idempotent requests, none over 2 s",
+    guide="< 30 s",
+    guide_s=30.0,
+    failed_idempotent=0,
+    max_latency_s=2.0,
 )
 LOAD_BALANCER = Promise(
     text="back within 3 s",
@@ -107,6 +113,7 @@ LOAD_BALANCER = Promise(
 DATABASE = Promise(
     text="writable again within 8 s, p95 within 5 s",
     guide="< 60 s",
+    guide_s=60.0,
     outage_s=8.0,
     p95_outage_s=5.0,
     reason="A host that answers nothing is marked lost after two health checks of a second each: with shorter ones a "
@@ -124,6 +131,7 @@ STALLED_DISK = Promise(
 SWITCHOVER = Promise(
     text="0 failed requests, no write waits over 3 s",
     guide="< 5 min, by hand",
+    guide_s=300.0,
     failed=0,
     max_latency_s=3.0,
     reason="A switchover takes two seconds and more; one of them is a pause of the keeper in each promotion. The "

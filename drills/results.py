@@ -1,11 +1,11 @@
-"""What a drill found, as a document; documents accumulate in a folder, one file for each run."""
+"""What a drill found, as a document. A user's runs are a file each; a published campaign is a file of JSON lines."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,9 +15,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from drills import documents
 from spec.project import REPOSITORY
 
-RESULTS_DIR = REPOSITORY / "docs" / "results"
-BIN_S = 0.25
-MOST_BINS = 720
+_BIN_S = 0.25
+_MOST_BINS = 720
 
 
 class Machine(BaseModel):
@@ -51,6 +50,8 @@ class _Run(BaseModel):
     commit: str
     machine: Machine
     timers: Mapping[str, int]
+    since_fixed: int | None = None
+    """The number of the decision that fixed what broke this run. Such a run is named in reports, and not counted."""
 
     @property
     def file_name(self) -> str:
@@ -101,11 +102,17 @@ class Outcome(_Run):
     promise: str
     kept: bool
     broken: tuple[str, ...]
-    timeline: Timeline
+    timeline: Timeline | None = None
+    """Null in published results."""
 
 
 Result: TypeAlias = Outcome | Unfinished
 _READER: TypeAdapter[Result] = TypeAdapter(Result)
+
+
+def bin_width_s(seconds: float) -> float:
+    """How long a slice of a timeline is: a quarter of a second, and longer where a run would have too many."""
+    return max(_BIN_S, seconds / _MOST_BINS)
 
 
 def this_machine() -> Machine:
@@ -124,7 +131,7 @@ def this_commit() -> str:
         return done.stdout.strip() if done.returncode == 0 else ""
 
     commit = git("rev-parse", "--short=12", "HEAD")
-    # Results themselves accumulate without changing what was measured.
+    # Pages and published results do not change what is measured.
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
     return f"{commit}{'+' if changed else ''}" if commit else "unknown"
 
@@ -138,7 +145,21 @@ def keep(result: Result, folder: Path) -> Path:
     return documents.write(result, folder / result.stack / result.file_name)
 
 
-def kept_results(folder: Path, stack: str | None = None) -> list[Result]:
-    """All results of a folder, oldest first. :raises HaError: at a file that is none."""
-    found = documents.read_all(folder, f"{stack or '*'}/*.json", _READER)
-    return sorted(found, key=lambda one: (one.stack, one.fault, one.at))
+def publish(results: Iterable[Result], path: Path) -> Path:
+    """Writes results as JSON lines without timelines, oldest first; returns the file."""
+    ordered = sorted(results, key=lambda one: (one.at, one.fault))
+    return documents.write_lines((one.model_dump_json(exclude={"timeline"}) for one in ordered), path)
+
+
+def kept_results(place: Path, stack: str | None = None) -> list[Result]:
+    """All results of a folder, in both forms, or of one file of JSON lines; by stack and drill, oldest first.
+
+    :raises HaError: at something that is not a result.
+    """
+    if place.is_file():
+        found = documents.read_lines(place, _READER)
+    else:
+        found = documents.read_all(place, f"{stack or '*'}/*.json", _READER)
+        found += [one for path in sorted(place.glob("*.jsonl")) for one in documents.read_lines(path, _READER)]
+    wanted = (one for one in found if stack in (None, one.stack))
+    return sorted(wanted, key=lambda one: (one.stack, one.fault, one.at))

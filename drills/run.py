@@ -24,7 +24,7 @@ from drills.measure import accepting, figures, timeline, two_primaries
 from drills.primary import run_on_primary
 from drills.probe import TABLE, Probe
 from drills.promises import Measured, broken_by
-from drills.results import BIN_S, MOST_BINS, Outcome, Timeline, now, this_commit, this_machine
+from drills.results import Outcome, Timeline, bin_width_s, now, this_commit, this_machine
 from drills.samples import Sample, WriteAttempt
 from ops.postgres import ADMIN_DATABASE, psql_command
 from ops.status import Status, status
@@ -324,7 +324,7 @@ def _rounded(values: dict[str, Any]) -> dict[str, Any]:
 
 def _timeline(recording: Recording) -> Timeline:
     began = recording.began
-    width_s = max(BIN_S, math.ceil((recording.ended - began) / MOST_BINS))
+    width_s = bin_width_s(recording.ended - began)
     bins = timeline(recording.samples, began, recording.ended, width_s)
     return Timeline(
         bin_s=width_s,

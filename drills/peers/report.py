@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from drills.measure import percentile
 from drills.peers.contenders import CONTENDERS, OURS
-from drills.peers.results import Comparison, PeerOutcome
+from drills.peers.results import Comparison, Entry, PeerOutcome
+from drills.report import bullets, paragraph
 from drills.results import Outcome
+from spec.markdown import table
 from spec.timers import Timers
 
-NO_RESULTS = "Nothing has been compared yet: `ha --lab drill peers`."
+NO_RESULTS = "There are no comparisons here yet: run `ha --lab drill peers`."
 _HEADINGS = (
     *("fault", "contender", "runs", "writes out: median", "worst", "failed requests", "slowest"),
     *("lost", "two primaries", "redundant again", "promised of ours"),
@@ -76,46 +78,40 @@ def _ours(comparison: Comparison) -> Mapping[str, int] | None:
     return next((entry.settings for entry in comparison.contenders if entry.name == OURS.name), None)
 
 
-def summary(found: Sequence[Comparison]) -> str:
-    """For the README: the worst outage of writes, contenders side by side."""
-    comparisons = current(found)
-    if not comparisons:
-        return NO_RESULTS + "\n"
-    titles = _titles(comparisons)
-    lines = [_row(["writes out, at worst", *titles.values()]), _row(["---"] * (len(titles) + 1))]
-    lines += [
-        _row([_fault(fault), *(_cell(comparisons, fault, name).brief() for name in titles)])
-        for fault in _faults(comparisons)
-    ]
-    return "\n".join([*lines, "", _provenance(comparisons)]) + "\n"
-
-
 def markdown(found: Sequence[Comparison]) -> str:
-    """The whole table, and what each contender was set to."""
+    """The worst outages side by side, all figures, and what each contender was set to."""
     comparisons = current(found)
     if not comparisons:
         return NO_RESULTS + "\n"
     titles = _titles(comparisons)
-    lines = [_row(_HEADINGS), _row(["---"] * len(_HEADINGS))]
-    for fault in _faults(comparisons):
-        lines += [
-            _row([_fault(fault), title, *cell.cells()])
-            for name, title in titles.items()
-            if (cell := _cell(comparisons, fault, name)).runs
-        ]
+    faults = _faults(comparisons)
+    side_by_side = [(_fault(fault), *(_cell(comparisons, fault, name).brief() for name in titles)) for fault in faults]
+    figures = [
+        (_fault(fault), title, *cell.cells())
+        for fault in faults
+        for name, title in titles.items()
+        if (cell := _cell(comparisons, fault, name)).runs
+    ]
     unfinished = [
-        f"- No outcome of {_fault(run.fault)} on {titles[run.contender]}: {' '.join(run.unfinished.split())}"
+        f"No outcome of {_fault(run.fault)} on {titles[run.contender]}: {' '.join(run.unfinished.split())}"
         for one in comparisons
         for run in one.outcomes
         if run.outcome is None
     ]
-    lines += ["", *unfinished, *([""] if unfinished else [])]
-    lines += [_provenance(comparisons), "", _row(("contender", "packages", "settings")), _row(["---"] * 3)]
     entries = {entry.name: entry for one in comparisons for entry in one.contenders}
-    for name, title in titles.items():
-        settings = ", ".join(f"`{key}` {value}" for key, value in entries[name].settings.items())
-        lines.append(_row([title, ", ".join(entries[name].packages), settings]))
-    return "\n".join(lines) + "\n"
+    set_to = [(title, ", ".join(entries[name].packages), _settings(entries[name])) for name, title in titles.items()]
+    parts = [
+        table(("writes out, at worst", *titles.values()), side_by_side),
+        table(_HEADINGS, figures),
+        *([bullets(unfinished)] if unfinished else []),
+        paragraph(_provenance(comparisons)),
+        table(("contender", "packages", "settings"), set_to),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _settings(entry: Entry) -> str:
+    return ", ".join(f"`{key}` {value}" for key, value in entry.settings.items())
 
 
 def _titles(comparisons: Sequence[Comparison]) -> dict[str, str]:
@@ -157,7 +153,3 @@ def _outdated(comparisons: Sequence[Comparison]) -> str:
     if all(one == OURS.figures(Timers()) for one in measured):
         return ""
     return " Ours was measured with other timers than today's."
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

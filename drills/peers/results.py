@@ -1,4 +1,4 @@
-"""What a comparison found, as a document; one file for each run, beside the drills' own results."""
+"""What a comparison found, as a document, in folders beside those of the drills' own results."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from drills import documents
-from drills.results import RESULTS_DIR, Machine, Outcome
-
-PEERS_DIR = RESULTS_DIR / "peers"
+from drills.results import Machine, Outcome
 
 
 class Entry(BaseModel):
@@ -57,5 +55,8 @@ class Comparison(BaseModel):
 
 
 def kept_comparisons(folder: Path) -> list[Comparison]:
-    """All runs of a folder, oldest first. :raises HaError: at a file that is none."""
-    return sorted(documents.read_all(folder, "*/*.json", TypeAdapter(Comparison)), key=lambda one: one.at)
+    """All comparisons of a folder, in both forms, oldest first. :raises HaError: at something that is not one."""
+    kind = TypeAdapter(Comparison)
+    found = documents.read_all(folder, "*/*.json", kind)
+    found += [one for path in sorted(folder.glob("*.jsonl")) for one in documents.read_lines(path, kind)]
+    return sorted(found, key=lambda one: one.at)

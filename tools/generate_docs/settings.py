@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from spec.markdown import table
 from spec.settings import Settings
 from spec.stack_file import REGION_KEY
 
@@ -50,9 +51,8 @@ def markdown() -> str:
     parts = []
     for group in groups():
         title = f"`{group.name}`" if group.name else "Ungrouped"
-        table = ["| setting | takes | default |", "|---|---|---|"]
-        table += [f"| `{r.name}` | {r.takes} | {r.default} |" for r in group.rows]
-        parts.append(f"## {title}\n\n{group.about}\n\n" + "\n".join(table))
+        rows = [(f"`{row.name}`", row.takes, row.default) for row in group.rows]
+        parts.append(f"## {title}\n\n{group.about}\n\n" + table(("setting", "takes", "default"), rows))
     return "\n\n".join(parts) + "\n"
 
 

@@ -70,6 +70,7 @@ def test_it_has_what_visitors_saw_what_the_ledger_found_and_what_the_monitor_dec
     assert (found.held_s, found.redundant_again_s, found.paged_s) == (5.0, 7.1, 2.5)
     assert found.broken == ("2 acknowledged writes were lost", "1 writes were stored twice")
     assert (found.kept, found.promise) == (False, CATALOGUE["db-power-loss"].promise.text)
+    assert found.timeline is not None
     assert found.timeline.healed_s == 5.04
     assert sum(found.timeline.failed) == 3
     assert set(found.timeline.accepting) == {"db1", "db2"}

@@ -49,7 +49,7 @@ class Budget:
         return self.detection_ms + self.fencing_ms + self.promotion_ms + self.routing_ms
 
 
-def silent_detection_ms(timers: Timers) -> int:
+def no_answer_detection_ms(timers: Timers) -> int:
     """Until the monitor marks a node as lost that does not answer: its health check must fail with all retries, and
     its last report must be old.
     """
@@ -89,7 +89,7 @@ def fencing_ms(timers: Timers) -> int:
 
 def budgets(timers: Timers) -> tuple[Budget, ...]:
     """The budget of each database fault, by the name of its drill."""
-    silent, refused = silent_detection_ms(timers), refused_detection_ms(timers)
+    no_answer, refused = no_answer_detection_ms(timers), refused_detection_ms(timers)
 
     def failover(fault: str, detection_ms: int) -> Budget:
         return Budget(
@@ -103,19 +103,19 @@ def budgets(timers: Timers) -> tuple[Budget, ...]:
         failover("db-stop", refused),
         failover("db-stop-no-drain", refused),
         _killed(timers, failover("db-kill", refused)),
-        failover("db-hang", silent),
-        failover("db-host-kill", silent),
-        failover("db-power-loss", silent),
-        failover("db-network-cut", silent),
-        failover("db-packet-loss", silent),
-        failover("db-partition-monitor", silent),
+        failover("db-hang", no_answer),
+        failover("db-host-kill", no_answer),
+        failover("db-power-loss", no_answer),
+        failover("db-network-cut", no_answer),
+        failover("db-packet-loss", no_answer),
+        failover("db-partition-monitor", no_answer),
         Budget(
             fault="db-partition-peer",
             detection_ms=COMMIT_WAITS_MS + STALL_MS,
             promotion_ms=RELEASE_MS,
             routing_ms=0,
         ),
-        failover("db-partition-both", silent),
+        failover("db-partition-both", no_answer),
         Budget(
             fault="db-disk-full",
             routing_ms=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drills.budget import budgets, fencing_ms, refused_detection_ms, silent_detection_ms
+from drills.budget import budgets, fencing_ms, no_answer_detection_ms, refused_detection_ms
 from spec.timers import Timers
 
 
@@ -30,9 +30,9 @@ def test_a_failover_waits_at_least_until_the_old_primary_is_fenced() -> None:
 
 def test_a_report_that_is_not_old_when_the_checks_have_failed_costs_another_report() -> None:
     # Two checks of a second, 10 ms after each, begun 500 ms after the loss at the latest.
-    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=2020)) == 2520
-    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=2021)) == 2520 + 1000
-    assert silent_detection_ms(Timers(node_considered_unhealthy_ms=3000)) == 3000 + 1000
+    assert no_answer_detection_ms(Timers(node_considered_unhealthy_ms=2020)) == 2520
+    assert no_answer_detection_ms(Timers(node_considered_unhealthy_ms=2021)) == 2520 + 1000
+    assert no_answer_detection_ms(Timers(node_considered_unhealthy_ms=3000)) == 3000 + 1000
     assert refused_detection_ms(Timers(node_considered_unhealthy_ms=1250)) == 1250 + 1000
 
 

@@ -1,4 +1,4 @@
-"""What the failover monitor's events come to."""
+"""What the failover monitor decided, by its events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_a_pair_that_keeps_its_roles_decided_nothing() -> None:
     assert (seen.failovers, seen.departures) == (0, ())
 
 
-def test_a_failover_is_one_however_many_events_tell_of_it() -> None:
+def test_a_failover_counts_once_however_many_events_it_has() -> None:
     seen = decisions(
         events(
             *[("db1", "draining"), ("db2", "prepare_promotion"), ("db2", "prepare_promotion"), ("db1", "draining")],
@@ -26,7 +26,7 @@ def test_a_failover_is_one_however_many_events_tell_of_it() -> None:
     assert seen.departures == ("db1 to draining: why", "db2 to prepare_promotion: why")
 
 
-def test_a_standby_that_is_given_up_and_taken_back_is_no_failover_but_departures() -> None:
+def test_a_standby_that_is_lost_and_comes_back_is_two_departures_and_no_failover() -> None:
     away = [("db2", "catchingup"), ("db1", "wait_primary"), ("db2", "secondary"), ("db1", "primary")]
     seen = decisions(events(*away, *away))
     assert seen.failovers == 0

@@ -15,7 +15,7 @@ moments = st.lists(st.floats(0, 100), max_size=40)
 
 
 def ticks(begin: float, end: float, accepted: bool = True) -> list[WriteAttempt]:
-    """A try every 0.2 s."""
+    """An attempt every 0.2 s."""
     return [WriteAttempt(begin + n * 0.2, begin + n * 0.2 + 0.01, accepted) for n in range(round((end - begin) / 0.2))]
 
 
@@ -65,8 +65,8 @@ def test_a_log_in_is_no_idempotent_request() -> None:
 
 
 def test_a_failover_with_a_pause_is_not_two_primaries() -> None:
-    tries = {"db1": [*ticks(0, 5), *ticks(5, 20, False)], "db2": [*ticks(0, 9, False), *ticks(9, 20)]}
-    assert not two_primaries(tries)
+    attempts = {"db1": [*ticks(0, 5), *ticks(5, 20, False)], "db2": [*ticks(0, 9, False), *ticks(9, 20)]}
+    assert not two_primaries(attempts)
 
 
 def test_two_nodes_that_acknowledge_at_once_are_seen() -> None:
@@ -93,10 +93,10 @@ def test_a_commit_that_hung_over_a_failover_does_not_join_what_was_before_and_af
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
-def test_spans_hold_only_accepted_tries(answers: list[bool]) -> None:
-    tries = [WriteAttempt(n * 0.2, n * 0.2 + 0.01, ok) for n, ok in enumerate(answers)]
-    for span in accepting(tries):
-        assert all(one.accepted for one in tries if span.begin <= one.start <= span.end)
+def test_spans_hold_only_accepted_attempts(answers: list[bool]) -> None:
+    attempts = [WriteAttempt(n * 0.2, n * 0.2 + 0.01, ok) for n, ok in enumerate(answers)]
+    for span in accepting(attempts):
+        assert all(one.accepted for one in attempts if span.begin <= one.start <= span.end)
 
 
 @given(st.floats(0, 10), st.floats(0, 10), st.floats(0, 10), st.floats(0, 10))

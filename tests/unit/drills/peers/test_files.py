@@ -1,4 +1,4 @@
-"""What a contender's hosts are given, and that nothing else of the estate differs."""
+"""The files of a contender's hosts; nothing else of the estate differs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def environment(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", PATRONI)
-def test_patroni_would_take_its_timers_as_they_are(name: str) -> None:
+def test_patroni_does_not_adjust_its_timers(name: str) -> None:
     # Others are adjusted with a warning: patroni/config.py, _validate_and_adjust_timeouts.
     dcs = patroni(name)["bootstrap"]["dcs"]
     assert dcs["ttl"] >= 20
@@ -70,7 +70,7 @@ def test_patroni_is_as_durable_as_ours(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PATRONI)
-def test_three_members_of_etcd_know_each_other(name: str) -> None:
+def test_etcd_has_three_members(name: str) -> None:
     hosts = ("db1", "db2", "monitor1")
     members = {host: environment(files(name)[host]["/etc/default/etcd"].content) for host in hosts}
     assert len({one["ETCD_INITIAL_CLUSTER"] for one in members.values()}) == 1
@@ -90,7 +90,7 @@ def test_patroni_may_replicate_from_loopback_and_rewind_from_its_peer() -> None:
 
 
 @pytest.mark.parametrize("name", PATRONI)
-def test_patroni_answers_where_the_route_asks(name: str) -> None:
+def test_patroni_answers_the_checks_of_the_route(name: str) -> None:
     hosts = contexts(SCOPE, SETTINGS, RELEASE)
     route = {file.path: file.content for file in host_files(hosts["app1"])}["/etc/haproxy/haproxy.cfg"]
     assert "    option httpchk OPTIONS /primary\n" in route
@@ -99,7 +99,7 @@ def test_patroni_answers_where_the_route_asks(name: str) -> None:
     assert "ha-primary-check" not in files(name)["db1"]["/usr/local/lib/ha/steps/50-node"].content
 
 
-def test_pg_auto_failover_gets_its_defaults_and_nobody_is_fenced() -> None:
+def test_pg_auto_failover_gets_its_defaults_and_no_fence() -> None:
     found = files("pg_auto_failover-defaults")
     assert "timeout.network_partition_timeout 20\n" in found["db1"]["/usr/local/lib/ha/steps/50-node"].content
     monitor, database = (found[host][TUNING].content.splitlines() for host in ("monitor1", "db1"))
@@ -129,7 +129,7 @@ def test_ours_is_what_users_hosts_get() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in CONTENDERS if name != OURS.name])
-def test_what_is_put_in_place_is_taken_away_again(name: str) -> None:
+def test_what_is_deployed_is_removed_again(name: str) -> None:
     ours, theirs = files(OURS.name), files(name)
     hosts: dict[str, dict[str, HostFile]] = {host: dict(one) for host, one in ours.items()}
     for now, wanted in ((ours, theirs), (theirs, ours)):

@@ -5,7 +5,7 @@ replication=$(ha-secret db/replication-password)
 config=$(</usr/local/lib/ha/patroni.yml)
 install -d -o postgres -g postgres -m 0700 /srv/data/patroni
 install -o postgres -m 0600 /dev/stdin /etc/patroni/config.yml <<<"${config//@replication@/$replication}"
-# It is up only when most of the members are: Patroni waits for that.
+# etcd is up only when most of its members are; Patroni waits for that.
 systemctl start --no-block etcd
 systemctl start patroni
 echo 'waiting for PostgreSQL'

@@ -1,4 +1,4 @@
-"""What ha-report says of a database host under Patroni: this member as Patroni itself sees the cluster."""
+"""What ha-report reports of a database host with Patroni, from Patroni's own view of the cluster."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def _members() -> dict[str, dict[str, Any]]:
 
 
 def facts() -> dict[str, Any]:
-    """`replication` is the primary's word (sync, async, none); a standby knows only that it is streaming."""
+    """`replication`: sync, async or none on the primary; a standby reports only that it is streaming."""
     members = _members()
     own = members.pop(os.uname().nodename, {})
     role = {"leader": "primary", "replica": "standby", "sync_standby": "standby"}.get(own.get("role", ""), "down")
@@ -38,7 +38,7 @@ def facts() -> dict[str, Any]:
 
 
 def checks() -> list[dict[str, Any]]:
-    """Redundant is Patroni only when its other member is the synchronous standby: no other may take over."""
+    """Patroni is redundant only with a synchronous standby: it promotes no other member."""
     now = facts()
     wanted = {"primary": "sync", "standby": "streaming"}.get(now["role"])
     return [

@@ -108,7 +108,7 @@ def find(name: str) -> Drill:
         raise HaError(
             f"no such drill: {name!r}",
             where="ha drill run",
-            fix=f"one of {', '.join(CATALOGUE)}",
+            fix=f"name one of {', '.join(CATALOGUE)}",
             exit_code=EXIT_USAGE,
         ) from None
 
@@ -129,7 +129,7 @@ def check_stack(drill: Drill, settings: Settings) -> None:
     if drill.needs is not None and sum(host.tier is drill.needs for host in settings.plan_hosts()) < 2:
         raise HaError(
             f"{drill.name} needs two {drill.needs.role} hosts; the stack has one",
-            where=f"settings, {drill.needs}: count 1",
+            where=f"settings, {drill.needs.traits.settings_group}.count",
             fix="use a stack with two: `ha lab down`, then `ha lab up --stack prod`",
             exit_code=EXIT_USAGE,
         )

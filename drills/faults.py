@@ -17,13 +17,6 @@ from spec.errors import HaError
 from spec.tags import STACK_TAG
 from spec.tiers import Tier
 
-UNITS: Mapping[Tier, tuple[str, ...]] = {
-    Tier.LB: ("haproxy",),
-    Tier.APP: ("event-manager",),
-    Tier.MONITOR: ("pgautofailover",),
-    Tier.CACHE: ("redis-server",),
-}
-"""The main services of each tier. Those of the database depend on its software."""
 _FILLER = "/srv/data/ha-drill-filler"
 _HOG = "ha-drill-hog"
 Action: TypeAlias = "Callable[[FaultInjector, Targets], None]"
@@ -43,7 +36,7 @@ def _switch_over(injector: FaultInjector, _: Targets) -> None:
     hand_over(injector.estate, lambda _: None)
 
 
-PG_AUTO_FAILOVER = Software(unit="pgautofailover", data="/srv/data/postgresql/main", hand_over=_switch_over)
+PG_AUTO_FAILOVER = Software(unit=Tier.DB.traits.main_unit, data="/srv/data/postgresql/main", hand_over=_switch_over)
 
 
 @dataclass(frozen=True)
@@ -58,8 +51,9 @@ class Targets:
     software: Software = PG_AUTO_FAILOVER
 
     @property
-    def units(self) -> str:
-        return self.software.unit if self.tier is Tier.DB else " ".join(UNITS[self.tier])
+    def unit(self) -> str:
+        """The main systemd unit of the hosts that are hit."""
+        return self.software.unit if self.tier is Tier.DB else self.tier.traits.main_unit
 
 
 @dataclass(frozen=True)
@@ -97,10 +91,10 @@ def injected(
 
 
 def on_targets(script: str, *, check: bool = True) -> Action:
-    """Runs a script on each target; `{units}` in it are their services, `{software}` is what manages the database."""
+    """Runs a script on each target; `{unit}` in it is their main service, `{software}` what manages the database."""
 
     def act(injector: FaultInjector, targets: Targets) -> None:
-        text = script.format(units=targets.units, software=targets.software)
+        text = script.format(unit=targets.unit, software=targets.software)
         for_each_host(targets.hosts, lambda host: injector.run(host, text, check=check))
 
     return act
@@ -130,11 +124,11 @@ def _nothing_to_heal(_: FaultInjector, __: Targets) -> None:
 
 
 # Without the queued stop systemd would start the killed service again.
-_STOP_AT_ONCE = "systemctl stop --no-block {units}; systemctl kill --signal=KILL {units}; systemctl stop {units}"
+_STOP_AT_ONCE = "systemctl stop --no-block {unit}; systemctl kill --signal=KILL {unit}; systemctl stop {unit}"
 # PostgreSQL, but not its keeper: its other processes end with the postmaster.
 _KILL_POSTGRES = on_targets("kill -KILL $(head -1 {software.data}/postmaster.pid)")
 _POWER_ON = _on_each_target(lambda injector, host: injector.power_on(host))
-_KILL_SERVICE = on_targets("systemctl kill --signal=KILL {units}")
+_KILL_SERVICE = on_targets("systemctl kill --signal=KILL {unit}")
 _FILL = f"fallocate -l $(df --output=avail -B1 /srv/data | tail -1) {_FILLER}; sync"
 # PostgreSQL keeps WAL files to use them again: with those it could write for minutes on a full volume.
 _USE_UP_WAL_FILES = (
@@ -232,13 +226,13 @@ def _restore_nat(injector: FaultInjector, _: Targets) -> None:
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
-        Fault("stop", on_targets("systemctl stop {units}"), on_targets("systemctl start {units}")),
-        Fault("stop-no-drain", on_targets(_STOP_AT_ONCE), on_targets("systemctl start {units}")),
+        Fault("stop", on_targets("systemctl stop {unit}"), on_targets("systemctl start {unit}")),
+        Fault("stop-no-drain", on_targets(_STOP_AT_ONCE), on_targets("systemctl start {unit}")),
         Fault("kill", _kill, _nothing_to_heal, instantaneous=True),
         Fault(
             "hang",
-            on_targets("systemctl kill --signal=STOP {units}"),
-            on_targets("systemctl kill --signal=CONT {units}"),
+            on_targets("systemctl kill --signal=STOP {unit}"),
+            on_targets("systemctl kill --signal=CONT {unit}"),
         ),
         Fault("host-kill", _on_each_target(lambda injector, host: injector.crash(host)), _POWER_ON),
         Fault("power-loss", _on_each_target(lambda injector, host: injector.power_loss(host)), _POWER_ON),

@@ -35,7 +35,7 @@ def find_fault(name: str) -> Drill:
         raise HaError(
             f"no such fault of the primary: {name!r}",
             where="ha drill peers",
-            fix=f"one of {', '.join(_POSSIBLE)}",
+            fix=f"name one of {', '.join(_POSSIBLE)}",
             exit_code=EXIT_USAGE,
         )
     return replace(drill, hold_at_most_s=HOLD_AT_MOST_S, redundant_within_s=REDUNDANT_WITHIN_S)

@@ -129,6 +129,6 @@ def find(name: str) -> Contender:
         raise HaError(
             f"no such contender: {name!r}",
             where="ha drill peers",
-            fix=f"one of {', '.join(CONTENDERS)}",
+            fix=f"name one of {', '.join(CONTENDERS)}",
             exit_code=EXIT_USAGE,
         ) from None

@@ -84,6 +84,8 @@ class Outcome(_Run):
     """How many requests failed in which way; older results do not say."""
     last_failed_s: float | None = None
     """How long after the fault the last request began that failed; null when none did; older results do not say."""
+    signed_out: int | None = None
+    """How many requests found their session gone; older results do not say."""
     max_latency_s: float
     acknowledged: int
     lost: int

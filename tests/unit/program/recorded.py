@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from cost.declared import Registration
 from cost.program import record
+from cost.resources import Registration
 from spec.project import PROJECT, REPOSITORY
 from spec.stack_file import read_stack_config
 

@@ -14,12 +14,13 @@ from cli.main import main
 from cost import resource_types, stacks
 from spec.errors import HaError
 from tests.unit.cli.conftest import Ha
-from tests.unit.cost.kept_runs import STACKS_DIR, declared_by
+from tests.unit.cost.kept_runs import declared_by
+from tests.unit.program.recorded import STACKS
 
 
 @pytest.fixture(autouse=True)
 def tests_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.cost.STACKS_DIR", STACKS_DIR)
+    monkeypatch.setattr("cli.cost.STACKS_DIR", STACKS)
     monkeypatch.setattr(stacks, "declared_by", declared_by)
 
 

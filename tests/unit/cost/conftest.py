@@ -7,8 +7,9 @@ import pytest
 
 from cost import prices, stacks, usage
 from cost.report import Report
-from tests.unit.cost.kept_runs import STACKS_DIR, declared_by
+from tests.unit.cost.kept_runs import declared_by
 from tests.unit.cost.small_repository import make_repository
+from tests.unit.program.recorded import STACKS
 
 Make = Callable[..., Report]
 
@@ -24,7 +25,7 @@ def report_of(kept_runs: None) -> Make:
     """Reports of the tests' stacks: `report_of("dev", "application.count=3")`."""
 
     def make(name: str, *changes: str) -> Report:
-        return stacks.report_of(name, changes, stacks_dir=STACKS_DIR)
+        return stacks.report_of(name, changes, stacks_dir=STACKS)
 
     return make
 

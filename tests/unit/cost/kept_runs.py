@@ -19,14 +19,12 @@ from cost.program import Recording, record, with_release
 from cost.resources import Resource, provider_resources
 from spec.project import REPOSITORY
 from spec.settings import Settings
-
-STACKS_DIR = REPOSITORY / "tests" / "stacks"
-"""The stack files as they are shipped: a user's edit of his own changes no test."""
+from tests.unit.program.recorded import STACKS
 
 
 def recording_of(stack: str, *changes: str) -> Recording:
     """What the program registers for a stack of the tests, with changes made to its settings."""
-    config = stacks.config_of(stack, changes, STACKS_DIR)
+    config = stacks.config_of(stack, changes, STACKS)
     return _recorded(stack, json.dumps(config))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import console, cost, db, drill, lab, peers
+from cli import console, cost, db, drill, lab, peers, prices
 from cli.options import EstateStack, Json
 from spec.errors import EXIT_FAILED, EXIT_INTERRUPTED, HaError
 from spec.project import REPOSITORY
@@ -39,7 +39,7 @@ app.add_typer(db.app, name="db")
 drill.app.command(name="peers")(peers.peers)
 app.add_typer(drill.app, name="drill")
 app.add_typer(cost.app, name="cost")
-app.add_typer(cost.prices, name="prices")
+app.add_typer(prices.app, name="prices")
 
 
 @dataclass(frozen=True)

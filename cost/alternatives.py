@@ -1,19 +1,22 @@
-"""What else the same estate could cost: by managed services, on Graviton, with a commitment, without a NAT gateway.
+"""What else the same estate could cost: on managed services, on Graviton, with a commitment, without a NAT gateway.
 
-Each takes the estimate's lines and puts others in their place. One that lacks a price is not told as a number: it says
-which prices are missing.
+Each takes the estimate's lines and puts others in their place. When a price is missing there is no sum, and the
+alternative says which prices they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from pydantic import BaseModel
+
 from cost.estimate import Estimate, Line, total
-from cost.kinds import VOLUME, Charge, Group
-from cost.prices import HOURS_PER_MONTH, Confidence, MissingPrice, PriceBook, Unit
+from cost.money import Quantity, Usd
+from cost.prices import HOURS_PER_MONTH, Confidence, MissingPrice, Price, PriceBook, Unit
+from cost.resource_types import VOLUME, Group
 from cost.usage import Usage
+from spec.tiers import Tier
 
 # The Graviton family of the same shape.
 _GRAVITON = {
@@ -32,116 +35,106 @@ _GRAVITON = {
     "r7i": "r7g",
 }
 _MIN_RDS_GIB = Decimal(20)  # RDS for PostgreSQL takes no smaller gp3 volume
+_REPLACED_TIERS = (Tier.LB, Tier.DB, Tier.CACHE, Tier.MONITOR)
 
 
-@dataclass(frozen=True)
-class Part:
-    """A line of the managed way: what replaces the estate's own hosts."""
+class ManagedPart(BaseModel, frozen=True):
+    """A managed service in place of the estate's own hosts."""
 
     item: str
-    quantity: Decimal
+    quantity: Quantity
     unit: Unit
-    unit_price_usd: Decimal
-    confidence: str
-
-    @property
-    def monthly_usd(self) -> Decimal:
-        return self.quantity * self.unit_price_usd
+    unit_price_usd: Usd
+    monthly_usd: Usd
+    confidence: Confidence
 
 
-@dataclass(frozen=True)
-class Managed:
-    """The same estate with RDS, an ALB and ElastiCache in place of its own hosts. `kept_usd`: what stays as it is."""
+class Managed(BaseModel, frozen=True):
+    """The same estate with RDS, an ALB and ElastiCache in place of its own hosts.
 
-    parts: tuple[Part, ...]
-    kept_usd: Decimal
-    unpriced: tuple[str, ...]
+    `kept_usd`: what stays as it is. `monthly_usd` null: `unpriced` says which prices are missing.
+    """
 
-    @property
-    def monthly_usd(self) -> Decimal | None:
-        if self.unpriced:
-            return None
-        return self.kept_usd + sum((p.monthly_usd for p in self.parts), Decimal(0))
+    monthly_usd: Usd | None
+    kept_usd: Usd
+    parts: list[ManagedPart]
+    unpriced: list[str]
 
 
-@dataclass(frozen=True)
-class Saving:
-    """A change, what a month would cost with it, and what it takes. `monthly_usd` None: a price is missing.
+class Saving(BaseModel, frozen=True):
+    """A change, what a month would cost with it, and what it takes.
 
-    :ivar low_confidence: the keys of prices in it that no second source confirms.
+    `monthly_usd` and `saves_usd` null: `unpriced` says which prices are missing. `low_confidence`: the keys of prices
+    in it that no second source confirms.
     """
 
     name: str
-    monthly_usd: Decimal | None
+    monthly_usd: Usd | None
+    saves_usd: Usd | None
     what_it_takes: str
-    unpriced: tuple[str, ...]
-    low_confidence: tuple[str, ...]
+    unpriced: list[str]
+    low_confidence: list[str]
 
 
 def managed(estimate: Estimate, book: PriceBook, usage: Usage) -> Managed:
     """Application hosts, network and alerts stay; load balancers, databases, caches and the monitor are replaced."""
-    replaced = {"lb", "db", "cache", "monitor"}
-    kept = [line for line in estimate.lines if line.tier not in replaced]
 
-    def hosts(tier: str) -> list[str]:
-        return [li.charge.item.removeprefix("instance ") for li in _hosts(estimate.lines) if li.tier == tier]
+    def instance_types(tier: Tier) -> list[str]:
+        return [line.instance_type for line in estimate.lines if line.instance_type and line.tier is tier]
 
     volumes = [
-        li.charge.quantity
-        for li in estimate.lines
-        if li.tier == "db" and li.type == VOLUME and li.charge.unit is Unit.GB_MONTH
+        line.quantity
+        for line in estimate.lines
+        if line.tier is Tier.DB and line.type == VOLUME and line.unit is Unit.GB_MONTH
     ]
+    lcu_hours = HOURS_PER_MONTH * usage.load_balancer_lcu.quantity
     wanted: list[tuple[str, Decimal, Unit, str]] = [
         ("Application Load Balancer", HOURS_PER_MONTH, Unit.HOUR, "alb.hour"),
-        (
-            "Application Load Balancer, capacity",
-            HOURS_PER_MONTH * usage.load_balancer_lcu.quantity,
-            Unit.LCU_HOUR,
-            "alb.lcu",
-        ),
+        ("Application Load Balancer, capacity", lcu_hours, Unit.LCU_HOUR, "alb.lcu"),
         ("public IPv4 addresses of it, one a zone", 2 * HOURS_PER_MONTH, Unit.HOUR, "public-ipv4.hour"),
     ]
-    if databases := hosts("db"):
+    if databases := instance_types(Tier.DB):
+        name, key = f"db.{databases[0]}", f"rds.postgres.multi-az.db.{databases[0]}.hour"
         wanted += [
-            (
-                f"RDS Multi-AZ db.{databases[0]}",
-                HOURS_PER_MONTH,
-                Unit.HOUR,
-                f"rds.postgres.multi-az.db.{databases[0]}.hour",
-            ),
+            (f"RDS Multi-AZ {name}", HOURS_PER_MONTH, Unit.HOUR, key),
             ("RDS Multi-AZ storage, gp3", max([_MIN_RDS_GIB, *volumes]), Unit.GB_MONTH, "rds.multi-az.gp3.gb"),
         ]
-    if caches := hosts("cache"):
-        wanted.append(
-            (
-                f"ElastiCache, {len(caches)} of cache.{caches[0]}",
-                len(caches) * HOURS_PER_MONTH,
-                Unit.HOUR,
-                f"elasticache.redis.cache.{caches[0]}.hour",
-            )
-        )
+    if caches := instance_types(Tier.CACHE):
+        name, key = f"cache.{caches[0]}", f"elasticache.redis.cache.{caches[0]}.hour"
+        wanted.append((f"ElastiCache, {len(caches)} of {name}", len(caches) * HOURS_PER_MONTH, Unit.HOUR, key))
+    kept_usd = total(line for line in estimate.lines if line.tier not in _REPLACED_TIERS)
     parts, missing = [], []
     for item, quantity, unit, key in wanted:
         try:
             price = book.price(key, unit)
         except MissingPrice as why:
             missing.append(str(why))
-        else:
-            parts.append(Part(item, quantity, unit, price.usd, str(price.confidence)))
-    return Managed(tuple(parts), total(kept), tuple(missing))
+            continue
+        parts.append(
+            ManagedPart(
+                item=item,
+                quantity=quantity,
+                unit=unit,
+                unit_price_usd=price.usd,
+                monthly_usd=quantity * price.usd,
+                confidence=price.confidence,
+            )
+        )
+    monthly_usd = None if missing else kept_usd + sum((part.monthly_usd for part in parts), Decimal(0))
+    return Managed(monthly_usd=monthly_usd, kept_usd=kept_usd, parts=parts, unpriced=missing)
 
 
 def savings(estimate: Estimate, book: PriceBook) -> list[Saving]:
     """What Graviton, a one-year commitment, or no NAT gateway would make of the month."""
     return [
-        _with_hosts(
+        _with_other_hosts(
             "Graviton instances",
             estimate,
             book,
             _graviton_key,
             "instance types of the t4g, m6g… families and the arm64 image in the stack's settings",
         ),
-        _with_hosts(
+        _with_other_hosts(
             "one-year commitment",
             estimate,
             book,
@@ -152,66 +145,65 @@ def savings(estimate: Estimate, book: PriceBook) -> list[Saving]:
     ]
 
 
-def _hosts(lines: Iterable[Line]) -> list[Line]:
-    return [line for line in lines if line.charge.group is Group.HOSTS]
-
-
 def _graviton_key(name: str) -> str:
     family, _, size = name.partition(".")
     return f"ec2.{_GRAVITON.get(family, family)}.{size}.hour"
 
 
-def _with_hosts(
+def _with_other_hosts(
     name: str, estimate: Estimate, book: PriceBook, key_of: Callable[[str], str], what_it_takes: str
 ) -> Saving:
-    changed: list[Line] = []
+    kept: list[Line] = []
+    prices: list[Price] = []
     missing: set[str] = set()
     for line in estimate.lines:
-        if line.charge.group is Group.HOSTS:
-            try:
-                price = book.price(key_of(line.charge.item.removeprefix("instance ")), Unit.HOUR)
-                line = replace(line, price=price)
-            except MissingPrice as why:
-                missing.add(str(why))
-        changed.append(line)
-    return _saving(name, changed, what_it_takes, missing)
+        if line.instance_type is None:
+            kept.append(line)
+            continue
+        try:
+            prices.append(book.price(key_of(line.instance_type), Unit.HOUR))
+        except MissingPrice as why:
+            missing.add(str(why))
+            kept.append(line)
+    return _saving(name, estimate, kept, prices, what_it_takes, missing)
 
 
 def _without_nat(estimate: Estimate, book: PriceBook) -> Saving:
     """Every private host gets an address in place of the gateways, their addresses and what flows through them."""
     name = "no NAT gateway"
     takes = "a public address on every host instead: security groups alone then stand between them and the internet"
-    gateways = {line.resource for line in estimate.lines if line.charge.key == "nat-gateway.hour"}
+    gateways = {line.resource for line in estimate.lines if line.price_key == "nat-gateway.hour"}
     # A gateway and its address have the same logical name.
     kept = [
         line
         for line in estimate.lines
-        if line.charge.group is not Group.NAT
-        and not (line.charge.group is Group.ADDRESSES and line.resource in gateways)
+        if line.group is not Group.NAT and not (line.group is Group.ADDRESSES and line.resource in gateways)
     ]
     try:
-        price = book.price("public-ipv4.hour", Unit.HOUR)
+        address = book.price("public-ipv4.hour", Unit.HOUR)
     except MissingPrice as why:
-        return _saving(name, kept, takes, {str(why)})
-    address = Charge(
-        item="public IPv4 address",
-        slot="address",
-        quantity=HOURS_PER_MONTH,
-        unit=Unit.HOUR,
-        key="public-ipv4.hour",
-        group=Group.ADDRESSES,
-    )
-    private = [line for line in _hosts(estimate.lines) if line.tier != "lb"]
-    added = [replace(line, charge=address, price=price) for line in private] if gateways else []
-    return _saving(name, [*kept, *added], takes, set())
+        return _saving(name, estimate, kept, [], takes, {str(why)})
+    private = [line for line in estimate.lines if line.instance_type and line.tier is not Tier.LB]
+    return _saving(name, estimate, kept, [address] * len(private) if gateways else [], takes, set())
 
 
-def _saving(name: str, lines: Sequence[Line], what_it_takes: str, missing: set[str]) -> Saving:
-    unsure = {line.price.key for line in lines if line.price.confidence is Confidence.LOW}
+def _saving(
+    name: str,
+    estimate: Estimate,
+    kept: Sequence[Line],
+    hourly: Sequence[Price],
+    what_it_takes: str,
+    missing: set[str],
+) -> Saving:
+    """:param hourly: what is paid by the hour beside the lines that are kept."""
+    monthly_usd = total(kept) + HOURS_PER_MONTH * sum((price.usd for price in hourly), Decimal(0))
+    unsure = {line.price_key for line in kept if line.confidence is Confidence.LOW}
+    unsure |= {price.key for price in hourly if price.confidence is Confidence.LOW}
     return Saving(
-        name,
-        None if missing else total(lines),
-        what_it_takes,
-        unpriced=tuple(sorted(missing)),
-        low_confidence=tuple(sorted(unsure)),
+        name=name,
+        monthly_usd=None if missing else monthly_usd,
+        saves_usd=None if missing else estimate.monthly_usd - monthly_usd,
+        what_it_takes=what_it_takes,
+        unpriced=sorted(missing),
+        low_confidence=sorted(unsure),
     )

@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from cost.report import Line, Quantity, Report, UnpricedResource, Usd
+from cost.estimate import Line, UnpricedResource
+from cost.money import Quantity, Usd
+from cost.report import Report
 
 Change = Literal["added", "removed", "changed"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Side(_Model):
+class Side(BaseModel, frozen=True):
     """A line on one side of a change."""
 
     item: str
@@ -26,7 +24,7 @@ class Side(_Model):
     monthly_usd: Usd
 
 
-class DiffLine(_Model):
+class DiffLine(BaseModel, frozen=True):
     """A line that is not the same on both sides. `before` null: added; `after` null: removed."""
 
     component: str
@@ -37,7 +35,7 @@ class DiffLine(_Model):
     difference_usd: Usd
 
 
-class StackDiff(_Model):
+class StackDiff(BaseModel, frozen=True):
     """A stack before and after. `before_usd` null: there was no such stack.
 
     `before_unpriced`: what could not be priced before; the difference then leaves it out.
@@ -58,7 +56,7 @@ class StackDiff(_Model):
     low_confidence: list[str]
 
 
-class Diff(_Model):
+class Diff(BaseModel, frozen=True):
     """The document of `ha cost diff --json`. `base` and `head`: what was compared, in words."""
 
     base: str
@@ -91,29 +89,21 @@ def compare(before: Report | None, after: Report) -> StackDiff:
 
 def _by_identity(lines: Sequence[Line]) -> Mapping[tuple[str, str, str, str], Line]:
     """A line is the same one when its resource and what it is of the resource are the same, whatever its type."""
-    return {(li.component, li.resource, li.type, li.slot): li for li in lines}
+    return {(line.component, line.resource, line.type, line.diff_key): line for line in lines}
 
 
 def _line(before: Line | None, after: Line | None) -> DiffLine | None:
     here = after or before
     assert here is not None
-    if (
-        before
-        and after
-        and (before.item, before.quantity, before.monthly_usd)
-        == (
-            after.item,
-            after.quantity,
-            after.monthly_usd,
-        )
-    ):
+    old, new = _side(before), _side(after)
+    if old == new:
         return None
     return DiffLine(
         component=here.component,
         resource=here.resource,
         change="added" if before is None else "removed" if after is None else "changed",
-        before=_side(before),
-        after=_side(after),
+        before=old,
+        after=new,
         difference_usd=(after.monthly_usd if after else Decimal(0)) - (before.monthly_usd if before else Decimal(0)),
     )
 

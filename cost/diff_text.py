@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from cost.diff import Diff, DiffLine, StackDiff
-from cost.money import change, percent, quantity, usd
+from cost.money import percent, quantity, signed_usd, usd
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 KEY = "Key: ~ changed, + added, - removed"
@@ -59,9 +59,10 @@ def changes(found: StackDiff) -> str:
     rows = []
     for component, group in groupby(found.lines, key=lambda li: li.component):
         lines = list(group)
-        kinds = {li.change for li in lines}
-        mark = _MARKS[kinds.pop()] if len(kinds) == 1 else "~"
-        rows.append((f"{mark} {component or '(top)'}", change(sum((li.difference_usd for li in lines), Decimal(0)))))
+        marks = {_MARKS[li.change] for li in lines}
+        mark = marks.pop() if len(marks) == 1 else "~"
+        difference_usd = sum((li.difference_usd for li in lines), Decimal(0))
+        rows.append((f"{mark} {component or '(top)'}", signed_usd(difference_usd)))
         for line in lines:
             rows.append((f"    {_MARKS[line.change]} {what(line)}", detail(line)))
     width = max((len(row[0]) for row in rows), default=0)
@@ -83,7 +84,7 @@ def what(line: DiffLine) -> str:
 
 
 def detail(line: DiffLine) -> str:
-    text = change(line.difference_usd)
+    text = signed_usd(line.difference_usd)
     if line.before and line.after:
         text += f" ({usd(line.before.monthly_usd)} → {usd(line.after.monthly_usd)})"
     return text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from cost.diff import Diff
-from cost.stack import read_json
 from spec.errors import EXIT_USAGE, HaError
 
 _LARGEST_BYTES = 5_000_000
@@ -39,6 +40,19 @@ def read_preview(given: str) -> tuple[str, str]:
         )
     _bounded(path)
     return stack, path.read_text(encoding="utf-8", errors="replace")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """A JSON file that a user names. :raises HaError: (exit 2) when it cannot be read as one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+    except ValueError as error:
+        reason = f"it is not whole JSON ({error})"
+    except RecursionError:
+        reason = "it is nested too deep"
+    raise HaError(f"{what} cannot be used: {reason}", where=str(path), fix="make it anew", exit_code=EXIT_USAGE)
 
 
 def _bounded(path: Path) -> None:

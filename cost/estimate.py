@@ -3,35 +3,73 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from typing import Literal
 
-from cost.declared import Declared
-from cost.kinds import FREE, INSTANCE, NAT_GATEWAY, PAID, Charge, Facts, Group, Unpriceable
-from cost.prices import MissingPrice, Price, PriceBook
+from pydantic import BaseModel, Field
+
+from cost.money import Quantity, Usd
+from cost.prices import Confidence, MissingPrice, Price, PriceBook, Unit
+from cost.resource_types import FREE, INSTANCE, NAT_GATEWAY, PAID, Charge, Counts, Group, Unpriceable
+from cost.resources import Resource
 from cost.usage import Usage
 from spec.tags import TIER_TAG
+from spec.tiers import Tier
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A priced charge. `tier`: the tier tag of its resource, or empty."""
+class Line(BaseModel, frozen=True, serialize_by_alias=True):
+    """A priced charge. `basis`: `declared` by the program, or a `usage` assumption, whose `reason` is beside it."""
 
     component: str
     resource: str
     type: str
-    tier: str
-    charge: Charge
-    price: Price
+    tier: Tier | None = Field(exclude=True)
+    item: str
+    diff_key: str = Field(serialization_alias="slot")
+    quantity: Quantity
+    unit: Unit
+    unit_price_usd: Usd
+    monthly_usd: Usd
+    price_key: str
+    source: str
+    as_of: date
+    confidence: Confidence
+    group: Group
+    basis: Literal["declared", "usage"]
+    reason: str
+
+    @classmethod
+    def of(cls, resource: Resource, charge: Charge, price: Price) -> Line:
+        return cls(
+            component=resource.component,
+            resource=resource.name,
+            type=resource.type,
+            tier=_tier(resource),
+            item=charge.item,
+            diff_key=charge.diff_key,
+            quantity=charge.quantity,
+            unit=charge.unit,
+            unit_price_usd=price.usd,
+            monthly_usd=charge.quantity * price.usd,
+            price_key=price.key,
+            source=price.source,
+            as_of=price.as_of,
+            confidence=price.confidence,
+            group=charge.group,
+            basis="usage" if charge.assumed else "declared",
+            reason=charge.assumed,
+        )
 
     @property
-    def monthly_usd(self) -> Decimal:
-        return self.charge.quantity * self.price.usd
+    def instance_type(self) -> str | None:
+        """The instance type of a host's line."""
+        return self.item.removeprefix("instance ") if self.group is Group.HOSTS else None
 
 
-@dataclass(frozen=True)
-class Free:
+class FreeResource(BaseModel, frozen=True):
     """A resource for which nothing is paid, and why."""
 
     component: str
@@ -40,9 +78,8 @@ class Free:
     reason: str
 
 
-@dataclass(frozen=True)
-class Unpriced:
-    """A resource whose cost cannot be told, and why: an estimate with one of these is no estimate."""
+class UnpricedResource(BaseModel, frozen=True):
+    """A resource whose cost is unknown, and why: an estimate with one of these is not complete."""
 
     component: str
     resource: str
@@ -55,74 +92,58 @@ class Estimate:
     """Lines, what is free, and what could not be priced."""
 
     lines: tuple[Line, ...]
-    free: tuple[Free, ...]
-    unpriced: tuple[Unpriced, ...]
+    free: tuple[FreeResource, ...]
+    unpriced: tuple[UnpricedResource, ...]
 
     @property
     def monthly_usd(self) -> Decimal:
         return total(self.lines)
 
-    def in_group(self, group: Group) -> tuple[Line, ...]:
-        return tuple(line for line in self.lines if line.charge.group is group)
 
-
-def total(lines: Sequence[Line]) -> Decimal:
+def total(lines: Iterable[Line]) -> Decimal:
     return sum((line.monthly_usd for line in lines), Decimal(0))
 
 
-def facts_of(declared: Sequence[Declared]) -> Facts:
-    count = Counter(d.type for d in declared)
-    return Facts(instances=count[INSTANCE], nat_gateways=count[NAT_GATEWAY])
-
-
-def estimate(declared: Sequence[Declared], book: PriceBook, usage: Usage) -> Estimate:
+def estimate(declared: Sequence[Resource], book: PriceBook, usage: Usage) -> Estimate:
     """Every resource becomes lines, or is free for a reason, or is unpriced for one. Nothing is left out."""
-    facts = facts_of(declared)
+    of_type = Counter(resource.type for resource in declared)
+    counts = Counts(instances=of_type[INSTANCE], nat_gateways=of_type[NAT_GATEWAY])
     lines: list[Line] = []
-    free: list[Free] = []
-    unpriced: list[Unpriced] = []
+    free: list[FreeResource] = []
+    unpriced: list[UnpricedResource] = []
     for resource in declared:
-        where = (resource.component, resource.name, resource.type)
+        identity = {"component": resource.component, "resource": resource.name, "type": resource.type}
         try:
-            _check_place(resource, book)
-            charges = _charges(resource, facts, usage)
-            found = [_line(resource, charge, book) for charge in charges]
+            _check_region(resource, book)
+            charges = _charges(resource, counts, usage)
+            found = [Line.of(resource, charge, book.price(charge.key, charge.unit)) for charge in charges]
         except (Unpriceable, MissingPrice) as why:
-            unpriced.append(Unpriced(*where, str(why)))
+            unpriced.append(UnpricedResource(**identity, reason=str(why)))
             continue
         lines += found
         if not found:
-            free.append(Free(*where, FREE[resource.type]))
+            free.append(FreeResource(**identity, reason=FREE[resource.type]))
     return Estimate(tuple(lines), tuple(free), tuple(unpriced))
 
 
-def _check_place(resource: Declared, book: PriceBook) -> None:
+def _check_region(resource: Resource, book: PriceBook) -> None:
     """A resource or a provider may name a region of its own. :raises Unpriceable: when it is not the book's."""
     region = resource.inputs.get("region")
     if region not in (None, book.region):
         raise Unpriceable(f"it is in region {region}, and the estimate's prices are those of {book.region}")
 
 
-def _charges(resource: Declared, facts: Facts, usage: Usage) -> list[Charge]:
-    kind = PAID.get(resource.type)
-    if kind is not None:
-        return kind(resource, facts, usage)
+def _charges(resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
+    charges_of = PAID.get(resource.type)
+    if charges_of is not None:
+        return charges_of(resource, counts, usage)
     if resource.type in FREE:
         return []
     raise Unpriceable(f"nobody has said what a resource of type {resource.type} costs: see docs/costs.md")
 
 
-def _line(resource: Declared, charge: Charge, book: PriceBook) -> Line:
-    return Line(
-        component=resource.component,
-        resource=resource.name,
-        type=resource.type,
-        tier=_tier(resource),
-        charge=charge,
-        price=book.price(charge.key, charge.unit),
-    )
-
-
-def _tier(resource: Declared) -> str:
+def _tier(resource: Resource) -> Tier | None:
+    """The tier that its tags name; None without a tag, or when its value is known only after the update."""
     tags = resource.inputs.get("tags")
-    return str(tags.get(TIER_TAG, "")) if isinstance(tags, Mapping) else ""
+    name = tags.get(TIER_TAG) if isinstance(tags, Mapping) else None
+    return Tier(name) if name in list(Tier) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import jinja2
 
 from cost import money, text
-from cost.report import Line, Report
+from cost.estimate import total
+from cost.report import Report
 
 _ROW = 30
 _WIDEST = 420
@@ -43,9 +43,7 @@ def report(found: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        usd=money.usd, quantity=money.quantity, price=money.price, label=text.label, sum_usd=_sum
-    )
+    environment.filters.update(usd=money.usd, quantity=money.quantity, price=money.price, label=text.label, total=total)
     return environment.get_template("report.html.j2").render(
         report=found,
         verdict=text.budget(found),
@@ -69,7 +67,3 @@ def chart(found: Report) -> Chart:
         for number, g in enumerate(found.groups)
     ]
     return Chart(bars, len(bars) * _ROW + 4)
-
-
-def _sum(lines: Sequence[Line]) -> Decimal:
-    return sum((line.monthly_usd for line in lines), Decimal(0))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
 
 from cost import diff_text, text
 from cost.diff import Diff, StackDiff
-from cost.money import change, usd
+from cost.money import signed_usd, usd, usd_or_dash
 from cost.report import Report
+from spec.markdown import table
 
 MARKER = "<!-- ha: pull request -->"
 _LIMIT = 12_000  # characters a block: GitHub takes 65,536 a comment, and there are two blocks a stack
@@ -21,8 +21,8 @@ _LINKED_BARE = re.compile(r"://|www\.|gh-(?=\d)", re.IGNORECASE)  # GitHub makes
 def report(found: Report) -> str:
     """`ha cost --markdown`."""
     parts = [
-        f"## Cost of {_cell(found.stack)}",
-        f"{_verdict(not found.unpriced and found.within_budget)} {_cell(text.budget(found))}",
+        f"## Cost of {_plain(found.stack)}",
+        f"{_verdict(not found.unpriced and found.within_budget)} {_plain(text.budget(found))}",
         _fold("Every line", _code(text.lines_table(found))),
         "### The guide's table beside ours",
         guide_table(found),
@@ -35,20 +35,12 @@ def report(found: Report) -> str:
 
 def guide_table(found: Report) -> str:
     """The guide's rows, ours that it lacks, and the reason for each difference."""
-    rows = [("Component", "guide", "at list price", "ours", "why they differ")]
-    for row in found.guide:
-        rows.append(
-            (
-                row.component,
-                "-" if row.guide_usd is None else usd(row.guide_usd),
-                "-" if row.list_usd is None else usd(row.list_usd),
-                usd(row.ours_usd),
-                row.why,
-            )
-        )
-    listed = sum((r.list_usd for r in found.guide if r.list_usd is not None), Decimal(0))
-    rows.append(("Total", usd(found.guide_total_usd), usd(listed), usd(found.monthly_usd), ""))
-    return _table(rows, "lrrrl")
+    rows = [
+        (row.component, usd_or_dash(row.guide_usd), usd_or_dash(row.list_usd), usd(row.ours_usd), row.why)
+        for row in found.guide
+    ]
+    rows.append(("Total", usd(found.guide_total_usd), usd(found.guide_list_usd), usd(found.monthly_usd), ""))
+    return _table(("Component", "guide", "at list price", "ours", "why they differ"), rows, "lrrrl")
 
 
 def comment(cost: Diff | None, previews: Sequence[tuple[str, str]], *, fork: bool = False) -> str:
@@ -62,28 +54,27 @@ def comment(cost: Diff | None, previews: Sequence[tuple[str, str]], *, fork: boo
     if cost is None:
         parts.append(f"{_verdict(False)} There is no estimate: the run that makes it failed. Its log says why.")
     else:
-        parts += [_summary(cost), f"Compared: {_cell(cost.base)} → {_cell(cost.head)}.", *map(_stack, cost.stacks)]
+        parts += [_summary(cost), f"Compared: {_plain(cost.base)} → {_plain(cost.head)}.", *map(_stack, cost.stacks)]
     if fork:
         parts.append("This comes from a fork: its own code made the estimate, so read the changes under `cost/` first.")
     for stack, output in previews:
-        parts += [f"## Preview of {_cell(stack)}", _fold("What Pulumi would do", _code(_short(output)))]
+        parts += [f"## Preview of {_plain(stack)}", _fold("What Pulumi would do", _code(_short(output)))]
     return "\n\n".join(parts) + "\n"
 
 
 def _summary(cost: Diff) -> str:
-    rows = [("Stack", "before", "after", "change", "budget", "gate")]
-    for s in cost.stacks:
-        rows.append(
-            (
-                s.stack,
-                "-" if s.before_usd is None else usd(s.before_usd),
-                usd(s.after_usd),
-                change(s.difference_usd),
-                usd(s.budget_usd),
-                f"{_verdict(s.within_budget)} {diff_text.gate(s)}",
-            )
+    rows = [
+        (
+            s.stack,
+            usd_or_dash(s.before_usd),
+            usd(s.after_usd),
+            signed_usd(s.difference_usd),
+            usd(s.budget_usd),
+            f"{_verdict(s.within_budget)} {diff_text.gate(s)}",
         )
-    return _table(rows, "lrrrrl")
+        for s in cost.stacks
+    ]
+    return _table(("Stack", "before", "after", "change", "budget", "gate"), rows, "lrrrrl")
 
 
 def _stack(found: StackDiff) -> str:
@@ -94,20 +85,17 @@ def _verdict(kept: bool) -> str:
     return "✅" if kept else "❌"
 
 
-def _cell(value: str) -> str:
+def _plain(value: str) -> str:
     """Words alone: no mention, link, tag or table can be made with what is left."""
     return _LINKED_BARE.sub(lambda found: " ".join(found[0]), _NOT_PLAIN.sub(" ", value))
 
 
-def _table(rows: Sequence[Sequence[str]], align: str) -> str:
-    rules = {"l": ":--", "r": "--:"}
-    lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
-    lines.insert(1, "| " + " | ".join(rules[a] for a in align) + " |")
-    return "\n".join(lines)
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> str:
+    return table(headings, [[_plain(cell) for cell in row] for row in rows], align)
 
 
 def _fold(summary: str, body: str) -> str:
-    return f"<details><summary>{_cell(summary)}</summary>\n\n{body}\n\n</details>"
+    return f"<details><summary>{_plain(summary)}</summary>\n\n{body}\n\n</details>"
 
 
 def _code(body: str) -> str:

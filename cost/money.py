@@ -1,8 +1,15 @@
-"""Amounts as people read them. Sums are exact; rounding happens here alone."""
+"""Amounts: exact sums in the program, numbers in JSON, rounded text for people. Rounding happens here alone."""
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated
+
+from pydantic import PlainSerializer
+
+# A JSON number with the digits of the Decimal: up to 15 of them, a float is written as it was read.
+Usd = Annotated[Decimal, PlainSerializer(float, when_used="json")]
+Quantity = Usd
 
 _CENT = Decimal("0.01")
 
@@ -18,7 +25,11 @@ def usd(amount: Decimal) -> str:
     return f"{'-' if amount < 0 else ''}${abs(cents(amount)):,}"
 
 
-def change(amount: Decimal) -> str:
+def usd_or_dash(amount: Decimal | None) -> str:
+    return "-" if amount is None else usd(amount)
+
+
+def signed_usd(amount: Decimal) -> str:
     """A difference with its sign: `+$3.65`, `-$1.00`, `$0.00`."""
     return f"+{usd(amount)}" if cents(amount) > 0 else usd(amount)
 

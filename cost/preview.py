@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cost.declared import Declared, Registration, provider_resources
-from cost.stack import read_json
+from cost.documents import read_json
+from cost.resources import Registration, Resource, provider_resources
 from spec.errors import EXIT_USAGE, HaError
 from spec.project import PROJECT, REPOSITORY
 
@@ -18,7 +18,7 @@ from spec.project import PROJECT, REPOSITORY
 _GOING = ("delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace")
 
 
-def declared_in(path: Path, stack: str) -> list[Declared]:
+def resources_in(path: Path, stack: str) -> list[Resource]:
     """Every resource that will be there after the update.
 
     :raises HaError: (exit 2) when the file is not a whole preview of this project and stack, with unchanged resources.

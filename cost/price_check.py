@@ -7,9 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from cost.price_list import known_regions, query
-from cost.prices import PRICES_DIR, Confidence, load, regions
-
-__all__ = ["PRICES_DIR", "Findings", "check", "text"]
+from cost.prices import Confidence, load, regions
 
 OLD_DAYS = 90
 

@@ -29,8 +29,8 @@ import yaml
 from google.protobuf import json_format
 from pulumi.runtime import mocks
 
-from cost.collector import collector_off
-from cost.declared import Registration
+from cost.garbage_collection import collection_paused
+from cost.resources import Registration
 from spec.project import EXAMPLE_ACCOUNT_ID, PROJECT
 
 IMAGE_ID = "ami-0123456789abcdef0"
@@ -130,6 +130,7 @@ def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recordin
 
     :raises pulumi.RunError: what the program itself refuses; anything else is a fault of the program.
     """
+    _open_event_loop()
     recording = Recording()
     pulumi.runtime.set_all_config({k: v if isinstance(v, str) else json.dumps(v) for k, v in config.items()})
     mocks.set_mocks(
@@ -140,9 +141,19 @@ def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recordin
     def run() -> None:
         runpy.run_path(str(program_dir / "__main__.py"), run_name="__main__")
 
-    with collector_off(), redirect_stdout(sys.stderr):
+    with collection_paused(), redirect_stdout(sys.stderr):
         run()
     return recording
+
+
+def _open_event_loop() -> None:
+    """The SDK takes this thread's event loop, which other code may have closed or taken away."""
+    try:
+        closed = asyncio.get_event_loop_policy().get_event_loop().is_closed()
+    except RuntimeError:
+        closed = True
+    if closed:
+        asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 @contextmanager

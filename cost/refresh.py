@@ -15,10 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cost.price_list import Query, query
-from cost.prices import PRICES_DIR, Confidence, Price, dump, load, price_file, regions
+from cost.prices import PRICES_DIR, Confidence, Price, dump, load, price_file
 from spec.errors import EXIT_FAILED, EXIT_USAGE, HaError
-
-__all__ = ["API_REGIONS", "PRICES_DIR", "client", "refresh", "regions", "text"]
 
 # The API is there and nowhere else: https://docs.aws.amazon.com/general/latest/gr/billing.html
 API_REGIONS = ("us-east-1", "eu-central-1", "ap-south-1")

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cost.declared import Declared, Registration, provider_resources
+from cost.resources import Registration, Resource, provider_resources
 from spec.errors import EXIT_USAGE, HaError
 
 _RUNNER = Path(__file__).resolve().parent / "program.py"
@@ -64,7 +64,7 @@ def checked_out(repository: Path, name: str) -> Iterator[Revision]:
         yield Revision(name, commit.decode().strip(), folder)
 
 
-class Run:
+class ProgramRun:
     """The program of another revision, running beside this process."""
 
     def __init__(self, revision: Revision, stack: str) -> None:
@@ -78,12 +78,12 @@ class Run:
             cwd=revision.folder,
         )
 
-    def declared(self) -> list[Declared]:
+    def declared(self) -> list[Resource]:
         """Waits for it. :raises HaError: (exit 2) when the program does not run, with its last words."""
         output, errors = self._process.communicate()
         if self._process.returncode != 0:
             raise HaError(
-                f"{self._what} does not run: {_last_words(errors.decode(errors='replace'))}",
+                f"{self._what} does not run: {_last_error(errors.decode(errors='replace'))}",
                 where="--base",
                 fix="compare with a revision whose program runs",
                 exit_code=EXIT_USAGE,
@@ -97,7 +97,7 @@ class Run:
             self._process.communicate()
 
 
-def _last_words(errors: str) -> str:
+def _last_error(errors: str) -> str:
     """Why a program ended: what it refuses, with all its lines; otherwise the last line of its stack trace."""
     text = errors.strip()
     _, refusal, words = text.rpartition("RunError: ")

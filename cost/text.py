@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from itertools import groupby
 
-from cost.money import quantity, usd
-from cost.report import Line, Report
+from cost.estimate import Line, total
+from cost.money import quantity, usd, usd_or_dash
+from cost.prices import Confidence
+from cost.report import Report
 
 UNCONFIRMED = " (unconfirmed)"
 _HEAD = ("Name", "Monthly Qty", "Unit", "Monthly Cost")
@@ -34,7 +35,7 @@ def by_component(lines: Iterable[Line]) -> list[tuple[str, list[Line]]]:
 def lines_table(found: Report) -> str:
     rows: list[Sequence[str]] = [_HEAD, ("", "", "", "")]
     for component, lines in by_component(found.lines):
-        rows.append((component, "", "", usd(sum((li.monthly_usd for li in lines), Decimal(0)))))
+        rows.append((component, "", "", usd(total(lines))))
         for number, line in enumerate(lines, 1):
             branch = "└─" if number == len(lines) else "├─"
             rows.append((f"{branch} {label(line)}", quantity(line.quantity), line.unit, usd(line.monthly_usd)))
@@ -63,9 +64,8 @@ def budget(found: Report) -> str:
 def guide_table(found: Report) -> str:
     rows: list[Sequence[str]] = [("The guide's table", "guide", "at list price", "ours", "why")]
     for row in found.guide:
-        rows.append((row.component, _or_dash(row.guide_usd), _or_dash(row.list_usd), usd(row.ours_usd), row.why))
-    listed = sum((r.list_usd for r in found.guide if r.list_usd is not None), Decimal(0))
-    rows.append(("Total", usd(found.guide_total_usd), usd(listed), usd(found.monthly_usd), ""))
+        rows.append((row.component, usd_or_dash(row.guide_usd), usd_or_dash(row.list_usd), usd(row.ours_usd), row.why))
+    rows.append(("Total", usd(found.guide_total_usd), usd(found.guide_list_usd), usd(found.monthly_usd), ""))
     return table(rows, "<>>><")
 
 
@@ -90,18 +90,14 @@ def savings_table(found: Report) -> str:
     return table(rows, "<>><")
 
 
-def _or_dash(amount: Decimal | None) -> str:
-    return "-" if amount is None else usd(amount)
-
-
-def _doubt(confidence: str) -> str:
-    return UNCONFIRMED if confidence == "low" else ""
+def _doubt(confidence: Confidence) -> str:
+    return UNCONFIRMED if confidence is Confidence.LOW else ""
 
 
 def table(rows: Sequence[Sequence[str]], align: str) -> str:
     """Columns padded to their widest cell. :param align: `<` or `>` for each column."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(align))]
     return "\n".join(
-        "  ".join(f"{cell:{way}{width}}" for cell, way, width in zip(row, align, widths, strict=True)).rstrip()
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, align, widths, strict=True)).rstrip()
         for row in rows
     )

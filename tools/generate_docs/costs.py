@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from cost import change, markdown, text, usage
-from cost import stack as stacks
-from cost.kinds import FREE, PAID
+from cost import markdown, stack_diff, stacks, text, usage
 from cost.money import quantity, usd
 from cost.report import Report
+from cost.resource_types import FREE, PAID
 from cost.usage import Assumption
+from spec.markdown import table
+from spec.project import REPOSITORY
 
+# The stacks as they are shipped: whoever edits theirs does not change the documentation.
+STACKS_DIR = REPOSITORY / "tests" / "stacks"
 STACKS = ("dev", "prod")
 # The change of docs/samples: a third application host and larger database volumes.
 SAMPLE_CHANGE = ("application.count=3", "database.volume_gib=40")
@@ -19,7 +22,7 @@ SAMPLE_CHANGE = ("application.count=3", "database.volume_gib=40")
 
 def costs_page() -> str:
     """The generated part of docs/costs.md."""
-    reports = [_report(name) for name in STACKS]
+    reports = [stacks.report_of(name, stacks_dir=STACKS_DIR) for name in STACKS]
     return (
         "\n\n".join(
             [
@@ -32,7 +35,7 @@ def costs_page() -> str:
                 _assumptions(usage.load()),
                 "## What is paid for and what is free",
                 f"Priced by its inputs: {', '.join(f'`{t}`' for t in sorted(PAID))}.",
-                _table([("Free type", "why"), *((f"`{t}`", why) for t, why in sorted(FREE.items()))], "ll"),
+                table(("Free type", "why"), [(f"`{t}`", why) for t, why in sorted(FREE.items())], "ll"),
             ]
         )
         + "\n"
@@ -41,26 +44,14 @@ def costs_page() -> str:
 
 def sample_comment() -> str:
     """The generated part of docs/samples/pull-request-comment.md."""
-    found, _ = change.of_stacks(STACKS, None, SAMPLE_CHANGE)
+    found, _ = stack_diff.diff_of(STACKS, None, SAMPLE_CHANGE, stacks_dir=STACKS_DIR)
     return markdown.comment(found, [])
-
-
-def _report(name: str) -> Report:
-    config = stacks.config_of(name)
-    settings = stacks.settings_of(name, config)
-    return stacks.report_of(
-        name,
-        stacks.declared_by(name, config, settings),
-        region=settings.region,
-        budget_usd=settings.budget_monthly_usd,
-    )
 
 
 def _groups(reports: Sequence[Report]) -> str:
     names = [g.group for g in reports[0].groups]
     sums = [{g.group: g.monthly_usd for g in found.groups} for found in reports]
-    rows: list[Sequence[str]] = [("", *(f"{found.stack} ({found.region})" for found in reports))]
-    rows += [(name, *(usd(s.get(name, Decimal(0))) for s in sums)) for name in names]
+    rows: list[Sequence[str]] = [(name, *(usd(s.get(name, Decimal(0))) for s in sums)) for name in names]
     rows.append(("**Total a month**", *(f"**{usd(found.monthly_usd)}**" for found in reports)))
     rows.append(("left of the budget", *(usd(found.left_usd) for found in reports)))
     rows.append(
@@ -73,7 +64,7 @@ def _groups(reports: Sequence[Report]) -> str:
         unsure = text.UNCONFIRMED if any(f.savings[number].low_confidence for f in reports) else ""
         cells = [f.savings[number].monthly_usd for f in reports]
         rows.append((f"with {saving.name}{unsure}", *("not known" if c is None else usd(c) for c in cells)))
-    return _table(rows, "l" + "r" * len(reports))
+    return table(["", *(f"{found.stack} ({found.region})" for found in reports)], rows, "l" + "r" * len(reports))
 
 
 def _lines(found: Report) -> str:
@@ -84,14 +75,15 @@ def _lines(found: Report) -> str:
         counted = sums.setdefault(key, [Decimal(0), Decimal(0)])
         counted[0] += line.quantity
         counted[1] += line.monthly_usd
-    rows: list[Sequence[str]] = [("Line", "Monthly Qty", "Unit", "Price", "Monthly Cost")]
-    for (item, unit, price), (amount, cost) in sorted(sums.items(), key=lambda s: -s[1][1]):
-        rows.append((item, quantity(amount), unit, f"{price.normalize():f}", usd(cost)))
-    return _table(rows, "lrlrr")
+    rows = [
+        (item, quantity(amount), unit, f"{price.normalize():f}", usd(cost))
+        for (item, unit, price), (amount, cost) in sorted(sums.items(), key=lambda s: -s[1][1])
+    ]
+    return table(("Line", "Monthly Qty", "Unit", "Price", "Monthly Cost"), rows, "lrlrr")
 
 
 def _assumptions(assumed: usage.Usage) -> str:
-    rows: list[Sequence[str]] = [("Assumption", "a month", "why")]
+    rows: list[Sequence[str]] = []
 
     def add(name: str, value: Assumption) -> None:
         rows.append((f"`{name}`", f"{quantity(value.quantity)} {value.unit}", value.reason))
@@ -102,12 +94,4 @@ def _assumptions(assumed: usage.Usage) -> str:
     for bucket, quantities in assumed.buckets.items():
         for name, value in quantities:
             add(f"buckets.{bucket}.{name}", value)
-    return _table(rows, "lrl")
-
-
-def _table(rows: Sequence[Sequence[str]], align: str) -> str:
-    """As in cost/markdown.py, for text of our own: markup in it is meant."""
-    rules = {"l": ":--", "r": "--:"}
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "| " + " | ".join(rules[a] for a in align) + " |")
-    return "\n".join(lines)
+    return table(("Assumption", "a month", "why"), rows, "lrl")

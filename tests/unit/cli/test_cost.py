@@ -1,4 +1,4 @@
-"""`ha cost` and `ha prices` as a user meets them: outputs, exit codes, messages."""
+"""`ha cost` as a user meets it: outputs, exit codes, messages."""
 
 from __future__ import annotations
 
@@ -6,33 +6,25 @@ import json
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from cli.cost import STACKS_DIR as USERS_STACKS_DIR
 from cli.main import main
-from cost import kinds, price_check
+from cost import resource_types, stacks
 from spec.errors import HaError
+from tests.unit.cli.conftest import Ha
+from tests.unit.cost.kept_runs import declared_by
+from tests.unit.program.recorded import STACKS
 
 
-class Ran:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
+@pytest.fixture(autouse=True)
+def tests_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.cost.STACKS_DIR", STACKS)
+    monkeypatch.setattr(stacks, "declared_by", declared_by)
 
 
-@pytest.fixture
-def ha(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["ha", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
-
-    return run
-
-
-def test_json_is_one_document_with_exact_sums(ha: Any) -> None:
+def test_json_is_one_document_with_exact_sums(ha: Ha) -> None:
     ran = ha("cost", "--stack", "dev", "--json")
     assert ran.code == 0
     document = json.loads(ran.out, parse_float=Decimal)
@@ -64,7 +56,7 @@ def test_json_is_one_document_with_exact_sums(ha: Any) -> None:
     assert document["unpriced"] == []
 
 
-def test_text_markdown_and_html(ha: Any, tmp_path: Path) -> None:
+def test_text_markdown_and_html(ha: Ha, tmp_path: Path) -> None:
     text = ha("cost")
     assert "TOTAL" in text.out
     assert "dev in us-east-1: $178.50 a month, $36.50 left of its budget of $215.00" in text.out
@@ -79,15 +71,13 @@ def test_text_markdown_and_html(ha: Any, tmp_path: Path) -> None:
     assert not any(word in content for word in ("<script", "src=", "<link", "@import", "url("))
 
 
-def test_over_budget_is_exit_3_and_so_is_unpriced_with_another_message(
-    ha: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_over_budget_is_exit_3_and_so_is_unpriced_with_another_message(ha: Ha, monkeypatch: pytest.MonkeyPatch) -> None:
     over = ha("cost", "--set", "budget_monthly_usd=100")
     assert over.code == 3
     assert "stack dev costs $178.50 a month, $78.50 over its budget of $100.00" in over.err
     assert "TOTAL" in over.out  # the report is there all the same
-    monkeypatch.setattr(kinds, "PAID", {k: v for k, v in kinds.PAID.items() if k != kinds.NAT_GATEWAY})
-    monkeypatch.setattr("cost.estimate.PAID", kinds.PAID)
+    without = {k: v for k, v in resource_types.PAID.items() if k != resource_types.NAT_GATEWAY}
+    monkeypatch.setattr("cost.estimate.PAID", without)
     unpriced = ha("cost")
     assert unpriced.code == 3
     assert "could not be priced" in unpriced.err
@@ -96,7 +86,7 @@ def test_over_budget_is_exit_3_and_so_is_unpriced_with_another_message(
     assert "over its budget" not in unpriced.err
 
 
-def test_a_deleted_price_row_is_exit_3_and_its_name(ha: Any, prices_dir: Path) -> None:
+def test_a_deleted_price_row_is_exit_3_and_its_name(ha: Ha, prices_dir: Path) -> None:
     path = prices_dir / "us-east-1.json"
     rows = [row for row in json.loads(path.read_text()) if row["key"] != "nat-gateway.hour"]
     path.write_text(json.dumps(rows))
@@ -105,7 +95,7 @@ def test_a_deleted_price_row_is_exit_3_and_its_name(ha: Any, prices_dir: Path) -
     assert "there is no price nat-gateway.hour in region us-east-1" in ran.err
 
 
-def test_a_region_without_prices_is_exit_3_and_its_name(ha: Any) -> None:
+def test_a_region_without_prices_is_exit_3_and_its_name(ha: Ha) -> None:
     ran = ha("cost", "--set", "region=eu-south-1", "--set", "network.zones=[eu-south-1a, eu-south-1b]")
     assert ran.code == 3
     assert "there are no prices for region eu-south-1" in ran.err
@@ -120,7 +110,8 @@ def test_a_region_without_prices_is_exit_3_and_its_name(ha: Any) -> None:
         (("--set", "application.size=3"), "an unknown setting"),
         (("--set", "nonsense"), "it is not of the form name=value"),
         (("--set", "alerts.email.host=x"), "email"),
-        (("--json", "--markdown"), "--json and --markdown cannot be had together"),
+        (("--stack", "dev", "--stack", "prod"), "--stack is given 2 times (dev, prod)"),
+        (("--json", "--markdown"), "--json and --markdown are mutually exclusive"),
         (("--preview", "/nowhere.json"), "the preview cannot be used"),
         (("diff", "--base", "nonsense"), "git knows no revision 'nonsense'"),
         (("diff", "--base", "--help"), "git knows no revision '--help'"),
@@ -130,7 +121,7 @@ def test_a_region_without_prices_is_exit_3_and_its_name(ha: Any) -> None:
     ],
 )
 def test_bad_input_is_exit_2_with_one_message_and_nothing_written(
-    arguments: tuple[str, ...], said: str, ha: Any, tmp_path: Path
+    arguments: tuple[str, ...], said: str, ha: Ha, tmp_path: Path
 ) -> None:
     page = tmp_path / "page.html"
     html = () if arguments[-1] == "comment" or "diff" in arguments else ("--html", str(page))
@@ -142,13 +133,13 @@ def test_bad_input_is_exit_2_with_one_message_and_nothing_written(
     assert "Traceback" not in ran.err
 
 
-def test_a_page_that_cannot_be_written_is_exit_2(ha: Any, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_exit_2(ha: Ha, tmp_path: Path) -> None:
     ran = ha("cost", "--html", str(tmp_path / "no" / "page.html"))
     assert ran.code == 2
     assert "the page cannot be written" in ran.err
 
 
-def test_a_duplicate_price_row_is_exit_2(ha: Any, prices_dir: Path) -> None:
+def test_a_duplicate_price_row_is_exit_2(ha: Ha, prices_dir: Path) -> None:
     path = prices_dir / "us-east-1.json"
     rows = json.loads(path.read_text())
     path.write_text(json.dumps([*rows, rows[0]]))
@@ -157,7 +148,7 @@ def test_a_duplicate_price_row_is_exit_2(ha: Any, prices_dir: Path) -> None:
     assert "stands twice" in ran.err
 
 
-def test_diff_of_settings_in_all_forms(ha: Any) -> None:
+def test_diff_of_settings_in_all_forms(ha: Ha) -> None:
     document = json.loads(ha("cost", "diff", "--set", "network.nat_gateways=2", "--json").out, parse_float=Decimal)
     assert [s["difference_usd"] for s in document["stacks"]] == [Decimal("36.5")]
     ran = ha(
@@ -171,36 +162,29 @@ def test_diff_of_settings_in_all_forms(ha: Any) -> None:
     assert "stack dev costs" not in ran.err
 
 
-def test_a_stack_named_twice_is_compared_once(ha: Any) -> None:
+def test_a_stack_named_twice_is_compared_once(ha: Ha) -> None:
     ran = ha("cost", "diff", "--stack", "dev", "--stack", "dev", "--set", "budget_monthly_usd=300")
     assert ran.out.count("dev stays at $178.50 a month") == 1
 
 
-def test_a_hundredth_of_a_cent_over_is_over(ha: Any) -> None:
+def test_a_hundredth_of_a_cent_over_is_over(ha: Ha) -> None:
     """178.5009 + 36.50 = 215.0009"""
     ran = ha("cost", "--set", "network.nat_gateways=2")
     assert ran.code == 3
     assert "<$0.01 over its budget of $215.00" in ran.err
 
 
-def test_prices_check_ends_with_1_when_rows_are_old(ha: Any, prices_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in prices_dir.glob("*.json"):
-        rows = [{**row, "as_of": "2999-01-01"} for row in json.loads(path.read_text())]
-        path.write_text(json.dumps(rows))
-    assert ha("prices", "check", "--prices", str(prices_dir)).code == 0
-    monkeypatch.setattr(price_check, "OLD_DAYS", -(10**6))
-    ran = ha("prices", "check", "--prices", str(prices_dir))
-    assert ran.code == 1
-    assert "older than" in ran.out
-
-
-def test_prices_refresh_wants_a_region_that_has_the_api(ha: Any) -> None:
-    ran = ha("prices", "refresh", "--api-region", "eu-west-1")
-    assert ran.code == 2
-    assert "does not have the Price List API" in ran.err
-
-
 def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["ha", "--debug", "cost", "--stack", "nope"])
     with pytest.raises(HaError):
         main()
+
+
+@pytest.mark.parametrize("stack", [path.name.split(".")[1] for path in sorted(USERS_STACKS_DIR.glob("Pulumi.*.yaml"))])
+def test_each_stack_of_the_user_is_priced_in_full_and_within_its_own_budget(
+    stack: str, ha: Ha, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.cost.STACKS_DIR", USERS_STACKS_DIR)
+    ran = ha("cost", "--stack", stack, "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["stack"] == stack

@@ -1,35 +1,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from pathlib import Path
 
 import pytest
 
-from cost import prices, stack, usage
-from cost.declared import Declared
+from cost import prices, stacks, usage
 from cost.report import Report
+from tests.unit.cost.kept_runs import declared_by
+from tests.unit.cost.small_repository import make_repository
+from tests.unit.program.recorded import STACKS
 
 Make = Callable[..., Report]
 
 
-@cache
-def declared(name: str, *changes: str) -> tuple[list[Declared], str]:
-    """What the program declares for a stack with settings changed, and the region."""
-    config = stack.config_of(name, changes)
-    settings = stack.settings_of(name, config)
-    return stack.declared_by(name, config, settings), settings.region
+@pytest.fixture
+def kept_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimates take the program's runs from those that are kept."""
+    monkeypatch.setattr(stacks, "declared_by", declared_by)
 
 
-@pytest.fixture(scope="session")
-def report_of() -> Make:
-    """Reports of the project's stacks: `report_of("dev", "application.count=3")`."""
+@pytest.fixture
+def report_of(kept_runs: None) -> Make:
+    """Reports of the tests' stacks: `report_of("dev", "application.count=3")`."""
 
     def make(name: str, *changes: str) -> Report:
-        resources, region = declared(name, *changes)
-        budget = stack.settings_of(name, stack.config_of(name, changes)).budget_monthly_usd
-        return stack.report_of(name, resources, region=region, budget_usd=budget)
+        return stacks.report_of(name, changes, stacks_dir=STACKS)
 
     return make
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    make_repository(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cost import markdown
 from cost.diff import Diff, DiffLine, Side, StackDiff
-from cost.report import UnpricedResource
+from cost.estimate import UnpricedResource
 from tests.unit.cost.conftest import Make
 
 

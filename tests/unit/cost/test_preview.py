@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from cost import stack
-from cost.kinds import UNKNOWN
-from cost.preview import declared_in
-from cost.program import record
+from cost import stacks
+from cost.preview import resources_in
+from cost.resource_types import UNKNOWN
 from spec.errors import HaError
-from spec.project import REPOSITORY
 from tests.unit.cost.conftest import Make
+from tests.unit.cost.kept_runs import recording_of
 
 Document = dict[str, Any]
 
@@ -24,7 +23,7 @@ Document = dict[str, Any]
 @pytest.fixture(scope="module")
 def document() -> Document:
     """A preview as `pulumi preview --json --show-sames` prints it, made from what the program registers."""
-    recording = record(REPOSITORY, "dev", stack.config_of("dev"))
+    recording = recording_of("dev")
     steps = [
         {
             "op": "same" if r.type.startswith("pulumi:") else "create",
@@ -51,15 +50,15 @@ def save(folder: Path, document: Document) -> Path:
 
 
 def test_it_is_the_estimate_from_the_mocks(document: Document, tmp_path: Path, report_of: Make) -> None:
-    declared = declared_in(save(tmp_path, document), "dev")
+    declared = resources_in(save(tmp_path, document), "dev")
     mocked = report_of("dev")
-    found = stack.report_of("dev", declared, region="us-east-1", budget_usd=mocked.budget_usd)
+    found = stacks.priced("dev", declared, region="us-east-1", budget_usd=mocked.budget_usd)
     assert found == mocked
 
 
 def test_a_resource_that_goes_is_not_paid(document: Document, tmp_path: Path) -> None:
     gone = {"op": "delete", "urn": "urn:pulumi:dev::ha::aws:ec2/natGateway:NatGateway::old", "oldState": {}}
-    declared = declared_in(save(tmp_path, {**document, "steps": [*document["steps"], gone]}), "dev")
+    declared = resources_in(save(tmp_path, {**document, "steps": [*document["steps"], gone]}), "dev")
     assert "old" not in {d.name for d in declared}
 
 
@@ -67,7 +66,7 @@ def test_a_replaced_resource_is_paid_once(document: Document, tmp_path: Path) ->
     steps = list(document["steps"])
     (step,) = [s for s in steps if s["urn"].endswith("instance:Instance::app1")]
     steps += [{**step, "op": "create-replacement"}, {"op": "delete-replaced", "urn": step["urn"]}]
-    declared = declared_in(save(tmp_path, {**document, "steps": steps}), "dev")
+    declared = resources_in(save(tmp_path, {**document, "steps": steps}), "dev")
     assert [d.name for d in declared if d.type.endswith(":Instance")].count("app1") == 1
 
 
@@ -78,8 +77,8 @@ def test_a_quantity_that_is_not_known_yet_is_unpriced_by_name(
     for step in changed["steps"]:
         if step["urn"].endswith("volume:Volume::db1-data"):
             step["newState"]["inputs"]["size"] = UNKNOWN
-    declared = declared_in(save(tmp_path, changed), "dev")
-    found = stack.report_of("dev", declared, region="us-east-1", budget_usd=report_of("dev").budget_usd)
+    declared = resources_in(save(tmp_path, changed), "dev")
+    found = stacks.priced("dev", declared, region="us-east-1", budget_usd=report_of("dev").budget_usd)
     assert [(u.component, u.resource) for u in found.unpriced] == [("hosts/db1", "db1-data")]
     assert "size is unknown until the update" in found.unpriced[0].reason
     assert not found.within_budget
@@ -91,8 +90,8 @@ def test_a_preview_of_another_region_is_unpriced(document: Document, tmp_path: P
         "op": "create",
         "newState": {"urn": provider, "type": "pulumi:providers:aws", "inputs": {"region": "eu-west-1"}},
     }
-    declared = declared_in(save(tmp_path, {**document, "steps": [*document["steps"], step]}), "dev")
-    found = stack.report_of("dev", declared, region="us-east-1", budget_usd=Decimal(215))
+    declared = resources_in(save(tmp_path, {**document, "steps": [*document["steps"], step]}), "dev")
+    found = stacks.priced("dev", declared, region="us-east-1", budget_usd=Decimal(215))
     assert [(u.resource, u.type) for u in found.unpriced] == [("default", "pulumi:providers:aws")]
 
 
@@ -101,8 +100,8 @@ def test_tags_that_are_not_known_yet_are_no_fault(document: Document, tmp_path: 
     for step in changed["steps"]:
         if step["urn"].endswith("instance:Instance::db1"):
             step["newState"]["inputs"]["tags"] = UNKNOWN
-    declared = declared_in(save(tmp_path, changed), "dev")
-    found = stack.report_of("dev", declared, region="us-east-1", budget_usd=Decimal(215))
+    declared = resources_in(save(tmp_path, changed), "dev")
+    found = stacks.priced("dev", declared, region="us-east-1", budget_usd=Decimal(215))
     assert found.monthly_usd == report_of("dev").monthly_usd
 
 
@@ -147,7 +146,7 @@ def test_a_preview_that_is_not_whole_or_not_ours_is_refused(
     path = save(tmp_path, document)
     spoil(path)
     with pytest.raises(HaError) as refused:
-        declared_in(path, "dev")
+        resources_in(path, "dev")
     assert refused.value.exit_code == 2
     assert said in refused.value.what
     assert "preview.json" in refused.value.where
@@ -155,4 +154,4 @@ def test_a_preview_that_is_not_whole_or_not_ours_is_refused(
 
 def test_a_preview_of_another_stack_is_refused(document: Document, tmp_path: Path) -> None:
     with pytest.raises(HaError, match="is not of project ha, stack prod"):
-        declared_in(save(tmp_path, document), "prod")
+        resources_in(save(tmp_path, document), "prod")

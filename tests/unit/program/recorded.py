@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from cost.declared import Registration
-from cost.program import record
+from cost.program import record, with_release
+from cost.resources import Registration
 from spec.project import PROJECT, REPOSITORY
 from spec.stack_file import read_stack_config
 
@@ -43,7 +43,8 @@ def run_program(stack: str, **changes: Any) -> Program:
     """
     config = read_stack_config(STACKS, stack)
     settings = {**config[f"{PROJECT}:settings"], **changes}
-    recording = record(REPOSITORY, stack, {**config, f"{PROJECT}:settings": settings})
+    with with_release(REPOSITORY, settings["application"]["release"]) as folder:
+        recording = record(folder, stack, {**config, f"{PROJECT}:settings": settings})
     return Program(recording.registrations, recording.registered_outputs)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.program.recorded import Program, Resource, program_of
@@ -14,12 +12,12 @@ ASSOCIATION = "aws:ec2/eipAssociation:EipAssociation"
 
 
 @pytest.fixture(scope="module")
-def prod(release_file: Path) -> Program:
+def prod() -> Program:
     return program_of("prod")
 
 
 @pytest.fixture(scope="module")
-def dev(release_file: Path) -> Program:
+def dev() -> Program:
     return program_of("dev")
 
 

@@ -7,7 +7,6 @@ import gzip
 import json
 import re
 from ipaddress import IPv4Address
-from pathlib import Path
 
 import pytest
 import yaml
@@ -253,7 +252,7 @@ def test_every_alarm_names_a_runbook_that_is_there(program: Program) -> None:
         assert (REPOSITORY / runbook).is_file(), runbook
 
 
-def test_user_data_is_small_readable_and_the_same_each_time(program: Program, release_file: Path) -> None:
+def test_user_data_is_small_readable_and_the_same_each_time(program: Program) -> None:
     stack = program.of(INSTANCE)[0].inputs["tags"]["ha:stack"]
     _compressed.cache_clear()
     again = run_program(stack)
@@ -267,7 +266,7 @@ def test_user_data_is_small_readable_and_the_same_each_time(program: Program, re
         assert again.named(INSTANCE, instance.name).inputs["userDataBase64"] == encoded
 
 
-def test_a_second_nat_gateway_gives_each_zone_its_own(release_file: Path) -> None:
+def test_a_second_nat_gateway_gives_each_zone_its_own() -> None:
     network = {"cidr": "10.20.0.0/16", "zones": ["us-east-1a", "us-east-1b"], "nat_gateways": 2}
     program = run_program("dev", network=network)
     routes = {r.inputs["natGatewayId"] for r in program.of("aws:ec2/route:Route") if "natGatewayId" in r.inputs}

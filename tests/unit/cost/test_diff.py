@@ -1,4 +1,4 @@
-"""What a change costs, for the changes that people make; each difference worked out by hand."""
+"""What a change of a stack costs, for the changes that people make; each difference worked out by hand."""
 
 from __future__ import annotations
 

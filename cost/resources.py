@@ -12,7 +12,7 @@ AWS_PROVIDER = "pulumi:providers:aws"
 
 
 @dataclass(frozen=True)
-class Declared:
+class Resource:
     """One resource of a program.
 
     :ivar component: the logical names of the components around it, outermost first: `hosts/app1`; empty at the top.
@@ -43,7 +43,7 @@ class Registration:
         return self.type.startswith(COMPONENT_PREFIX)
 
 
-def provider_resources(registrations: Sequence[Registration]) -> list[Declared]:
+def provider_resources(registrations: Sequence[Registration]) -> list[Resource]:
     """What is left for the provider to make: without components and the engine's own, such as the stack itself.
 
     Declarations of the AWS provider stay: they may say another region, where other prices hold.
@@ -59,7 +59,7 @@ def provider_resources(registrations: Sequence[Registration]) -> list[Declared]:
         return f"{above}/{parent.name}" if above else parent.name
 
     found = [
-        Declared(type=r.type, name=r.name, component=path(r.parent), inputs=r.inputs)
+        Resource(type=r.type, name=r.name, component=path(r.parent), inputs=r.inputs)
         for r in registrations
         if not r.is_component and (r.type == AWS_PROVIDER or not r.type.startswith(ENGINE_PREFIX))
     ]

@@ -1,31 +1,57 @@
-"""From a stack's name to its report: reads settings, runs the program, prices it."""
+"""From a stack's name to its report: reads its settings, runs the program, prices what it declares."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from cost import prices, report, usage
-from cost.declared import Declared, provider_resources
 from cost.estimate import estimate
 from cost.money import usd
+from cost.preview import resources_in
+from cost.resources import Resource, provider_resources
 from spec.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
 from spec.project import REPOSITORY
 from spec.settings import Settings
 from spec.stack_file import REGION_KEY, SETTINGS_KEY, parse_settings, read_stack_config, stack_file
 
 
-def config_of(stack: str, changes: Sequence[str] = (), project_dir: Path = REPOSITORY) -> dict[str, Any]:
+def report_of(
+    stack: str,
+    changes: Sequence[str] = (),
+    *,
+    preview: Path | None = None,
+    stacks_dir: Path = REPOSITORY,
+    prices_dir: Path = prices.PRICES_DIR,
+) -> report.Report:
+    """What a stack costs, with `changes` made to its settings.
+
+    :param preview: an engine's preview, in place of a run of the program.
+    :param stacks_dir: the folder of the stack's file; the program is this checkout's.
+    :raises HaError: exit 2 for bad settings, exit 3 for a region without prices.
+    """
+    config = config_of(stack, changes, stacks_dir)
+    settings = settings_of(stack, config)
+    declared = resources_in(preview, stack) if preview else declared_by(stack, config, settings)
+    return priced(
+        stack,
+        declared,
+        region=settings.region,
+        budget_usd=settings.budget_monthly_usd,
+        prices_dir=prices_dir,
+    )
+
+
+def config_of(stack: str, changes: Sequence[str] = (), stacks_dir: Path = REPOSITORY) -> dict[str, Any]:
     """A stack's configuration, with changes such as `application.count=3` put into it (`region=…` is AWS's).
 
     :raises HaError: (exit 2) when there is no such stack or a change cannot be read.
     """
     import yaml
 
-    config = read_stack_config(project_dir, stack)
+    config = read_stack_config(stacks_dir, stack)
     for change in changes:
         path, equals, text = change.partition("=")
         if not equals or not path:
@@ -52,7 +78,7 @@ def settings_of(stack: str, config: Mapping[str, Any]) -> Settings:
     return parse_settings(config.get(SETTINGS_KEY), config.get(REGION_KEY), source=stack_file(REPOSITORY, stack).name)
 
 
-def declared_by(stack: str, config: Mapping[str, Any], settings: Settings) -> list[Declared]:
+def declared_by(stack: str, config: Mapping[str, Any], settings: Settings) -> list[Resource]:
     """What the program of this checkout declares. :raises HaError: what the program refuses (exit 2)."""
     import pulumi
 
@@ -68,51 +94,33 @@ def declared_by(stack: str, config: Mapping[str, Any], settings: Settings) -> li
     return provider_resources(recording.registrations)
 
 
-def book_of(region: str, folder: Path = prices.PRICES_DIR) -> prices.PriceBook:
-    """The prices of a region. :raises HaError: exit 3 when the region has none; exit 2 when a row is refused."""
-    try:
-        return prices.load(region, folder)
-    except FileNotFoundError:
-        raise HaError(
-            f"there are no prices for region {region}",
-            where=f"cost/prices/{region}.json",
-            fix=f"make them with `ha prices refresh --region {region}`; there are: {', '.join(prices.regions(folder))}",
-            exit_code=EXIT_PROMISE_BROKEN,
-        ) from None
-
-
-def report_of(
+def priced(
     stack: str,
-    declared: Sequence[Declared],
+    declared: Sequence[Resource],
     *,
     region: str,
     budget_usd: Decimal,
     assumptions: usage.Usage | None = None,
     prices_dir: Path = prices.PRICES_DIR,
 ) -> report.Report:
-    """The report of what was declared, at the usage of this checkout unless another is given."""
-    book = book_of(region, prices_dir)
+    """The report of what was declared, at the usage of this checkout unless another is given.
+
+    :raises HaError: exit 3 when the region has no prices; exit 2 when a price or an assumption is refused.
+    """
+    book = _price_book(region, prices_dir)
     used = assumptions or usage.load()
-    return report.make(
-        report.Inputs(
-            stack=stack,
-            budget_usd=budget_usd,
-            estimate=estimate(declared, book, used),
-            book=book,
-            usage=used,
-        )
-    )
+    return report.make(stack, budget_usd, estimate(declared, book, used), book, used)
 
 
-def refuse_if_broken(reports: Sequence[report.Report]) -> None:
-    """The gate. :raises HaError: exit 3 when something is unpriced or a stack is over its budget."""
+def enforce_budgets(reports: Sequence[report.Report]) -> None:
+    """:raises HaError: exit 3 when something is unpriced or a stack is over its budget."""
     unpriced = [(r.stack, u) for r in reports for u in r.unpriced]
     if unpriced:
         found = "\n".join(f"  - {s}: {u.component}/{u.resource} ({u.type}): {u.reason}" for s, u in unpriced)
         count = "1 resource" if len(unpriced) == 1 else f"{len(unpriced)} resources"
         raise HaError(
             f"{count} could not be priced, so the estimate is not complete\n{found}",
-            where="cost/kinds.py, cost/prices/",
+            where="cost/resource_types.py, cost/prices/",
             fix="say what each costs, or why it is free: docs/costs.md tells how",
             exit_code=EXIT_PROMISE_BROKEN,
         )
@@ -131,17 +139,16 @@ def refuse_if_broken(reports: Sequence[report.Report]) -> None:
         )
 
 
-def read_json(path: Path, what: str) -> Any:
-    """A JSON file that a user names. :raises HaError: (exit 2) when it cannot be read as one."""
+def _price_book(region: str, folder: Path) -> prices.PriceBook:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or "it cannot be read"
-    except ValueError as error:
-        reason = f"it is not whole JSON ({error})"
-    except RecursionError:
-        reason = "it is nested too deep"
-    raise HaError(f"{what} cannot be used: {reason}", where=str(path), fix="make it anew", exit_code=EXIT_USAGE)
+        return prices.load(region, folder)
+    except FileNotFoundError:
+        raise HaError(
+            f"there are no prices for region {region}",
+            where=f"cost/prices/{region}.json",
+            fix=f"make them with `ha prices refresh --region {region}`; there are: {', '.join(prices.regions(folder))}",
+            exit_code=EXIT_PROMISE_BROKEN,
+        ) from None
 
 
 def _bad_change(change: str, why: str) -> HaError:

@@ -12,8 +12,8 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
-from cost.declared import AWS_PROVIDER, Declared
 from cost.prices import HOURS_PER_MONTH, Unit
+from cost.resources import AWS_PROVIDER, Resource
 from cost.usage import Usage
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -41,8 +41,8 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a resource's cost needs to know of the others."""
+class Counts:
+    """How many of the estate's resources there are, where another's cost depends on it."""
 
     instances: int
     nat_gateways: int
@@ -52,12 +52,12 @@ class Facts:
 class Charge:
     """One thing that is paid for a resource.
 
-    :ivar slot: which thing of the resource it is, whatever its type: what a diff goes by.
+    :ivar diff_key: which charge of the resource it is: the same on both sides of a diff, whatever the size or type.
     :ivar assumed: the reason for a quantity that is assumed, not declared.
     """
 
     item: str
-    slot: str
+    diff_key: str
     quantity: Decimal
     unit: Unit
     key: str
@@ -69,7 +69,7 @@ class Unpriceable(Exception):
     """What is paid for a resource cannot be told from its inputs; the message says why."""
 
 
-Kind = Callable[[Declared, Facts, Usage], list[Charge]]
+ChargesOf = Callable[[Resource, Counts, Usage], list[Charge]]
 
 
 def _number(inputs: Mapping[str, Any], name: str, default: int | None = None) -> Decimal:
@@ -117,7 +117,12 @@ def _disk(inputs: Mapping[str, Any], *, type_name: str, size_name: str, what: st
     size = _number(inputs, size_name)
     charges = [
         Charge(
-            item=f"{what} {kind}", slot=what, quantity=size, unit=Unit.GB_MONTH, key=f"ebs.{kind}.gb", group=Group.DISKS
+            item=f"{what} {kind}",
+            diff_key=what,
+            quantity=size,
+            unit=Unit.GB_MONTH,
+            key=f"ebs.{kind}.gb",
+            group=Group.DISKS,
         )
     ]
     extra = {
@@ -133,7 +138,7 @@ def _disk(inputs: Mapping[str, Any], *, type_name: str, size_name: str, what: st
             charges.append(
                 Charge(
                     item=f"{what} {name} over {included}",
-                    slot=f"{what} {name}",
+                    diff_key=f"{what} {name}",
                     quantity=over,
                     unit=unit,
                     key=f"ebs.gp3.{name}",
@@ -147,7 +152,7 @@ def _disk(inputs: Mapping[str, Any], *, type_name: str, size_name: str, what: st
 _OTHER_PRICES = ("hostId", "hostResourceGroupArn", "instanceMarketOptions", "launchTemplate")
 
 
-def _instance(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _instance(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     inputs = resource.inputs
     name = _text(inputs, "instanceType")
     family = name.split(".")[0]
@@ -165,7 +170,7 @@ def _instance(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
     charges = [
         Charge(
             item=f"instance {name}",
-            slot="instance",
+            diff_key="instance",
             quantity=HOURS_PER_MONTH,
             unit=Unit.HOUR,
             key=f"ec2.{name}.hour",
@@ -186,7 +191,7 @@ def _instance(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
 def _address(item: str) -> Charge:
     return Charge(
         item=item,
-        slot="address",
+        diff_key="address",
         quantity=HOURS_PER_MONTH,
         unit=Unit.HOUR,
         key="public-ipv4.hour",
@@ -194,23 +199,23 @@ def _address(item: str) -> Charge:
     )
 
 
-def _subnet(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _subnet(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     if resource.inputs.get("mapPublicIpOnLaunch"):
         raise Unpriceable("it gives every instance a public address: say so on the instances, where each is counted")
     return []
 
 
-def _volume(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _volume(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     return _disk(resource.inputs, type_name="type", size_name="size", what="data volume")
 
 
-def _nat_gateway(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _nat_gateway(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     if (mode := resource.inputs.get("availabilityMode", "zonal")) != "zonal":
         raise Unpriceable(f"a gateway of availability mode {mode} is billed by the zone, and is not in the table yet")
     return [
         Charge(
             item="NAT gateway",
-            slot="gateway",
+            diff_key="gateway",
             quantity=HOURS_PER_MONTH,
             unit=Unit.HOUR,
             key="nat-gateway.hour",
@@ -219,16 +224,16 @@ def _nat_gateway(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charg
     ]
 
 
-def _eip(_resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _eip(_resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     return [_address("public IPv4 address (Elastic IP)")]
 
 
-def _vpc(_resource: Declared, facts: Facts, usage: Usage) -> list[Charge]:
+def _vpc(_resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
     """A VPC costs nothing; what flows through it does."""
     charges = [
         Charge(
             item="data out to the internet",
-            slot="internet",
+            diff_key="internet",
             quantity=usage.internet_out_gb.quantity,
             unit=Unit.GB,
             key="transfer.internet.gb",
@@ -237,7 +242,7 @@ def _vpc(_resource: Declared, facts: Facts, usage: Usage) -> list[Charge]:
         ),
         Charge(
             item="data between zones, both sides",
-            slot="cross-zone",
+            diff_key="cross-zone",
             quantity=2 * usage.cross_zone_gb.quantity,
             unit=Unit.GB,
             key="transfer.cross-zone.gb",
@@ -245,12 +250,12 @@ def _vpc(_resource: Declared, facts: Facts, usage: Usage) -> list[Charge]:
             assumed=usage.cross_zone_gb.reason,
         ),
     ]
-    if facts.nat_gateways:
+    if counts.nat_gateways:
         charges.append(
             Charge(
                 item="data through NAT gateways",
-                slot="nat",
-                quantity=facts.instances * usage.nat_gb_per_host.quantity,
+                diff_key="nat",
+                quantity=counts.instances * usage.nat_gb_per_host.quantity,
                 unit=Unit.GB,
                 key="nat-gateway.gb",
                 group=Group.NAT,
@@ -260,14 +265,14 @@ def _vpc(_resource: Declared, facts: Facts, usage: Usage) -> list[Charge]:
     return charges
 
 
-def _vpc_endpoint(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _vpc_endpoint(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     kind = resource.inputs.get("vpcEndpointType", "Gateway")
     if kind == "Gateway":
         return []
     raise Unpriceable(f"an endpoint of type {kind} is billed by zone, hour and GB, and is not in the table yet")
 
 
-def _alarm(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _alarm(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     if resource.inputs.get("metricQueries"):
         raise Unpriceable("an alarm on several metrics is billed for each of them, and is not in the table yet")
     if _number(resource.inputs, "period") < 60:
@@ -275,7 +280,7 @@ def _alarm(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
     return [
         Charge(
             item="alarm, standard resolution",
-            slot="alarm",
+            diff_key="alarm",
             quantity=Decimal(1),
             unit=Unit.ALARM_MONTH,
             key="cloudwatch.alarm",
@@ -284,11 +289,11 @@ def _alarm(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
     ]
 
 
-def _topic(_resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
+def _topic(_resource: Resource, _counts: Counts, usage: Usage) -> list[Charge]:
     return [
         Charge(
             item="messages published",
-            slot="messages",
+            diff_key="messages",
             quantity=usage.notifications.quantity / 1_000_000,
             unit=Unit.REQUESTS_1M,
             key="sns.requests",
@@ -298,14 +303,14 @@ def _topic(_resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
     ]
 
 
-def _subscription(resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
+def _subscription(resource: Resource, _counts: Counts, usage: Usage) -> list[Charge]:
     protocol = _text(resource.inputs, "protocol")
     if protocol != "email":
         raise Unpriceable(f"notifications by {protocol} are not in the table yet")
     return [
         Charge(
             item="e-mails",
-            slot="e-mails",
+            diff_key="e-mails",
             quantity=usage.emails.quantity / 100_000,
             unit=Unit.NOTIFICATIONS_100K,
             key="sns.email",
@@ -315,7 +320,7 @@ def _subscription(resource: Declared, _facts: Facts, usage: Usage) -> list[Charg
     ]
 
 
-def _bucket(resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
+def _bucket(resource: Resource, _counts: Counts, usage: Usage) -> list[Charge]:
     bucket = usage.buckets.get(resource.name)
     if bucket is None:
         raise Unpriceable(f"its quantities are unknown: add buckets.{resource.name} to cost/usage.yaml")
@@ -323,7 +328,7 @@ def _bucket(resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
     def requests(item: str, quantity: Decimal, key: str, reason: str) -> Charge:
         return Charge(
             item=item,
-            slot=key,
+            diff_key=key,
             quantity=quantity / 1000,
             unit=Unit.REQUESTS_1K,
             key=key,
@@ -334,7 +339,7 @@ def _bucket(resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
     return [
         Charge(
             item="storage, standard",
-            slot="storage",
+            diff_key="storage",
             quantity=bucket.storage_gb.quantity,
             unit=Unit.GB_MONTH,
             key="s3.standard.gb",
@@ -346,7 +351,7 @@ def _bucket(resource: Declared, _facts: Facts, usage: Usage) -> list[Charge]:
     ]
 
 
-def _encryption(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _encryption(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     for rule in _groups(resource.inputs, "rules"):
         by_default = rule.get("applyServerSideEncryptionByDefault") or {}
         algorithm = by_default.get("sseAlgorithm") if isinstance(by_default, Mapping) else by_default
@@ -355,14 +360,14 @@ def _encryption(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge
     return []
 
 
-def _budget(resource: Declared, _facts: Facts, _usage: Usage) -> list[Charge]:
+def _budget(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     if resource.inputs.get("autoAdjustData") is not None:
         raise Unpriceable("an auto-adjusting budget is not in the table yet")
     return []
 
 
-# A kind may find that nothing is paid for a resource as it is declared; its reason stands in FREE as well.
-PAID: Mapping[str, Kind] = {
+# A function may find that nothing is paid for a resource as it is declared; the reason is then in FREE as well.
+PAID: Mapping[str, ChargesOf] = {
     INSTANCE: _instance,
     VOLUME: _volume,
     NAT_GATEWAY: _nat_gateway,

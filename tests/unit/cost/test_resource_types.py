@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from cost.declared import Declared
-from cost.estimate import estimate
-from cost.kinds import FREE, PAID, UNKNOWN, Charge, Facts, Unpriceable
-from cost.prices import PriceBook
+from cost.resource_types import FREE, PAID, UNKNOWN, Charge, Counts, Unpriceable
+from cost.resources import Resource
 from cost.usage import Usage
 
-FACTS = Facts(instances=7, nat_gateways=1)
+COUNTS = Counts(instances=7, nat_gateways=1)
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
 ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
@@ -23,9 +21,9 @@ LARGE = {"instanceType": "m6g.large", "rootBlockDevice": ROOT}
 
 
 def charges(
-    type_: str, inputs: dict[str, Any], assumed: Usage, name: str = "thing", facts: Facts = FACTS
+    type_: str, inputs: dict[str, Any], assumed: Usage, name: str = "thing", counts: Counts = COUNTS
 ) -> list[Charge]:
-    return PAID[type_](Declared(type=type_, name=name, component="", inputs=inputs), facts, assumed)
+    return PAID[type_](Resource(type=type_, name=name, component="", inputs=inputs), counts, assumed)
 
 
 Paid = list[tuple[str, str]]
@@ -127,11 +125,11 @@ def test_what_cannot_be_told_is_an_error_that_says_why(
 
 
 def test_data_flows_are_paid_at_the_vpc(assumed: Usage) -> None:
-    found = {c.key: c for c in charges("aws:ec2/vpc:Vpc", {}, assumed, facts=Facts(instances=7, nat_gateways=2))}
+    found = {c.key: c for c in charges("aws:ec2/vpc:Vpc", {}, assumed, counts=Counts(instances=7, nat_gateways=2))}
     assert found["transfer.cross-zone.gb"].quantity == 2 * assumed.cross_zone_gb.quantity
     assert found["nat-gateway.gb"].quantity == 7 * assumed.nat_gb_per_host.quantity
     assert all(c.assumed for c in found.values())
-    without = charges("aws:ec2/vpc:Vpc", {}, assumed, facts=Facts(instances=7, nat_gateways=0))
+    without = charges("aws:ec2/vpc:Vpc", {}, assumed, counts=Counts(instances=7, nat_gateways=0))
     assert "nat-gateway.gb" not in {c.key for c in without}
 
 
@@ -149,27 +147,3 @@ def test_every_free_type_has_a_reason_and_no_type_is_both_but_for_one_that_may_b
         "aws:budgets/budget:Budget",
         ENCRYPTION,
     }
-
-
-@pytest.mark.parametrize(
-    ("type_", "name"), [("aws:ec2/eip:Eip", "address"), ("pulumi:providers:aws", "west")], ids=["resource", "provider"]
-)
-def test_what_is_in_another_region_is_not_priced_by_this_ones(
-    type_: str, name: str, book: PriceBook, assumed: Usage
-) -> None:
-    here = Declared(type=type_, name=name, component="", inputs={"region": "us-east-1"})
-    assert estimate([here], book, assumed).unpriced == ()
-    there = Declared(type=type_, name=name, component="", inputs={"region": "eu-west-1"})
-    (unpriced,) = estimate([there], book, assumed).unpriced
-    assert unpriced.resource == name
-    assert "it is in region eu-west-1" in unpriced.reason
-
-
-def test_a_type_in_neither_list_is_unpriced_by_name(book: PriceBook, assumed: Usage) -> None:
-    resource = Declared(type="aws:rds/instance:Instance", name="db", component="database", inputs={})
-    found = estimate([resource], book, assumed)
-    assert [(u.component, u.resource, u.type) for u in found.unpriced] == [
-        ("database", "db", "aws:rds/instance:Instance")
-    ]
-    assert "aws:rds/instance:Instance" in found.unpriced[0].reason
-    assert (found.lines, found.free) == ((), ())

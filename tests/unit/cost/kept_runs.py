@@ -1,0 +1,42 @@
+"""Runs of the program for estimates: one for each stack and configuration, kept until the tests end.
+
+No price depends on user data, and rendering it is most of a run, so these runs go without. `test_program.py` shows that
+an estimate is the same with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+
+from components import user_data
+from cost import stacks
+from cost.program import Recording, record, with_release
+from cost.resources import Resource, provider_resources
+from spec.project import REPOSITORY
+from spec.settings import Settings
+from tests.unit.program.recorded import STACKS
+
+
+def recording_of(stack: str, *changes: str) -> Recording:
+    """What the program registers for a stack of the tests, with changes made to its settings."""
+    config = stacks.config_of(stack, changes, STACKS)
+    return _recorded(stack, json.dumps(config))
+
+
+def declared_by(stack: str, config: Mapping[str, Any], _settings: Settings) -> list[Resource]:
+    """In place of `stacks.declared_by`."""
+    return provider_resources(_recorded(stack, json.dumps(config)).registrations)
+
+
+@cache
+def _recorded(stack: str, config_json: str) -> Recording:
+    config = json.loads(config_json)
+    release = stacks.settings_of(stack, config).application.release
+    with pytest.MonkeyPatch.context() as patch, with_release(REPOSITORY, release) as folder:
+        patch.setattr(user_data, "user_data", lambda context: b"without")
+        return record(folder, stack, config)

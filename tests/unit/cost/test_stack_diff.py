@@ -1,0 +1,37 @@
+"""What a change of this checkout costs against another revision."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from cost import stack_diff
+from tests.unit.cost.small_repository import PROGRAM, git
+from tests.unit.program.recorded import STACKS
+
+pytestmark = pytest.mark.usefixtures("kept_runs")
+
+
+def test_the_difference_to_a_revision_is_the_difference_of_the_totals(repository: Path) -> None:
+    diff, reports = stack_diff.diff_of(["dev"], "main", (), stacks_dir=STACKS, repository=repository)
+    (found,) = diff.stacks
+    assert found.before_usd == Decimal("65.70")  # 2 x 730 x 0.045
+    assert found.after_usd == reports[0].monthly_usd == Decimal("178.5009")
+    assert found.difference_usd == Decimal("112.8009")
+    assert {line.change for line in found.lines if line.resource in ("nat0", "nat1")} == {"removed"}
+
+
+def test_a_stack_that_the_revision_lacks_is_new(repository: Path) -> None:
+    diff, _ = stack_diff.diff_of(["prod"], "main", (), stacks_dir=STACKS, repository=repository)
+    assert diff.stacks[0].before_usd is None
+
+
+def test_what_could_not_be_priced_before_is_told_and_is_no_failure_of_the_change(repository: Path) -> None:
+    program = PROGRAM + '\naws.rds.Instance("db", instance_class="db.t3.small")\n'
+    (repository / "__main__.py").write_text(program)
+    git(repository, "commit", "--quiet", "--all", "--message=database")
+    diff, _ = stack_diff.diff_of(["dev"], "HEAD", (), stacks_dir=STACKS, repository=repository)
+    assert [u.type for u in diff.stacks[0].before_unpriced] == ["aws:rds/instance:Instance"]
+    assert diff.stacks[0].unpriced == []

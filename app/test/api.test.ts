@@ -5,8 +5,9 @@ import { after, before, describe, test } from "node:test";
 import type { Running } from "../src/server.js";
 import { Client, CONCERT, PASSWORD, startApplication } from "./support/application.js";
 import {
-  bouncerUrl, databaseUrl, missing, type Service, sql, startPgbouncer, startPostgres, startRedis, until,
+  bouncerUrl, databaseUrl, missing, type Service, sql, startPgbouncer, startPostgres, startRedis,
 } from "./support/services.js";
+import { until } from "./support/until.js";
 
 describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () => {
   const services: Service[] = [];

@@ -4,11 +4,10 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, wri
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { createClient } from "redis";
+import { until } from "./until.js";
 
-const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 5000;
 
 export interface Service {
@@ -83,14 +82,6 @@ export function freePort(): Promise<number> {
   });
 }
 
-export async function until(what: string, holds: () => Promise<boolean>, limitMs = START_LIMIT_MS): Promise<void> {
-  const end = performance.now() + limitMs;
-  while (!await holds()) {
-    if (performance.now() > end) throw new Error(`${what}: not within ${String(limitMs)} ms`);
-    await sleep(25);
-  }
-}
-
 interface Launch {
   readonly program: string;
   readonly args: readonly string[];
@@ -110,7 +101,7 @@ async function launch({ program, args, port, folder, owner, answers }: Launch): 
   const stop = async (): Promise<void> => {
     process.off("exit", kill);
     child.kill("SIGINT");
-    await until(`${program} ends`, () => Promise.resolve(ended()), STOP_LIMIT_MS).catch(() => { child.kill("SIGKILL"); });
+    await until(`${program} ends`, ended, STOP_LIMIT_MS).catch(() => { child.kill("SIGKILL"); });
     rmSync(folder, { recursive: true, force: true });
   };
   try {

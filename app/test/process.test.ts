@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import { Database } from "../src/database.js";
 import { loadConfig } from "../src/config.js";
 import { Log } from "../src/log.js";
@@ -16,7 +15,7 @@ import { ROOT, settings } from "./support/application.js";
 import { FaultProxy } from "./support/fault-proxy.js";
 import { ApplicationProcess } from "./support/process.js";
 import {
-  bouncerUrl, databaseUrl, freePort, missing, type Service, sql, startPgbouncer, startPostgres,
+  bouncerUrl, databaseUrl, freePort, lockEvents, missing, type Service, sql, startPgbouncer, startPostgres,
 } from "./support/services.js";
 import { until } from "./support/until.js";
 
@@ -179,7 +178,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
   }
 
   test("a request that runs when the notice ends is finished, one that outlasts the limit is cut off", async () => {
-    const locker = await lockEvents(url);
+    const unlock = await lockEvents(url);
     const server = new ApplicationProcess({ DATABASE_URL: url, DRAIN_SECONDS: "0.1", DRAIN_LIMIT_SECONDS: "5" });
     await server.logged("serving");
     const slow = fetch(`${server.url}/api/events`);
@@ -188,13 +187,13 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     await until("the notice is over and the server no longer listens", () =>
       fetch(`${server.url}/api/health`).then(() => false, () => true));
     assert.equal(server.ended, false);
-    await locker();
+    await unlock();
     const answer = await slow;
     assert.equal(answer.status, 200);
     assert.equal(answer.headers.get("Connection"), "close");
     assert.equal(await server.end(), 0);
 
-    const release = await lockEvents(url);
+    const unlockAgain = await lockEvents(url);
     try {
       const impatient = new ApplicationProcess({ DATABASE_URL: url, DRAIN_SECONDS: "0", DRAIN_LIMIT_SECONDS: "0.3" });
       await impatient.logged("serving");
@@ -206,18 +205,10 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
       assert.equal(await impatient.end(), 0);
       assert.ok(impatient.log.find("requests cut off", { cut: 1 }));
     } finally {
-      await release();
+      await unlockAgain();
     }
   });
 });
-
-/** Holds the table so that every reader waits. @returns what lets go of it */
-async function lockEvents(url: string): Promise<() => Promise<void>> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE");
-  return () => client.end();
-}
 
 /** The pause between two health checks: load balancers check at intervals. */
 const HEALTH_CHECK_PERIOD_MS = 100;

@@ -82,6 +82,9 @@ export function freePort(): Promise<number> {
   });
 }
 
+// A test file that runs into its time limit gets SIGTERM: without this its services would outlive it.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 interface Launch {
   readonly program: string;
   readonly args: readonly string[];
@@ -160,6 +163,14 @@ export async function sql(url: string, text: string): Promise<pg.QueryResult<Rec
   } finally {
     await client.end();
   }
+}
+
+/** Locks the table so that every reader waits. @returns the function that unlocks it */
+export async function lockEvents(url: string): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE");
+  return () => client.end();
 }
 
 /** Where pgbouncer is reached: by its socket, as on the estate. */

@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import { Database } from "../src/database.js";
 import { loadConfig } from "../src/config.js";
 import { Log } from "../src/log.js";
@@ -16,8 +15,9 @@ import { ROOT, settings } from "./support/application.js";
 import { FaultProxy } from "./support/fault-proxy.js";
 import { ApplicationProcess } from "./support/process.js";
 import {
-  bouncerUrl, databaseUrl, freePort, missing, type Service, sql, startPgbouncer, startPostgres, until,
+  bouncerUrl, databaseUrl, freePort, lockEvents, missing, type Service, sql, startPgbouncer, startPostgres,
 } from "./support/services.js";
+import { until } from "./support/until.js";
 
 test("a wrong environment ends the process with status 2 and one line a problem", async () => {
   const process = new ApplicationProcess({ NODE_ENV: "production", PORT: "x" }, false);
@@ -78,7 +78,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
         for (const server of servers) server.kill("SIGTERM");
       }
       assert.deepEqual(await Promise.all(servers.map((server) => server.end())), [0, 0, 0]);
-      const entries = servers.flatMap((server) => server.entries);
+      const entries = servers.flatMap((server) => server.log.entries);
       assert.equal(entries.filter(({ message }) => message === "migrations applied").length, 1);
       assert.equal(entries.filter(({ message }) => message.startsWith("not ready")).length, 0);
       const { rows } = await sql(url, "SELECT name FROM schema_migrations ORDER BY name");
@@ -157,7 +157,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     await server.logged("serving");
     const load = new Load(server.url);
     const running = load.run();
-    await until("requests flow", () => Promise.resolve(load.answered > 200), 10_000);
+    await until("requests flow", () => load.answered > 200, 10_000);
     const before = load.answered;
     server.kill("SIGTERM");
     assert.equal(await server.end(), 0);
@@ -165,49 +165,53 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     assert.deepEqual(load.failures, []);
     assert.ok(load.answered > before, "served during the drain");
     assert.ok(load.closing > 0, "told its callers to close");
-    assert.ok(server.entries.some(({ message }) => message === "stopped"));
-    assert.ok(!server.entries.some(({ message }) => message === "requests cut off"));
+    assert.ok(server.log.find("stopped"));
+    assert.ok(!server.log.find("requests cut off"));
   });
 
+  /** A statement of the server has met the lock that lockEvents holds. */
+  function aReaderWaits(): Promise<void> {
+    return until("a reader waits for the lock", async () => {
+      const { rows } = await sql(url, "SELECT FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted");
+      return rows.length > 0;
+    });
+  }
+
   test("a request that runs when the notice ends is finished, one that outlasts the limit is cut off", async () => {
-    const locker = await lockEvents(url);
+    const unlock = await lockEvents(url);
     const server = new ApplicationProcess({ DATABASE_URL: url, DRAIN_SECONDS: "0.1", DRAIN_LIMIT_SECONDS: "5" });
     await server.logged("serving");
     const slow = fetch(`${server.url}/api/events`);
-    await sleep(200);
+    await aReaderWaits();
     server.kill("SIGTERM");
-    await sleep(500);
+    await until("the notice is over and the server no longer listens", () =>
+      fetch(`${server.url}/api/health`).then(() => false, () => true));
     assert.equal(server.ended, false);
-    await locker();
+    await unlock();
     const answer = await slow;
     assert.equal(answer.status, 200);
     assert.equal(answer.headers.get("Connection"), "close");
     assert.equal(await server.end(), 0);
 
-    const release = await lockEvents(url);
+    const unlockAgain = await lockEvents(url);
     try {
       const impatient = new ApplicationProcess({ DATABASE_URL: url, DRAIN_SECONDS: "0", DRAIN_LIMIT_SECONDS: "0.3" });
       await impatient.logged("serving");
       const cut = fetch(`${impatient.url}/api/events`);
       const outcome = cut.then(() => "answered", () => "cut");
-      await sleep(200);
+      await aReaderWaits();
       impatient.kill("SIGTERM");
       assert.equal(await outcome, "cut");
       assert.equal(await impatient.end(), 0);
-      assert.ok(impatient.entries.some(({ message, cut: count }) => message === "requests cut off" && count === 1));
+      assert.ok(impatient.log.find("requests cut off", { cut: 1 }));
     } finally {
-      await release();
+      await unlockAgain();
     }
   });
 });
 
-/** Holds the table so that every reader waits. @returns what lets go of it */
-async function lockEvents(url: string): Promise<() => Promise<void>> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE");
-  return () => client.end();
-}
+/** The pause between two health checks: load balancers check at intervals. */
+const HEALTH_CHECK_PERIOD_MS = 100;
 
 /** Four senders on kept-alive connections that stop, as a load balancer does, when the health check has failed. */
 class Load {
@@ -229,7 +233,7 @@ class Load {
 
   async #watch(): Promise<void> {
     while (this.#healthy) {
-      await sleep(100);
+      await sleep(HEALTH_CHECK_PERIOD_MS);
       const { statusCode } = await this.#get("/api/health");
       if (statusCode === 503) this.#healthy = false;
     }

@@ -4,12 +4,14 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { Request, Response } from "express";
 import { pack } from "../scripts/pack.js";
 import type { ProbeResult } from "../src/database.js";
 import { type Health, health } from "../src/health.js";
 import { Lifecycle } from "../src/lifecycle.js";
 import { describe, Log, Throttle } from "../src/log.js";
 import { LoginLimit } from "../src/login-limit.js";
+import { sameOriginOnly } from "../src/origin.js";
 import { hashPassword, verifyPassword } from "../src/passwords.js";
 import { reconnectPauseMs } from "../src/redis-link.js";
 
@@ -37,6 +39,14 @@ test("guessing is slowed down per name and address, and only until the window en
   assert.equal(limit.waitSeconds("a", "admin"), 0, "a new window counts from one");
 });
 
+test("the right password makes earlier wrong ones count for nothing", () => {
+  const limit = new LoginLimit(() => 0);
+  for (let tries = 0; tries < 9; tries += 1) limit.failed("a", "admin");
+  limit.succeeded("a", "admin");
+  limit.failed("a", "admin");
+  assert.equal(limit.waitSeconds("a", "admin"), 0);
+});
+
 test("Redis is tried again soon at first and at least every second later", () => {
   assert.ok(reconnectPauseMs(0) <= 50);
   for (const retries of [5, 10, 1000, 1e9]) {
@@ -44,6 +54,25 @@ test("Redis is tried again soon at first and at least every second later", () =>
     assert.ok(pause >= 750 && pause <= 1000, String(pause));
   }
 });
+
+const ORIGINS: readonly (readonly [origin: string, host: string, allowed: boolean])[] = [
+  ["https://site.example", "site.example", true],
+  ["https://site.example:443", "site.example", true],
+  ["https://site.example", "site.example:443", true],
+  ["https://site.example:8443", "site.example", false],
+  ["https://site.example.evil.example", "site.example", false],
+  ["https://evil-site.example", "site.example", false],
+  ["null", "site.example", false],
+];
+for (const [origin, host, allowed] of ORIGINS) {
+  test(`a write from ${origin} to ${host} is ${allowed ? "allowed" : "refused"}`, () => {
+    const headers: Readonly<Record<string, string>> = { Origin: origin, Host: host };
+    const request = { method: "POST", get: (name: string) => headers[name] } as unknown as Request;
+    let problem: unknown;
+    sameOriginOnly(request, {} as unknown as Response, (error?: unknown) => { problem = error; });
+    assert.equal(problem === undefined, allowed);
+  });
+}
 
 const READ_ONLY = { reachable: true, bridged: false, writable: false };
 const BRIDGED = { reachable: false, bridged: true, writable: false };

@@ -1,24 +1,39 @@
 /** The application inside the test's own process, and a client that keeps its cookie as a browser does. */
+import { subscribe } from "node:diagnostics_channel";
 import { fileURLToPath } from "node:url";
 import { loadConfig } from "../../src/config.js";
 import { Log } from "../../src/log.js";
 import { type Running, start } from "../../src/server.js";
+import type { RecordedLog } from "./recorded-log.js";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const PASSWORD = "correct horse battery";
 
 export function settings(more: Readonly<Record<string, string>>): Record<string, string> {
   return {
-    NODE_ENV: "test", SERVER_ID: "app1", PORT: "0", ADMIN_PASSWORD: PASSWORD, DRAIN_SECONDS: "0", DRAIN_LIMIT_SECONDS: "2",
-    LOG_LEVEL: "error", ...more,
+    NODE_ENV: "test", SERVER_ID: "app1", PORT: "0", ADMIN_PASSWORD: PASSWORD, LOG_LEVEL: "error",
+    DRAIN_SECONDS: "0", DRAIN_LIMIT_SECONDS: "2", ...more,
   };
 }
 
-export async function startApplication(more: Readonly<Record<string, string>>): Promise<Running> {
+/** @param recorded takes the log, from level info on, instead of standard output */
+export async function startApplication(
+  more: Readonly<Record<string, string>>,
+  recorded?: RecordedLog,
+): Promise<Running> {
   const config = loadConfig(settings(more));
-  const running = await start(config, new Log(config.logLevel), ROOT, "1.2.3");
+  const log = recorded ? new Log("info", {}, (line) => { recorded.add(line); }) : new Log(config.logLevel);
+  const running = await start(config, log, ROOT, "1.2.3");
   await running.ready;
   return running;
+}
+
+let received = 0;
+subscribe("http.server.request.start", () => { received += 1; });
+
+/** How many requests the servers of this process have received. */
+export function requestsReceived(): number {
+  return received;
 }
 
 export interface Answer {

@@ -1,5 +1,6 @@
 /** A TCP relay that can fail as hosts and networks do. */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { until } from "./until.js";
 
 /**
  * - `pass`: relays;
@@ -18,7 +19,6 @@ export class FaultProxy {
   #server: Server | undefined;
   #fault: Fault = "pass";
   #port = 0;
-  #muted: (() => void) | undefined;
   #accepted = 0;
 
   constructor(targetPort: number) {
@@ -53,7 +53,7 @@ export class FaultProxy {
   /** Swallows the next answer, resets the connection and passes again. Settles when that has happened. */
   async muteOnce(): Promise<void> {
     await this.set("mute");
-    await new Promise<void>((resolve) => { this.#muted = resolve; });
+    await until("an answer is lost", () => this.#fault !== "mute");
   }
 
   async stop(): Promise<void> {
@@ -115,7 +115,6 @@ export class FaultProxy {
       if (this.#fault === "mute") {
         this.#fault = "pass";
         client.resetAndDestroy();
-        this.#muted?.();
       }
     });
   }

@@ -4,25 +4,23 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { ROOT, settings } from "./application.js";
-import { until } from "./services.js";
-
-export interface LogEntry {
-  readonly message: string;
-  readonly [field: string]: unknown;
-}
+import { RecordedLog } from "./recorded-log.js";
+import { until } from "./until.js";
 
 export class ApplicationProcess {
-  readonly entries: LogEntry[] = [];
+  readonly log = new RecordedLog();
   readonly #child: ChildProcess;
+  readonly #closed: Promise<unknown>;
   #errors = "";
 
   constructor(environment: Readonly<Record<string, string>>, defaults = true) {
-    const env = { PATH: process.env.PATH ?? "", ...(defaults ? settings({ LOG_LEVEL: "info", ...environment }) : environment) };
-    this.#child = spawn(process.execPath, [join(ROOT, "dist/main.js")], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const own = defaults ? settings({ LOG_LEVEL: "info", ...environment }) : environment;
+    this.#child = spawn(process.execPath, [join(ROOT, "dist/main.js")],
+      { env: { PATH: process.env.PATH ?? "", ...own }, stdio: ["ignore", "pipe", "pipe"] });
+    // Later than "exit": by then all output has been read.
+    this.#closed = once(this.#child, "close");
     this.#child.stderr?.on("data", (chunk: Buffer) => { this.#errors += chunk.toString(); });
-    if (this.#child.stdout) {
-      createInterface(this.#child.stdout).on("line", (line) => this.entries.push(JSON.parse(line) as LogEntry));
-    }
+    if (this.#child.stdout) createInterface(this.#child.stdout).on("line", (line) => { this.log.add(line); });
     const kill = (): void => { this.kill("SIGKILL"); };
     process.once("exit", kill);
     this.#child.once("exit", () => process.off("exit", kill));
@@ -37,13 +35,16 @@ export class ApplicationProcess {
   }
 
   get url(): string {
-    return String(this.entries.find(({ message }) => message === "listening")?.url);
+    return String(this.log.find("listening")?.url);
   }
 
+  /** Waits for a log entry; fails at once when the process ends without it. */
   async logged(message: string): Promise<void> {
-    await until(`'${message}' is logged`, () => {
-      if (this.ended) throw new Error(`ended before '${message}': ${this.#errors}`);
-      return Promise.resolve(this.entries.some((entry) => entry.message === message));
+    await until(`'${message}' is logged`, async () => {
+      if (this.ended) await this.#closed;
+      if (this.log.find(message)) return true;
+      if (this.ended) throw new Error(`the process ended before it logged '${message}': ${this.#errors}`);
+      return false;
     });
   }
 
@@ -53,7 +54,7 @@ export class ApplicationProcess {
 
   /** @returns the exit status once all output has been read; null when a signal ended it. */
   async end(): Promise<number | null> {
-    if (!this.ended) await once(this.#child, "close");
+    await this.#closed;
     return this.#child.exitCode;
   }
 }

@@ -4,11 +4,10 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, wri
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { createClient } from "redis";
+import { until } from "./until.js";
 
-const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 5000;
 
 export interface Service {
@@ -83,13 +82,8 @@ export function freePort(): Promise<number> {
   });
 }
 
-export async function until(what: string, holds: () => Promise<boolean>, limitMs = START_LIMIT_MS): Promise<void> {
-  const end = performance.now() + limitMs;
-  while (!await holds()) {
-    if (performance.now() > end) throw new Error(`${what}: not within ${String(limitMs)} ms`);
-    await sleep(25);
-  }
-}
+// A test file that runs into its time limit gets SIGTERM: without this its services would outlive it.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 interface Launch {
   readonly program: string;
@@ -110,7 +104,7 @@ async function launch({ program, args, port, folder, owner, answers }: Launch): 
   const stop = async (): Promise<void> => {
     process.off("exit", kill);
     child.kill("SIGINT");
-    await until(`${program} ends`, () => Promise.resolve(ended()), STOP_LIMIT_MS).catch(() => { child.kill("SIGKILL"); });
+    await until(`${program} ends`, ended, STOP_LIMIT_MS).catch(() => { child.kill("SIGKILL"); });
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -169,6 +163,14 @@ export async function sql(url: string, text: string): Promise<pg.QueryResult<Rec
   } finally {
     await client.end();
   }
+}
+
+/** Locks the table so that every reader waits. @returns the function that unlocks it */
+export async function lockEvents(url: string): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE");
+  return () => client.end();
 }
 
 /** Where pgbouncer is reached: by its socket, as on the estate. */

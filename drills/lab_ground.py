@@ -13,7 +13,7 @@ from drills.ground import ANY, LONGEST_S, Roughness, Way
 from lab import process
 from lab.hosts.cgroups import CgroupTree
 from lab.lab import HostPhase, Lab
-from lab.network import rough_links, topology
+from lab.network import impaired_links, topology
 from lab.process import Argument, Finished
 from lab.waiting import eventually
 from ops.estate import Estate
@@ -108,19 +108,19 @@ class LabGround:
         sources: dict[str, list[str]] = {}
         for way in ways:
             sources.setdefault(links[way.destination], []).append(addresses[way.source])
-        plan = rough_links.Plan(
+        plan = impaired_links.Plan(
             links=sources, delay_up_to_s=roughness.delay_up_to_s, loss=roughness.loss, max_seconds=LONGEST_S
         )
         self.smooth()
-        child = process.converse(self.lab.in_fabric([sys.executable, "-I", rough_links.__file__]))
+        child = process.converse(self.lab.in_fabric([sys.executable, "-I", impaired_links.__file__]))
         self._rough.append((child, list(sources)))
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdin.write(plan.to_json() + "\n")
         child.stdin.flush()
-        if child.stdout.readline().strip() != rough_links.READY:
+        if child.stdout.readline().strip() != impaired_links.READY:
             self.smooth()
-            raise HaError("links between hosts cannot be made bad", where=rough_links.__file__)
+            raise HaError("links between hosts cannot be made bad", where=impaired_links.__file__)
 
     def smooth(self) -> None:
         while self._rough:

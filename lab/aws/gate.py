@@ -1,9 +1,10 @@
 """Decides what hosts may ask of AWS, by the policies of their role.
 
-A request signed with a key that an instance got from its metadata is taken apart into actions on resources
-(`actions.py`) and decided by an IAM simulator, with the role's inline and attached policies, its boundary, and the
-policy of the bucket. Its signature is checked, its key must not have expired, and its instance must still be there.
-Requests of the operator, who reaches the API by loopback and never by the hosts' front, pass.
+A request that is signed with a key from an instance's metadata is turned into actions on resources (`actions.py`), and
+an IAM simulator decides on each, by the role's inline policies and the policy of the bucket. The lab knows no attached
+policies and no permissions boundaries: its provider refuses both. The signature must be right, the key must not have
+expired, and its instance must still exist. The operator reaches the API by loopback, not by the TLS proxy that hosts
+use: the operator's requests pass.
 """
 
 from __future__ import annotations
@@ -93,14 +94,12 @@ class Gate:
             raise AwsError(code, fault, 403)
 
     def _authorize(self, request: AwsRequest, key: HostKey, principal: str, one: Needed) -> None:
-        policies, boundary = self._policies.of(key.role_name)
         question = Question(
             principal_arn=principal,
             action=one.action,
             resource_arn=one.resource,
             account_id=self._place.account_id,
-            identity_policies=policies,
-            boundary=boundary,
+            identity_policies=self._policies.of(key.role_name),
             resource_policy=self._bucket_policy(request),
             context={**self._context(request, key), **self._tags(one.resource), **one.context},
         )
@@ -156,7 +155,7 @@ class RolePolicies:
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[dict[str, Any], Any]] = {}
+        self._known: dict[str, dict[str, Any]] = {}
         self._changed = 0.0
 
     def forget(self) -> None:
@@ -165,8 +164,8 @@ class RolePolicies:
             self._known.clear()
             self._changed = time.monotonic()
 
-    def of(self, role: str) -> tuple[dict[str, Any], Any]:
-        """The role's policy documents by name, and its permissions boundary (or None). None at all for no role."""
+    def of(self, role: str) -> dict[str, Any]:
+        """The role's policy documents by name; none when there is no such role."""
         with self._lock:
             known = self._known.get(role)
         if known is None:
@@ -177,25 +176,15 @@ class RolePolicies:
                     self._known[role] = known
         return known
 
-    def _read(self, role: str) -> tuple[dict[str, Any], Any]:
+    def _read(self, role: str) -> dict[str, Any]:
         iam = self._client("iam")
         try:
-            boundary_arn = iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {})
+            names = iam.list_role_policies(RoleName=role)["PolicyNames"]
         except iam.exceptions.NoSuchEntityException:
-            return {}, None
-        policies = {
-            name: _document(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
-            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+            return {}
+        return {
+            name: _document(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]) for name in names
         }
-        for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
-            policies[attached["PolicyName"]] = self._managed(iam, attached["PolicyArn"])
-        arn = boundary_arn.get("PermissionsBoundaryArn")
-        return policies, self._managed(iam, arn) if arn else None
-
-    @staticmethod
-    def _managed(iam: Any, arn: str) -> Any:
-        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        return _document(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
 
 
 def _document(value: Any) -> Any:

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lab.aws.credentials import Credentials
-from lab.aws.model import Instance, World
+from lab.aws.model import AwsSnapshot, Instance
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +57,21 @@ Lookup = Callable[[IPv4Address], HostMetadata | None]
 
 
 def metadata_of(
-    world: World, address: IPv4Address, *, region: str, account_id: str, user_data: Callable[[str], bytes]
+    snapshot: AwsSnapshot, address: IPv4Address, *, region: str, account_id: str, user_data: Callable[[str], bytes]
 ) -> HostMetadata | None:
-    """What to say to who asks from an address; None when no instance of the world has it.
+    """What to say to who asks from an address; None when no instance of the snapshot has it.
 
-    :param user_data: instance id -> raw user data (see `lab.aws.world.read_user_data`).
+    :param user_data: instance id -> raw user data (see `lab.aws.snapshot.read_user_data`).
     """
-    instance = world.instance_at(address)
+    instance = snapshot.instance_at(address)
     if instance is None:
         return None
     return HostMetadata(
         instance=instance,
-        subnet_cidr=world.subnet(instance.subnet_id).cidr,
-        vpc_cidr=world.vpc(instance.vpc_id).cidr,
+        subnet_cidr=snapshot.subnet(instance.subnet_id).cidr,
+        vpc_cidr=snapshot.vpc(instance.vpc_id).cidr,
         region=region,
-        zone_id=world.subnet(instance.subnet_id).zone_id,
+        zone_id=snapshot.subnet(instance.subnet_id).zone_id,
         account_id=account_id,
         user_data=partial(user_data, instance.id),
     )

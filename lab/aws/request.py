@@ -54,7 +54,7 @@ class Credential:
 
 @dataclass
 class AwsRequest:
-    """One request. Reading `params` reads a form, JSON or CBOR body, and puts it back for those who come after."""
+    """One request. Reading `params` reads a form or JSON body, and puts it back for the next reader."""
 
     environ: WSGIEnvironment
     credential: Credential | None
@@ -108,18 +108,12 @@ class AwsRequest:
 
     @cached_property
     def params(self) -> dict[str, Any]:
-        """The parameters: nested for JSON and CBOR, flat (`InstanceId.1`) for query; S3's are in `query`."""
+        """The parameters: nested for JSON, flat (`InstanceId.1`) for query, those of the URL for S3 and CBOR."""
         match self.protocol:
-            case Protocol.S3:
+            case Protocol.S3 | Protocol.CBOR:
                 return dict(self.query)
             case Protocol.JSON:
                 document = json.loads(self.body or b"{}")
-                return document if isinstance(document, dict) else {}
-            case Protocol.CBOR:
-                from botocore.parsers import RpcV2CBORParser
-
-                stream = io.BufferedReader(io.BytesIO(self.body))
-                document = RpcV2CBORParser().parse_data_item(stream) if self.body else {}
                 return document if isinstance(document, dict) else {}
             case _:
                 form = dict(parse_qsl(self.body.decode(), keep_blank_values=True))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 from lab.aws import moto_internals
 from lab.aws.answers import AwsError, answer_error
 from lab.aws.request import AwsRequest, read_request
-from lab.aws.world import Clients
+from lab.aws.snapshot import Clients
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -142,11 +142,6 @@ class AwsService:
             raise RuntimeError("the AWS API is not started")
         return f"http://{self._server.host}:{self._server.port}"
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """`operator_environment` for this API."""
-        return operator_environment(self.url, self.region)
-
     def client(self, service: str) -> Any:
         """A boto3 client of the operator, one for each service: they may be shared, and take a while to make."""
         with self._clients_lock:
@@ -154,8 +149,8 @@ class AwsService:
                 self._clients[service] = client(service, self.url, self.region)
             return self._clients[service]
 
-    def world_clients(self) -> Clients:
-        """What `read_world` takes."""
+    def snapshot_clients(self) -> Clients:
+        """What `read_snapshot` takes."""
         return Clients(ec2=self.client("ec2"), iam=self.client("iam"))
 
     def register_image(self, *, name: str, owner: str, architecture: str) -> str:

@@ -31,7 +31,6 @@ class Question:
     identity_policies: Mapping[str, Document]
     """Policy documents of the role by name."""
     resource_policy: Document | None = None
-    boundary: Document | None = None
     context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
     def as_simulation(self) -> dict[str, Any]:
@@ -49,8 +48,6 @@ class Question:
         }
         if self.resource_policy is not None:
             simulation["resourcePolicy"] = self.resource_policy
-        if self.boundary is not None:
-            simulation["permissionBoundaryPolicies"] = [{"name": "boundary", "policy": self.boundary}]
         return simulation
 
 

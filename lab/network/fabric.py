@@ -1,4 +1,4 @@
-"""Keeps the lab's network as the API says: links, routes and rules, applied when the world changes."""
+"""Keeps the lab's network as the API says: links, routes and rules, applied when the snapshot changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from lab.aws.model import World
+from lab.aws.model import AwsSnapshot
 from lab.network import rules, topology
 from lab.network.namespace import Namespace
 from lab.network.topology import FABRIC_ADDRESS, INTERNET_ADDRESS
@@ -100,31 +100,31 @@ class Fabric:
         # The link to the internet is no neighbourhood: nothing is to be answered for there.
         self.vpc.sysctl({f"net.ipv4.conf.{topology.INTERNET_LINK}.proxy_arp": 0})
         self.internet.run(["nft", "-f", "-"], stdin=_INTERNET_RULES)
-        self.vpc.run(["nft", "-f", "-"], stdin=rules.ruleset(World()))
+        self.vpc.run(["nft", "-f", "-"], stdin=rules.ruleset(AwsSnapshot()))
 
-    def apply(self, world: World, live: set[str]) -> None:
-        """Makes the network what the world says; `live` are the ids of the instances whose link is there."""
+    def apply(self, snapshot: AwsSnapshot, live: set[str]) -> None:
+        """Makes the network what the snapshot says; `live` are the ids of the instances whose link is there."""
         with self._lock:
-            text = rules.ruleset(world)
+            text = rules.ruleset(snapshot)
             if text != self._ruleset:
                 self.vpc.run(["nft", "-f", "-"], stdin=text)
                 self._ruleset = text
-            self._apply_local_addresses(world)
-            self._apply_host_routes(world, live)
-            self._apply_outside_routes(world)
+            self._apply_local_addresses(snapshot)
+            self._apply_host_routes(snapshot, live)
+            self._apply_outside_routes(snapshot)
 
-    def _apply_local_addresses(self, world: World) -> None:
-        wanted = {topology.vpc_resolver(vpc.cidr) for vpc in world.vpcs}
-        wanted |= {topology.router_address(subnet.cidr) for subnet in world.subnets}
+    def _apply_local_addresses(self, snapshot: AwsSnapshot) -> None:
+        wanted = {topology.vpc_resolver(vpc.cidr) for vpc in snapshot.vpcs}
+        wanted |= {topology.router_address(subnet.cidr) for subnet in snapshot.subnets}
         lines = [f"address del {one}/32 dev lo" for one in sorted(self._local - wanted)]
         lines += [f"address add {one}/32 dev lo" for one in sorted(wanted - self._local)]
         self.vpc.ip(lines)
         self._local = wanted
 
-    def _apply_host_routes(self, world: World, live: set[str]) -> None:
+    def _apply_host_routes(self, snapshot: AwsSnapshot, live: set[str]) -> None:
         wanted = {
             (address, topology.host_link(host.id))
-            for host in rules.hosts_of(world)
+            for host in rules.hosts_of(snapshot)
             if host.id in live
             for address in rules.addresses_of(host)
         }
@@ -156,11 +156,11 @@ class Fabric:
             link = topology.host_link(instance_id)
             self._host_routes = {pair for pair in self._host_routes if pair[1] != link}
 
-    def _apply_outside_routes(self, world: World) -> None:
+    def _apply_outside_routes(self, snapshot: AwsSnapshot) -> None:
         """The internet knows the VPC's public addresses, one by one: the rest of their range is others'."""
-        wanted = {f"{address}/32" for address in world.public_addresses().values()}
+        wanted = {f"{address}/32" for address in snapshot.public_addresses().values()}
         # Replies of S3 to hosts that come through a gateway endpoint, with their own addresses.
-        wanted |= {str(vpc.cidr) for vpc in world.vpcs if not vpc.default}
+        wanted |= {str(vpc.cidr) for vpc in snapshot.vpcs if not vpc.default}
         via = f"via {FABRIC_ADDRESS.ip}"
         self.internet.ip([f"route del {one} {via}" for one in sorted(self._outside_routes - wanted)], force=True)
         self.internet.ip([f"route replace {one} {via}" for one in sorted(wanted - self._outside_routes)])

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lab.hosts.driver import Driver
-from lab.hosts.keeper import Keeper
 from lab.hosts.phase import Phase, phase_of
+from lab.hosts.reconciler import HostReconciler
 from lab.network.fabric import Fabric
-from lab.supervisor.config import StatePaths, SupervisorConfig
+from lab.supervisor.config import SupervisorConfig
 from lab.supervisor.control import Handler
 from spec.errors import HaError
 
@@ -35,14 +35,12 @@ class Operations:
     def __init__(
         self,
         config: SupervisorConfig,
-        paths: StatePaths,
-        keeper: Keeper,
+        reconciler: HostReconciler,
         fabric: Fabric,
         ending: threading.Event,
     ) -> None:
         self._config = config
-        self._paths = paths
-        self._keeper = keeper
+        self._reconciler = reconciler
         self._fabric = fabric
         self._ending = ending
         self._started_at = time.time()
@@ -70,7 +68,7 @@ class Operations:
 
     def _watch(self) -> None:
         while not self._closed.wait(POLL_S):
-            for driver in self._keeper.drivers():
+            for driver in self._reconciler.drivers():
                 self._note(driver, phase_of(driver))
 
     def _note(self, driver: Driver, phase: Phase) -> _History:
@@ -89,8 +87,8 @@ class Operations:
             "image": self._config.image_kind,
             "ports": self._config.ports,
             "started_at": self._started_at,
-            "problem": self._keeper.problem,
-            "hosts": [self._describe(driver) for driver in self._keeper.drivers()],
+            "problem": self._reconciler.problem,
+            "hosts": [self._describe(driver) for driver in self._reconciler.drivers()],
         }
 
     def _describe(self, driver: Driver) -> Mapping[str, Any]:
@@ -114,7 +112,6 @@ class Operations:
         return {
             "leader": driver.machine.leader,
             "logs": str(driver.machine.logs),
-            "root": str(driver.machine.root),
             "instance_id": driver.instance_id,
         }
 
@@ -135,7 +132,7 @@ class Operations:
         return {}
 
     def _find(self, name: str) -> Driver:
-        drivers = self._keeper.drivers()
+        drivers = self._reconciler.drivers()
         for driver in drivers:
             if name in (driver.machine.blueprint.name, driver.instance_id):
                 return driver

@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lab import process
-from lab.aws.model import World
+from lab.aws.model import AwsSnapshot
 from lab.aws.service import AwsService
-from lab.aws.world import read_world
-from lab.hosts.keeper import Keeper, KeeperSettings
+from lab.aws.snapshot import read_snapshot
+from lab.hosts.reconciler import HostReconciler, HostSettings
 from lab.network import services, topology
 from lab.network.authority import Authority
 from lab.network.fabric import Fabric
@@ -68,16 +68,16 @@ def _set_up(
     api = stack.enter_context(AwsService(region=config.region, port=topology.API_PORT))
     for image in config.machine_images:
         api.register_image(name=image.name, owner=image.owner, architecture=image.architecture)
-    clients = api.world_clients()
+    clients = api.snapshot_clients()
     published = services.PublishedPorts(fabric, sockets, programs)
 
-    def follow() -> World:
-        world = read_world(clients)
-        published.lead_to(aws.entry(world))
-        return world
+    def follow() -> AwsSnapshot:
+        snapshot = read_snapshot(clients)
+        published.lead_to(aws.entry(snapshot))
+        return snapshot
 
-    keeper = Keeper(
-        KeeperSettings(
+    reconciler = HostReconciler(
+        HostSettings(
             state=paths.state,
             image=config.image,
             certificate_authority=authority.certificate,
@@ -86,15 +86,15 @@ def _set_up(
         fabric,
         follow,
     )
-    stack.callback(keeper.close)
-    operations = Operations(config, paths, keeper, fabric, ending)
+    stack.callback(reconciler.close)
+    operations = Operations(config, reconciler, fabric, ending)
     regions = aws.regions()
     stack.enter_context(services.Resolver(fabric, regions, programs, paths.hosts_logs / "resolver.log").running())
     stack.enter_context(services.aws_front(authority, regions, programs))
     stack.enter_context(published.running())
-    stack.enter_context(aws.connected(api, keeper, fabric))
+    stack.enter_context(aws.connected(api, reconciler, fabric))
     stack.enter_context(operations.watching())
-    keeper.start()
+    reconciler.start()
     stack.enter_context(control.serve(paths.control, operations.handlers()))
 
 

@@ -1,13 +1,11 @@
-// Reads a question a line, {"id", "simulation"}, and answers with a line, {"id", "decision", "why"} or {"id", "error"}.
+// Reads one question a line, {"id", "simulation"}, and answers with one line, {"id", "decision"} or {"id", "error"}.
 import { createInterface } from 'node:readline'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 
 async function answer ({ id, simulation }) {
   const outcome = await runSimulation(simulation, {})
   if (outcome.resultType === 'error') return { id, error: JSON.stringify(outcome.errors) }
-  // A question about one resource may be answered for several patterns of it: any denial is one.
-  const results = outcome.resultType === 'wildcard' ? outcome.results : [outcome.result]
-  return { id, decision: outcome.overallResult, why: results.map(one => one.analysis.result).join(', ') }
+  return { id, decision: outcome.overallResult }
 }
 
 // In order: the asker waits for its own answer, and questions are few.

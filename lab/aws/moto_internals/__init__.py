@@ -90,7 +90,6 @@ def prepare() -> None:
         os.environ["MOTO_ACCOUNT_ID"] = EXAMPLE_ACCOUNT_ID
         # Read when the EC2 backend is made: a stack's image is registered by name, and no others exist.
         os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         from moto import settings
 
         settings.ENABLE_AMI_VALIDATION = True

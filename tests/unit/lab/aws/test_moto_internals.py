@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from lab.aws.moto_internals import PUBLIC_RANGE
 from lab.aws.service import AwsService
-from lab.aws.world import read_user_data, read_world
+from lab.aws.snapshot import read_snapshot, read_user_data
 from tests.unit.lab.aws.conftest import IMAGE_NAME, IMAGE_OWNER, Network
 
 
@@ -213,12 +213,12 @@ def test_groups_profile_and_user_data_of_an_instance_change_whole(api: AwsServic
     network.ec2.replace_iam_instance_profile_association(
         AssociationId=association, IamInstanceProfile={"Name": "whole-b"}
     )
-    world = read_world(api.world_clients())
-    found = world.instance(host)
+    snapshot = read_snapshot(api.snapshot_clients())
+    found = snapshot.instance(host)
     assert found is not None
     assert found.security_group_ids == (groups[1],)
     assert str(found.profile_arn).endswith("/whole-b")
-    assert read_user_data(api.world_clients(), host) == b"\x1f\x8bbinary"
+    assert read_user_data(api.snapshot_clients(), host) == b"\x1f\x8bbinary"
     network.ec2.terminate_instances(InstanceIds=[host])
 
 

@@ -70,7 +70,7 @@ class FakeMachine:
 
 
 class Bench:
-    """Drivers over fake machines that share claims, as the keeper's do."""
+    """Drivers over fake machines that share claims, as the reconciler's do."""
 
     def __init__(self, directory: Path) -> None:
         self.events: list[str] = []
@@ -240,7 +240,7 @@ def test_a_volume_is_shown_to_the_next_host_only_when_the_last_one_let_go(
 
     monkeypatch.setattr("lab.hosts.volumes.show", note("show"))
     monkeypatch.setattr("lab.hosts.volumes.hide", note("hide"))
-    volume = Volume("vol-1", 1, "us-east-1a", "in-use", {}, None)
+    volume = Volume("vol-1", 1, {}, None)
     holding = Wanted(running=True, volumes={"vol-1": volume})
     old, _ = bench.driver("old", "10.0.0.1", holding)
     eventually("old sees it", lambda: "show vol-1 old nvme1n1" in bench.events, deadline_s=WAIT_S, every_s=0.005)

@@ -8,8 +8,8 @@ from typing import Any
 
 from components.user_data import LIMIT_BYTES
 from lab.provider.cloud import Cloud, error_code
-from lab.provider.row import Properties, Row, names
-from lab.provider.rows.common import (
+from lab.provider.resource_type import Properties, ResourceType, names
+from lab.provider.resource_types.common import (
     ec2_retag,
     found,
     given,
@@ -350,7 +350,7 @@ def _architectures(cloud: Cloud, machine: str) -> list[str] | None:
     return list(types[0]["ProcessorInfo"]["SupportedArchitectures"]) if types else None
 
 
-INSTANCE = Row(
+INSTANCE = ResourceType(
     type="aws:ec2/instance:Instance",
     inputs=names(
         "ami associatePublicIpAddress availabilityZone creditSpecification disableApiTermination ebsOptimized "
@@ -378,4 +378,4 @@ INSTANCE = Row(
     also_replaces=_also_replaces,
 )
 
-ROWS = (INSTANCE,)
+RESOURCE_TYPES = (INSTANCE,)

@@ -32,7 +32,7 @@ def nothing_more_replaces(old: Properties, new: Properties, changed: set[str]) -
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ResourceType:
     """One resource type.
 
     Functions get the `Cloud`, the resource's id and plain property dictionaries with the names that Pulumi uses.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Naming, Properties, Row, names
-from lab.provider.rows.common import again, found, given, gone, present, tag_list
+from lab.provider.resource_type import Naming, Properties, ResourceType, names
+from lab.provider.resource_types.common import again, found, given, gone, present, tag_list
 from lab.provider.values import UNKNOWN
 from lab.provider.wire import is_asset
 
@@ -59,7 +59,7 @@ def _retag_bucket(cloud: Cloud, name: str, state: Properties, tags: dict[str, st
     cloud.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(tags)})
 
 
-BUCKET = Row(
+BUCKET = ResourceType(
     type="aws:s3/bucket:Bucket",
     inputs=names("bucket bucketPrefix forceDestroy objectLockEnabled"),
     outputs=names("arn bucketDomainName bucketRegion bucketRegionalDomainName hostedZoneId"),
@@ -86,7 +86,7 @@ def _setting(
     delete: Callable[[Cloud, str], Any],
     required: str = "bucket",
     **more: Any,
-) -> Row:
+) -> ResourceType:
     """A row for one configuration of a bucket: its id is the bucket's name, a new value replaces the old."""
 
     def create(cloud: Cloud, wanted: Properties) -> str:
@@ -100,7 +100,7 @@ def _setting(
     def update(cloud: Cloud, bucket: str, old: Properties, new: Properties, changed: set[str]) -> None:
         put(cloud, new)
 
-    return Row(
+    return ResourceType(
         type=type_token,
         inputs=names(f"bucket {inputs}"),
         required=names(required),
@@ -202,24 +202,6 @@ BUCKET_PUBLIC_ACCESS_BLOCK = _setting(
     get=_get_block,
     delete=lambda cloud, bucket: cloud.s3.delete_public_access_block(Bucket=bucket),
     defaults=dict.fromkeys(_BLOCKS, False),
-)
-
-BUCKET_OWNERSHIP = _setting(
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-    "rule",
-    required="bucket rule",
-    put=lambda cloud, wanted: cloud.s3.put_bucket_ownership_controls(
-        Bucket=wanted["bucket"],
-        OwnershipControls={"Rules": [{"ObjectOwnership": wanted["rule"]["objectOwnership"]}]},
-    ),
-    get=lambda cloud, bucket: {
-        "rule": {
-            "objectOwnership": cloud.s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"][0][
-                "ObjectOwnership"
-            ]
-        }
-    },
-    delete=lambda cloud, bucket: cloud.s3.delete_bucket_ownership_controls(Bucket=bucket),
 )
 
 BUCKET_POLICY = _setting(
@@ -349,7 +331,7 @@ def _refuse_object(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]:
     return []
 
 
-BUCKET_OBJECT = Row(
+BUCKET_OBJECT = ResourceType(
     type="aws:s3/bucketObjectv2:BucketObjectv2",
     inputs=names("bucket key source content contentType etag sourceHash"),
     required=names("bucket"),
@@ -365,12 +347,11 @@ BUCKET_OBJECT = Row(
     refuse=_refuse_object,
 )
 
-ROWS = (
+RESOURCE_TYPES = (
     BUCKET,
     BUCKET_VERSIONING,
     BUCKET_ENCRYPTION,
     BUCKET_PUBLIC_ACCESS_BLOCK,
-    BUCKET_OWNERSHIP,
     BUCKET_POLICY,
     BUCKET_LIFECYCLE,
     BUCKET_OBJECT,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Properties, Row, names
-from lab.provider.rows.common import ec2_retag, found, gone, present, specification
+from lab.provider.resource_type import Properties, ResourceType, names
+from lab.provider.resource_types.common import ec2_retag, found, gone, present, specification
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 
@@ -31,7 +31,7 @@ def _read_table(cloud: Cloud, table_id: str, state: Properties) -> Properties | 
     }
 
 
-ROUTE_TABLE = Row(
+ROUTE_TABLE = ResourceType(
     type="aws:ec2/routeTable:RouteTable",
     inputs=names("vpcId"),
     required=names("vpcId"),
@@ -93,7 +93,7 @@ def _delete_route(cloud: Cloud, route_id: str, state: Properties) -> None:
     )
 
 
-ROUTE = Row(
+ROUTE = ResourceType(
     type="aws:ec2/route:Route",
     inputs=names("routeTableId destinationCidrBlock gatewayId natGatewayId networkInterfaceId"),
     required=names("routeTableId destinationCidrBlock"),
@@ -144,7 +144,7 @@ def _delete_association(cloud: Cloud, association_id: str, state: Properties) ->
         gone(lambda: cloud.ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"]))
 
 
-ROUTE_TABLE_ASSOCIATION = Row(
+ROUTE_TABLE_ASSOCIATION = ResourceType(
     type="aws:ec2/routeTableAssociation:RouteTableAssociation",
     inputs=names("subnetId routeTableId"),
     required=names("subnetId routeTableId"),
@@ -155,4 +155,4 @@ ROUTE_TABLE_ASSOCIATION = Row(
     delete=_delete_association,
 )
 
-ROWS = (ROUTE_TABLE, ROUTE, ROUTE_TABLE_ASSOCIATION)
+RESOURCE_TYPES = (ROUTE_TABLE, ROUTE, ROUTE_TABLE_ASSOCIATION)

@@ -1,4 +1,4 @@
-"""Follows the API: one driver per instance, told what is wanted whenever the world changes, and the network with it."""
+"""Brings hosts and network to what the API says: one driver per instance, updated at each change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.aws.model import Instance, InstanceState, Volume, World
+from lab.aws.model import AwsSnapshot, Instance, InstanceState, Volume
 from lab.hosts.cgroups import CgroupTree
 from lab.hosts.driver import Claims, Driver, Power, Surroundings, Wanted
 from lab.hosts.machine import Blueprint, Machine
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 _UP = (InstanceState.PENDING, InstanceState.RUNNING)
 _LEAVING = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 RETRY_S = 2.0
-"""The pause before the world is looked at again when it could not be followed."""
+"""The pause before the snapshot is looked at again when it could not be followed."""
 SETTLE_S = 40.0
 """How long a stop or terminate call waits for its hosts to be down."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeeperSettings:
+class HostSettings:
     """What hosts are made with."""
 
     state: Path
@@ -39,13 +39,13 @@ class KeeperSettings:
     """Tells the API that an instance shut itself down."""
 
 
-class Keeper:
+class HostReconciler:
     """All hosts of the lab."""
 
-    def __init__(self, settings: KeeperSettings, fabric: Fabric, read_world: Callable[[], World]) -> None:
+    def __init__(self, settings: HostSettings, fabric: Fabric, read_snapshot: Callable[[], AwsSnapshot]) -> None:
         self._settings = settings
         self._fabric = fabric
-        self._read_world = read_world
+        self._read_world = read_snapshot
         self._cgroups = CgroupTree(settings.state)
         self._store = VolumeStore(settings.state / "volumes", settings.state / "loop-devices")
         self._claims = Claims()
@@ -54,7 +54,7 @@ class Keeper:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._closing = threading.Event()
-        self.world = World()
+        self.snapshot = AwsSnapshot()
         """What the API said last, and the network is."""
         self.problem = ""
         """Why network and hosts are not what the API says, while that is so."""
@@ -67,7 +67,7 @@ class Keeper:
             look_again=self._wake.set,
             changed=self._nudge,
         )
-        self._thread = threading.Thread(target=self._follow, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="reconciler", daemon=True)
 
     def start(self) -> None:
         """Begins to follow the API."""
@@ -125,48 +125,48 @@ class Keeper:
             self.observe()
             self.problem = ""
         except Exception as error:
-            log.exception("the world could not be followed")
+            log.exception("the snapshot could not be followed")
             # In this order: the follower, once awake, waits no longer than a pause.
             self.problem = f"the API could not be followed: {error}"
             if threading.current_thread() is not self._thread:
                 self._wake.set()
 
     def observe(self) -> None:
-        """Reads the world and tells network and hosts what it wants of them."""
+        """Reads the snapshot and tells network and hosts what it wants of them."""
         with self._lock:
             if self._closing.is_set():
                 return
-            world = self._read_world()
-            if world != self.world:
-                self._fabric.apply(world, self._live)
-                self.world = world
-            self._tell_hosts(world)
-            self._store.keep_only(volume.id for volume in world.volumes)
+            snapshot = self._read_world()
+            if snapshot != self.snapshot:
+                self._fabric.apply(snapshot, self._live)
+                self.snapshot = snapshot
+            self._tell_hosts(snapshot)
+            self._store.keep_only(volume.id for volume in snapshot.volumes)
 
-    def _tell_hosts(self, world: World) -> None:
+    def _tell_hosts(self, snapshot: AwsSnapshot) -> None:
         listed = set()
-        for instance in world.instances:
+        for instance in snapshot.instances:
             if instance.state in _LEAVING:
                 continue
             listed.add(instance.id)
-            wanted = Wanted(running=instance.state in _UP, volumes=data_volumes(world, instance.id))
+            wanted = Wanted(running=instance.state in _UP, volumes=data_volumes(snapshot, instance.id))
             if instance.id in self._drivers:
                 self._drivers[instance.id].want(wanted)
             elif instance.private_ip is not None:
-                self._drivers[instance.id] = driver = self._new_driver(world, instance, wanted)
+                self._drivers[instance.id] = driver = self._new_driver(snapshot, instance, wanted)
                 driver.start()
         for instance_id, driver in self._drivers.items():
             if instance_id not in listed:
                 driver.want(Wanted(running=False, exists=False))
 
-    def _new_driver(self, world: World, instance: Instance, wanted: Wanted) -> Driver:
+    def _new_driver(self, snapshot: AwsSnapshot, instance: Instance, wanted: Wanted) -> Driver:
         assert instance.private_ip is not None
         blueprint = Blueprint(
             instance_id=instance.id,
             name=instance.name,
             address=instance.private_ip,
-            subnet=world.subnet(instance.subnet_id).cidr,
-            resolver=topology.vpc_resolver(world.vpc(instance.vpc_id).cidr),
+            subnet=snapshot.subnet(instance.subnet_id).cidr,
+            resolver=topology.vpc_resolver(snapshot.vpc(instance.vpc_id).cidr),
             mac=instance.mac,
             memory_mib=memory_mib(instance.instance_type),
             image=self._settings.image,
@@ -184,7 +184,7 @@ class Keeper:
     def _link_is_up(self, instance_id: str) -> None:
         with self._lock:
             self._live.add(instance_id)
-            self._fabric.apply(self.world, self._live)
+            self._fabric.apply(self.snapshot, self._live)
 
     def _link_is_gone(self, instance_id: str) -> None:
         with self._lock:
@@ -204,11 +204,11 @@ def memory_mib(instance_type: str) -> int:
     return known.get(instance_type, known["t3.medium"]).memory_mib
 
 
-def data_volumes(world: World, instance_id: str) -> dict[str, Volume]:
+def data_volumes(snapshot: AwsSnapshot, instance_id: str) -> dict[str, Volume]:
     """The volumes that are attached to an instance, its root volume left out."""
     return {
         volume.id: volume
-        for volume in world.volumes
+        for volume in snapshot.volumes
         if volume.attachment
         and volume.attachment.instance_id == instance_id
         and volume.attachment.device not in ROOT_DEVICES

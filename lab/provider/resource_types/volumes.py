@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Properties, Row, names
-from lab.provider.rows.common import (
+from lab.provider.resource_type import Properties, ResourceType, names
+from lab.provider.resource_types.common import (
     ec2_retag,
     found,
     given,
@@ -64,7 +64,7 @@ def _delete_volume(cloud: Cloud, volume_id: str, state: Properties) -> None:
     gone(lambda: cloud.ec2.delete_volume(VolumeId=volume_id))
 
 
-VOLUME = Row(
+VOLUME = ResourceType(
     type="aws:ebs/volume:Volume",
     inputs=names("availabilityZone size type iops throughput encrypted kmsKeyId snapshotId finalSnapshot"),
     required=names("availabilityZone"),
@@ -121,7 +121,7 @@ def _detach(cloud: Cloud, attachment_id: str, state: Properties) -> None:
     wait_for(cloud, "volume_available", VolumeIds=[state["volumeId"]])
 
 
-VOLUME_ATTACHMENT = Row(
+VOLUME_ATTACHMENT = ResourceType(
     type="aws:ec2/volumeAttachment:VolumeAttachment",
     inputs=names("deviceName instanceId volumeId forceDetach skipDestroy stopInstanceBeforeDetaching"),
     required=names("deviceName instanceId volumeId"),
@@ -132,4 +132,4 @@ VOLUME_ATTACHMENT = Row(
     delete=_detach,
 )
 
-ROWS = (VOLUME, VOLUME_ATTACHMENT)
+RESOURCE_TYPES = (VOLUME, VOLUME_ATTACHMENT)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.provider.cloud import Cloud, is_gone
-from lab.provider.row import Properties
+from lab.provider.resource_type import Properties
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

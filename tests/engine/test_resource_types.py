@@ -1,4 +1,4 @@
-"""Every row of the provider against the API: made, read back unchanged, updated, replaced where it must be, deleted."""
+"""Every resource type against the API: created, read back unchanged, updated, replaced where it must be, deleted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from lab.aws.service import AwsService
 from lab.provider.provider import LabAwsProvider
-from lab.provider.rows import ROWS
+from lab.provider.resource_types import RESOURCE_TYPES
 from lab.provider.values import plain_map, property_value
 from lab.provider.wire import ASSET_KEY
 from tests.engine.conftest import IMAGE_NAME, IMAGE_OWNER
@@ -57,7 +57,7 @@ class Provider:
     def diff(self, made: Made, inputs: dict[str, Any]) -> sdk.DiffResponse:
         checked, failures = self.check(made.token, inputs)
         assert failures == []
-        naming = ROWS[made.token].naming
+        naming = RESOURCE_TYPES[made.token].naming
         if naming and naming.property not in inputs and naming.property in checked:
             checked[naming.property] = made.state[naming.property]
         request = sdk.DiffRequest(urn(made.token), made.id, made.state, checked, [])
@@ -268,11 +268,6 @@ CASES: dict[str, Case] = {
         {"policy": WRITE},
         {"role": "r", "name": "other", "namePrefix": "other-"},
     ),
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Case(
-        {"role": "@role", "policyArn": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"},
-        {},
-        {"role": "r", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
-    ),
     "aws:iam/instanceProfile:InstanceProfile": Case(
         {"namePrefix": "ha-dev-db-", "role": "@role", "tags": ALL},
         {"role": "@role2", "tags": {"Name": "other"}},
@@ -296,11 +291,6 @@ CASES: dict[str, Case] = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Case(
         {"bucket": "@bucket", "blockPublicAcls": True, "blockPublicPolicy": True},
         {"ignorePublicAcls": True, "restrictPublicBuckets": True},
-        {"bucket": "other"},
-    ),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Case(
-        {"bucket": "@bucket", "rule": {"objectOwnership": "BucketOwnerEnforced"}},
-        {"rule": {"objectOwnership": "BucketOwnerPreferred"}},
         {"bucket": "other"},
     ),
     "aws:s3/bucketPolicy:BucketPolicy": Case(
@@ -443,14 +433,14 @@ def filled(value: Any, things: dict[str, Any]) -> Any:
     return things[value[1:]] if isinstance(value, str) and value.startswith("@") else value
 
 
-def test_every_row_has_a_case_and_every_replacing_input_an_expectation() -> None:
-    assert set(CASES) == set(ROWS)
-    for token, row in ROWS.items():
-        missing = row.replaces - set(CASES[token].replace) - {"vpcEndpointType"}
+def test_every_type_has_a_case_and_every_replacing_input_an_expectation() -> None:
+    assert set(CASES) == set(RESOURCE_TYPES)
+    for token, resource_type in RESOURCE_TYPES.items():
+        missing = resource_type.replaces - set(CASES[token].replace) - {"vpcEndpointType"}
         assert not missing, f"{token}: {missing}"
 
 
-@pytest.mark.parametrize("token", ROWS)
+@pytest.mark.parametrize("token", RESOURCE_TYPES)
 def test_a_resource_lives_its_life(token: str, provider: Provider, surroundings: dict[str, Any]) -> None:
     case = CASES[token]
     inputs = filled(case.inputs, surroundings)
@@ -463,7 +453,7 @@ def test_a_resource_lives_its_life(token: str, provider: Provider, surroundings:
     drift = provider.diff(Made(provider, token, made.id, inputs, again.properties), inputs)
     assert drift.diffs == []
     assert {name: plain_map(again.inputs).get(name) for name in inputs} == inputs
-    missing = ROWS[token].all_outputs - set(made.plain) - OPTIONAL_OUTPUTS
+    missing = RESOURCE_TYPES[token].all_outputs - set(made.plain) - OPTIONAL_OUTPUTS
     assert not missing
 
     for name, value in filled(case.replace, surroundings).items():

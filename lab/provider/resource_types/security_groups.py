@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Naming, Properties, Row, names
-from lab.provider.rows.common import ec2_retag, found, given, gone, present, specification
+from lab.provider.resource_type import Naming, Properties, ResourceType, names
+from lab.provider.resource_types.common import ec2_retag, found, given, gone, present, specification
 from lab.provider.values import UNKNOWN
 from spec.project import EXAMPLE_ACCOUNT_ID
 
@@ -57,7 +57,7 @@ def _delete_group(cloud: Cloud, group_id: str, state: Properties) -> None:
     gone(lambda: cloud.ec2.delete_security_group(GroupId=group_id))
 
 
-SECURITY_GROUP = Row(
+SECURITY_GROUP = ResourceType(
     type="aws:ec2/securityGroup:SecurityGroup",
     inputs=names("name namePrefix description vpcId revokeRulesOnDelete"),
     required=names("vpcId"),
@@ -87,7 +87,7 @@ def _adopt_default(cloud: Cloud, inputs: Properties) -> str:
     return group_id
 
 
-DEFAULT_SECURITY_GROUP = Row(
+DEFAULT_SECURITY_GROUP = ResourceType(
     type="aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
     inputs=names("vpcId revokeRulesOnDelete"),
     outputs=names("arn description name ownerId"),
@@ -185,7 +185,7 @@ def _refuse_rule(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]:
     return problems
 
 
-def _rule_row(kind: str, *, egress: bool) -> Row:
+def _rule_type(kind: str, *, egress: bool) -> ResourceType:
     direction = "egress" if egress else "ingress"
 
     def create(cloud: Cloud, inputs: Properties) -> str:
@@ -203,7 +203,7 @@ def _rule_row(kind: str, *, egress: bool) -> Row:
             )
         )
 
-    return Row(
+    return ResourceType(
         type=f"aws:vpc/securityGroup{kind}Rule:SecurityGroup{kind}Rule",
         inputs=names(
             "securityGroupId ipProtocol fromPort toPort cidrIpv4 prefixListId referencedSecurityGroupId description"
@@ -221,9 +221,9 @@ def _rule_row(kind: str, *, egress: bool) -> Row:
     )
 
 
-ROWS = (
+RESOURCE_TYPES = (
     SECURITY_GROUP,
     DEFAULT_SECURITY_GROUP,
-    _rule_row("Ingress", egress=False),
-    _rule_row("Egress", egress=True),
+    _rule_type("Ingress", egress=False),
+    _rule_type("Egress", egress=True),
 )

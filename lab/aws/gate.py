@@ -1,4 +1,4 @@
-"""Decides what hosts may ask of AWS, by the policies of their role.
+"""Decides what hosts may do in AWS, by the policies of their role.
 
 A request that is signed with a key from an instance's metadata is turned into actions on resources (`actions.py`), and
 an IAM simulator decides on each, by the role's inline policies and the policy of the bucket. The lab knows no attached
@@ -34,7 +34,7 @@ _SETTLED_S = 2.0
 
 
 class Gate:
-    """The layer of the API that decides. `client` gives boto3 clients of the operator, to read policies with."""
+    """The layer of the API that decides. `client` gives boto3 clients of the operator, which read the policies."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Gate:
         self._credentials = credentials
         self._simulator = simulator
         self._place = place
-        # Making a client takes longer than most of what it is asked.
+        # To make a client takes longer than most calls.
         self._client = cache(client)
         self._clock = clock
         self._policies = RolePolicies(self._client)
@@ -72,7 +72,7 @@ class Gate:
             raise denied(
                 request,
                 f"User: {principal} may not call {request.service}:{request.operation or request.method}: "
-                "the lab's table of actions (lab/aws/actions.py) lacks it",
+                "the lab's table of actions (lab/aws/actions.py) has no row for it",
             )
         for one in everything:
             self._authorize(request, key, principal, one)
@@ -122,7 +122,7 @@ class Gate:
             "aws:PrincipalArn": role,
             "aws:PrincipalAccount": self._place.account_id,
             "aws:RequestedRegion": self._place.region,
-            # The front that hosts reach the API by speaks TLS only.
+            # Hosts reach the API by the TLS proxy only.
             "aws:SecureTransport": "true" if request.from_host else "false",
             "ec2:SourceInstanceARN": self._place.arn("ec2", f"instance/{key.instance_id}"),
         }
@@ -150,7 +150,7 @@ class Gate:
 
 
 class RolePolicies:
-    """The policies of roles, read by the API and remembered until something of IAM changes."""
+    """The policies of roles, read from the API and kept until something in IAM changes."""
 
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
@@ -159,7 +159,7 @@ class RolePolicies:
         self._changed = 0.0
 
     def forget(self) -> None:
-        """Something of IAM is about to change."""
+        """To be called before something in IAM changes."""
         with self._lock:
             self._known.clear()
             self._changed = time.monotonic()
@@ -171,7 +171,7 @@ class RolePolicies:
         if known is None:
             known = self._read(role)
             with self._lock:
-                # What was read while a change was under way may be from before it: not to be remembered.
+                # What was read during a change may be older than the change: it is not kept.
                 if time.monotonic() - self._changed > _SETTLED_S:
                     self._known[role] = known
         return known

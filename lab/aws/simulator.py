@@ -1,4 +1,4 @@
-"""Asks the IAM simulator, a Node process that lives as long as the lab's API, whether a role may do something."""
+"""Asks the IAM simulator, a Node process that runs as long as the lab's API, whether a role may do something."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Decision:
-    """Allowed or not; `explicit` tells a Deny from the absence of an Allow."""
+    """Allowed or not; `explicit` is true for a Deny, false when no Allow matches."""
 
     allowed: bool
     explicit: bool
@@ -97,7 +97,7 @@ class IamSimulator:
         return False
 
     def decide(self, question: Question) -> Decision:
-        """Answer a question. :raises RuntimeError: when the simulator cannot (a policy that it refuses, or its end)."""
+        """Answer a question. :raises RuntimeError: when the simulator refuses a policy or has ended."""
         simulation = question.as_simulation()
         key = json.dumps(simulation, sort_keys=True)
         with self._lock:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.aws.model import AwsSnapshot, Instance, InstanceState, Volume
 from lab.hosts.cgroups import CgroupTree
-from lab.hosts.driver import Claims, Driver, Power, Surroundings, Wanted
+from lab.hosts.driver import Claims, Driver, DriverContext, Power, Wanted
 from lab.hosts.machine import Blueprint, Machine
 from lab.hosts.volumes import ROOT_DEVICES, VolumeStore
 from lab.network import topology
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _UP = (InstanceState.PENDING, InstanceState.RUNNING)
 _LEAVING = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 RETRY_S = 2.0
-"""The pause before the snapshot is looked at again when it could not be followed."""
+"""The pause before the next attempt when hosts and network could not be brought to what the API says."""
 SETTLE_S = 40.0
 """How long a stop or terminate call waits for its hosts to be down."""
 
@@ -36,7 +36,7 @@ class HostSettings:
     image: Path
     certificate_authority: str
     powered_off: Callable[[str], None]
-    """Tells the API that an instance shut itself down."""
+    """Called with an instance id when the host has shut itself down."""
 
 
 class HostReconciler:
@@ -55,16 +55,16 @@ class HostReconciler:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self.snapshot = AwsSnapshot()
-        """What the API said last, and the network is."""
+        """What the API said last, and what the network is."""
         self.problem = ""
-        """Why network and hosts are not what the API says, while that is so."""
-        self._around = Surroundings(
+        """Why hosts or network are not what the API says; empty when they are."""
+        self._context = DriverContext(
             claims=self._claims,
             store=self._store,
             link_is_up=self._link_is_up,
             link_is_gone=self._link_is_gone,
             powered_off=settings.powered_off,
-            look_again=self._wake.set,
+            read_again=self._wake.set,
             changed=self._nudge,
         )
         self._thread = threading.Thread(target=self._follow, name="reconciler", daemon=True)
@@ -95,16 +95,16 @@ class HostReconciler:
             return self._drivers.get(instance_id)
 
     def on_change(self, service: str, operation: str, instance_ids: Collection[str] = ()) -> None:
-        """Told by the API after each call that may have changed something, and the instances that it named.
+        """Called by the API after each call that may have changed something, with the instances that the call named.
 
-        A call that stops hosts returns when they are down, so that who waits for `stopped` or `terminated` waits for
-        the real thing; every other is followed in the background.
+        For a call that stops hosts it returns when they are down, so that a client that waits for `stopped` or
+        `terminated` waits for the host itself. All other changes are followed in the background.
         """
         if service not in ("ec2", "iam"):
             return
         if operation in ("StopInstances", "TerminateInstances", "StartInstances", "RunInstances"):
-            # Read at once: a host that is stopped and started again in a moment has still been stopped.
-            self._look()
+            # At once: a host that is stopped and started again a moment later must still stop.
+            self._try()
             if operation in ("StopInstances", "TerminateInstances"):
                 deadline = time.monotonic() + SETTLE_S
                 for driver in self.drivers():
@@ -117,22 +117,22 @@ class HostReconciler:
         while not self._closing.is_set():
             self._wake.wait(RETRY_S if self.problem else None)
             self._wake.clear()
-            self._look()
+            self._try()
 
-    def _look(self) -> None:
-        """Observes; a failure is kept as `problem`, and the follower tries again."""
+    def _try(self) -> None:
+        """Reconciles; a failure is kept as `problem` and tried again."""
         try:
-            self.observe()
+            self.reconcile()
             self.problem = ""
         except Exception as error:
-            log.exception("the snapshot could not be followed")
-            # In this order: the follower, once awake, waits no longer than a pause.
-            self.problem = f"the API could not be followed: {error}"
+            log.exception("hosts and network could not follow the API")
+            # Before the thread is woken, which waits without a limit while there is no problem.
+            self.problem = f"hosts and network could not follow the API: {error}"
             if threading.current_thread() is not self._thread:
                 self._wake.set()
 
-    def observe(self) -> None:
-        """Reads the snapshot and tells network and hosts what it wants of them."""
+    def reconcile(self) -> None:
+        """Reads what the API says, applies it to the network, and updates the drivers."""
         with self._lock:
             if self._closing.is_set():
                 return
@@ -140,10 +140,10 @@ class HostReconciler:
             if snapshot != self.snapshot:
                 self._fabric.apply(snapshot, self._live)
                 self.snapshot = snapshot
-            self._tell_hosts(snapshot)
+            self._update_drivers(snapshot)
             self._store.keep_only(volume.id for volume in snapshot.volumes)
 
-    def _tell_hosts(self, snapshot: AwsSnapshot) -> None:
+    def _update_drivers(self, snapshot: AwsSnapshot) -> None:
         listed = set()
         for instance in snapshot.instances:
             if instance.state in _LEAVING:
@@ -179,7 +179,7 @@ class HostReconciler:
             cgroups=self._cgroups,
             fabric=self._fabric.vpc,
         )
-        return Driver(machine, wanted, self._around)
+        return Driver(machine, wanted, self._context)
 
     def _link_is_up(self, instance_id: str) -> None:
         with self._lock:
@@ -199,7 +199,7 @@ class HostReconciler:
 
 
 def memory_mib(instance_type: str) -> int:
-    """The memory of an instance type; types that the estate's catalogue lacks get that of a t3.medium."""
+    """The memory of an instance type; that of a t3.medium for a type that the estate's catalogue lacks."""
     known = catalogue()
     return known.get(instance_type, known["t3.medium"]).memory_mib
 

@@ -1,4 +1,4 @@
-"""What changes between a resource's state and its new inputs, property by property."""
+"""The changes between a resource's state and its new inputs, property by property."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """The changed inputs, those of them that replace the resource, and each change in detail."""
+    """The changed inputs, those that replace the resource, and each change in detail."""
 
     changed: set[str] = field(default_factory=set)
     replaces: set[str] = field(default_factory=set)
@@ -96,7 +96,7 @@ def _steps(path: str, old: Any, new: Any) -> Iterator[tuple[str, str]]:
 
 
 def _is_map(path: str) -> bool:
-    """Whether keys that are gone are a difference: in maps that users write, not in blocks that AWS fills in."""
+    """Whether a missing key is a difference: it is in maps that users write, not in blocks that AWS fills in."""
     return path.rpartition(".")[2] in ("tags", "tagsAll", "dimensions")
 
 

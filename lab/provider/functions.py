@@ -1,4 +1,4 @@
-"""Functions (data sources) that a program may ask: one entry a token."""
+"""The functions (data sources) that a program may call, by their token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = Mapping[str, Any]
 
 
 class FunctionError(Exception):
-    """What was asked has no single answer."""
+    """There is no result, or more than one."""
 
 
 def get_ami(cloud: Cloud, args: Arguments) -> Result:

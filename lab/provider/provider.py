@@ -1,4 +1,4 @@
-"""The provider itself: the engine's questions, answered from the table."""
+"""The provider, as the engine calls it: each request is passed to its resource type or function."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from lab.provider.resource_types import RESOURCE_TYPES
 from lab.provider.values import UNKNOWN, outputs_of, plain, plain_map, property_value
 
 VERSION = version("pulumi_aws")
-"""The SDK speaks to the provider of its own version."""
+"""The engine asks for the provider in the version of the SDK."""
 _DEFAULTS_KEY = "__defaults"
 
 
 class UnknownTypeError(Exception):
-    """A resource type or function that the table lacks."""
+    """A resource type or function that the provider does not know."""
 
 
 class LabAwsProvider(api.Provider):
@@ -217,7 +217,7 @@ def _tags_all(cloud: Cloud, resource_type: ResourceType, inputs: Properties) -> 
 
 
 def _merged(resource_type: ResourceType, found: Properties, inputs: Properties) -> Properties:
-    """State: what AWS says, and what was put in, in the form that it was put in."""
+    """The state: what AWS says, with the inputs in the form in which they were given."""
     merged = {**found}
     for name, value in inputs.items():
         if name in resource_type.blocks and isinstance(found.get(name), Mapping) and isinstance(value, Mapping):
@@ -228,7 +228,7 @@ def _merged(resource_type: ResourceType, found: Properties, inputs: Properties) 
 
 
 def _name_stays(resource_type: ResourceType, request: api.DiffRequest, changed: set[str]) -> bool:
-    """Whether the new resource would have the name of the old one, so that the old one must go first."""
+    """Whether the new resource would have the name of the old one, so that the old one must be deleted first."""
     if resource_type.naming is None or resource_type.naming.property in changed:
         return False
     filled = plain(request.new_inputs.get(_DEFAULTS_KEY)) or []

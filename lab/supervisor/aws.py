@@ -26,7 +26,7 @@ from spec.tiers import Tier
 
 @contextlib.contextmanager
 def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> Iterator[None]:
-    """Makes the API know the hosts, and the hosts the API, for as long as the block."""
+    """Connects the API and the hosts for as long as the block."""
     credentials = Credentials()
     clients = api.snapshot_clients()
 
@@ -47,7 +47,7 @@ def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> It
     def run_on_host(instance_id: str, lines: Sequence[str], timeout_s: float) -> Outcome:
         driver = reconciler.driver(instance_id)
         if driver is None:
-            raise LookupError(f"there is no host for {instance_id}")
+            raise LookupError(f"instance {instance_id} has no host in the lab")
         done = driver.machine.run_script("\n".join(lines), timeout_s=timeout_s)
         return Outcome(done.exit_code, done.stdout, done.stderr)
 
@@ -69,10 +69,10 @@ def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> It
         api.on_change = None
 
 
-def entry(snapshot: AwsSnapshot) -> IPv4Address | None:
-    """The public address of the estate: the Elastic IP of a load balancer, else any that is on a host.
+def public_address(snapshot: AwsSnapshot) -> IPv4Address | None:
+    """The public address of the estate: the Elastic IP of a load balancer, else that of any host.
 
-    One that is a host's own (it says so by its tag) is no way into the estate.
+    An Elastic IP with a host tag is the host's own, not the estate's.
     """
     on_hosts = []
     for address in snapshot.elastic_ips:
@@ -83,7 +83,7 @@ def entry(snapshot: AwsSnapshot) -> IPv4Address | None:
 
 
 def regions() -> list[str]:
-    """The regions whose service names the lab answers to: all that the SDK knows S3 in."""
+    """The regions for whose service names the lab answers: all in which the SDK knows S3."""
     import boto3
 
     return sorted(boto3.session.Session().get_available_regions("s3"))

@@ -1,4 +1,4 @@
-"""What the supervisor answers on its control channel."""
+"""The operations that the supervisor offers on its control channel."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lab.supervisor.control import Handler
 from spec.errors import HaError
 
 POLL_S = 0.25
-"""How often hosts are looked at to note when they came to a stage. Their reports are files: a look is cheap."""
+"""How often the hosts' stages are read, to note when each was reached. They are files: reading them is cheap."""
 
 
 @dataclass
 class _History:
-    """The stages of one host's present boot, with the time since that boot began."""
+    """The stages of one host's current boot, with the seconds from its begin to each."""
 
     booted_at: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Operations:
-    """The handlers, and the thread that notes when hosts come to a stage."""
+    """The handlers, and the thread that notes when hosts reach a stage."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Operations:
         }
 
     def _host(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Where a host is for who wants to reach into it: its init's process id as the supervisor sees it."""
+        """What it takes to run a command on a host: its init's process id as the supervisor sees it; and its logs."""
         driver = self._find(str(request.get("name")))
         return {
             "leader": driver.machine.leader,
@@ -121,7 +121,7 @@ class Operations:
         return {}
 
     def _kill(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Ends a host as a power loss does: cut off first, so that nobody hears of its end."""
+        """Ends a host as a power failure does. Its link goes down first, so that its peers get no last packets."""
         driver = self._find(str(request.get("name")))
         self._fabric.set_host_link(driver.instance_id, up=False)
         driver.machine.kill()
@@ -137,4 +137,4 @@ class Operations:
             if name in (driver.machine.blueprint.name, driver.instance_id):
                 return driver
         known = ", ".join(one.machine.blueprint.name for one in drivers) or "none"
-        raise HaError(f"there is no host {name}", where="the lab", fix=f"hosts: {known}")
+        raise HaError(f"there is no host {name}", where="the lab", fix=f"name one of: {known}")

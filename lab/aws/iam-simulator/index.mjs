@@ -8,14 +8,14 @@ async function answer ({ id, simulation }) {
   return { id, decision: outcome.overallResult }
 }
 
-// In order: the asker waits for its own answer, and questions are few.
+// One after the other: each question waits for its answer, and they are few.
 for await (const line of createInterface({ input: process.stdin })) {
   const question = JSON.parse(line)
-  let said
+  let reply
   try {
-    said = await answer(question)
+    reply = await answer(question)
   } catch (error) {
-    said = { id: question.id, error: String(error?.stack ?? error) }
+    reply = { id: question.id, error: String(error?.stack ?? error) }
   }
-  process.stdout.write(JSON.stringify(said) + '\n')
+  process.stdout.write(JSON.stringify(reply) + '\n')
 }

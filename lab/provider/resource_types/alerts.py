@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from lab.provider.cloud import Cloud
 from lab.provider.resource_type import Naming, Properties, ResourceType, names
-from lab.provider.resource_types.common import again, found, given, gone, present, tag_list
+from lab.provider.resource_types.calls import again, found, given, gone, present
+from lab.provider.resource_types.tags import tag_list
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 # --- SNS
@@ -78,9 +80,7 @@ def _read_topic_policy(cloud: Cloud, arn: str, state: Properties) -> Properties 
 
 
 def _delete_topic_policy(cloud: Cloud, arn: str, state: Properties) -> None:
-    import json
-
-    # As the real provider does: a topic always has a policy, so it gets back the one that it was made with.
+    # As the real provider does: a topic always has a policy, so it gets the default one again.
     policy = {
         "Version": "2008-10-17",
         "Id": "__default_policy_ID",
@@ -297,7 +297,7 @@ def _delete_budget(cloud: Cloud, budget_id: str, state: Properties) -> None:
 
 
 def _update_budget(cloud: Cloud, budget_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-    # moto has no UpdateBudget: what a budget is made of follows from its inputs alone, so it is made anew.
+    # moto has no UpdateBudget. A budget has no state besides its inputs, so it is created again.
     _delete_budget(cloud, budget_id, old)
     _create_budget(cloud, {**new, "name": _name(budget_id)})
 
@@ -315,7 +315,7 @@ BUDGET = ResourceType(
     read=_read_budget,
     update=_update_budget,
     delete=_delete_budget,
-    # moto keeps no tags of budgets; they are in the state, and that is all that the lab needs of them.
+    # moto keeps no tags of budgets; the lab needs them in the state only.
     retag=lambda cloud, budget_id, state, tags, old: None,
 )
 

@@ -1,4 +1,4 @@
-"""S3 buckets, what is set on them one by one, and objects."""
+"""S3 buckets, their configurations, and objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from lab.provider.cloud import Cloud
 from lab.provider.resource_type import Naming, Properties, ResourceType, names
-from lab.provider.resource_types.common import again, found, given, gone, present, tag_list
+from lab.provider.resource_types.calls import again, found, given, gone, present
+from lab.provider.resource_types.tags import tag_list
 from lab.provider.values import UNKNOWN
 from lab.provider.wire import is_asset
 
@@ -69,12 +70,12 @@ BUCKET = ResourceType(
     naming=Naming(property="bucket", prefix_property="bucketPrefix", max_length=63, lower_case=True),
     create=_create_bucket,
     read=_read_bucket,
-    update=lambda cloud, name, old, new, changed: None,  # forceDestroy is the provider's own
+    update=lambda cloud, name, old, new, changed: None,  # forceDestroy concerns the provider alone
     delete=_delete_bucket,
     retag=_retag_bucket,
 )
 
-# --- What is set on a bucket
+# --- Configurations of a bucket
 
 
 def _setting(
@@ -87,7 +88,7 @@ def _setting(
     required: str = "bucket",
     **more: Any,
 ) -> ResourceType:
-    """A row for one configuration of a bucket: its id is the bucket's name, a new value replaces the old."""
+    """The type of one configuration of a bucket: its id is the bucket's name, and a new value replaces the old one."""
 
     def create(cloud: Cloud, wanted: Properties) -> str:
         put(cloud, wanted)
@@ -161,7 +162,7 @@ def _get_encryption(cloud: Cloud, bucket: str) -> Properties:
                             "kmsMasterKeyId": rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID"),
                         }
                     ),
-                    # S3 says false of who never asked for it.
+                    # S3 answers false where it was never set.
                     "bucketKeyEnabled": rule.get("BucketKeyEnabled") or None,
                 }
             )
@@ -235,7 +236,7 @@ _RULE_NAMES = {key: name for name, key in _RULE_KEYS.items()}
 
 
 def _renamed(value: Any, table: dict[str, str]) -> Any:
-    """A nested structure with its keys in the other spelling; a key that the table lacks is a KeyError."""
+    """A nested structure with its keys in the other spelling. :raises KeyError: for a key that the table lacks."""
     if isinstance(value, dict):
         return {table[key]: _renamed(item, table) for key, item in value.items() if item is not None}
     return [_renamed(item, table) for item in value] if isinstance(value, list) else value

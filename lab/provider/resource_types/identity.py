@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import unquote
 
 from lab.provider.cloud import Cloud
 from lab.provider.resource_type import Naming, Properties, ResourceType, names
-from lab.provider.resource_types.common import found, given, gone, present, tag_list
+from lab.provider.resource_types.calls import found, given, gone, present
+from lab.provider.resource_types.tags import tag_list
 
 
 def _text(document: object) -> str:
-    """A policy as IAM gives it: boto3 has parsed it already, or it is URL-encoded JSON."""
-    import json
-
+    """A policy from IAM as JSON: boto3 has parsed it, or it is URL-encoded."""
     return unquote(document) if isinstance(document, str) else json.dumps(document)
 
 

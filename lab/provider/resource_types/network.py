@@ -1,4 +1,4 @@
-"""VPCs, subnets, gateways, routes, endpoints and Elastic IPs."""
+"""VPCs, subnets, gateways, endpoints and Elastic IPs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from lab.provider.cloud import Cloud
 from lab.provider.resource_type import Properties, ResourceType, names
-from lab.provider.resource_types.common import ec2_retag, found, given, gone, present, specification
+from lab.provider.resource_types.calls import found, given, gone, present
+from lab.provider.resource_types.tags import ec2_retag, specification
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 # --- VPC

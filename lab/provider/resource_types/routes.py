@@ -1,4 +1,4 @@
-"""Route tables, routes, and which subnet goes by which table."""
+"""Route tables, routes, and the associations of tables with subnets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from lab.provider.cloud import Cloud
 from lab.provider.resource_type import Properties, ResourceType, names
-from lab.provider.resource_types.common import ec2_retag, found, gone, present, specification
+from lab.provider.resource_types.calls import found, gone, present
+from lab.provider.resource_types.tags import ec2_retag, specification
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 
@@ -130,7 +131,7 @@ def _read_association(cloud: Cloud, association_id: str, state: Properties) -> P
 
 
 def _update_association(cloud: Cloud, association_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-    # Replacing gives a new association id, which an update cannot tell the engine: it is looked up by its subnet.
+    # A replacement has a new id, which an update cannot report to the engine: it is found by its subnet.
     association = _association(cloud, old["subnetId"])
     cloud.ec2.replace_route_table_association(
         AssociationId=association["RouteTableAssociationId"] if association else association_id,

@@ -1,4 +1,4 @@
-"""EBS volumes, and which volume is on which instance."""
+"""EBS volumes, and their attachments to instances."""
 
 from __future__ import annotations
 
@@ -6,18 +6,9 @@ import hashlib
 
 from lab.provider.cloud import Cloud
 from lab.provider.resource_type import Properties, ResourceType, names
-from lab.provider.resource_types.common import (
-    ec2_retag,
-    found,
-    given,
-    gone,
-    live_instance,
-    modify_volume,
-    present,
-    specification,
-    stop_instance,
-    wait_for,
-)
+from lab.provider.resource_types.calls import found, given, gone, present
+from lab.provider.resource_types.ec2 import live_instance, modify_volume, stop_instance, wait_for
+from lab.provider.resource_types.tags import ec2_retag, specification
 
 
 def _create_volume(cloud: Cloud, inputs: Properties) -> str:
@@ -128,7 +119,7 @@ VOLUME_ATTACHMENT = ResourceType(
     replaces=names("deviceName instanceId volumeId"),
     create=_attach,
     read=_read_attachment,
-    update=lambda cloud, attachment_id, old, new, changed: None,  # how it ends is the provider's own
+    update=lambda cloud, attachment_id, old, new, changed: None,  # what can change concerns the provider alone
     delete=_detach,
 )
 

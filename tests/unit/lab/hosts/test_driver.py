@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from lab.aws.model import Volume
-from lab.hosts.driver import Claims, Driver, Power, Surroundings, Wanted
+from lab.hosts.driver import Claims, Driver, DriverContext, Power, Wanted
 from lab.hosts.machine import REBOOT_EXIT_CODE, Blueprint, Machine
 from lab.hosts.volumes import VolumeStore
 from lab.waiting import eventually
@@ -79,13 +79,13 @@ class Bench:
         self.starts_again_at_once = False
         self.link_fails = ""
         self._directory = directory
-        self._around = Surroundings(
+        self._context = DriverContext(
             claims=Claims(),
             store=cast(VolumeStore, type("Store", (), {"device": lambda *_: None})()),
             link_is_up=self._link_is_up,
             link_is_gone=lambda _: None,
             powered_off=self._power_off_in_api,
-            look_again=self._look_again,
+            read_again=self._read_again,
             changed=self._nudge,
         )
 
@@ -98,7 +98,7 @@ class Bench:
         if self.starts_again_at_once:
             self.drivers[0].want(UP)
 
-    def _look_again(self) -> None:
+    def _read_again(self) -> None:
         if self.starts_again_at_once:
             self.drivers[0].want(UP)
 
@@ -108,7 +108,7 @@ class Bench:
 
     def driver(self, name: str, address: str = "10.0.0.10", wanted: Wanted = UP) -> tuple[Driver, FakeMachine]:
         machine = FakeMachine(name, address, self.events, self._directory / name)
-        driver = Driver(cast(Machine, machine), wanted, self._around)
+        driver = Driver(cast(Machine, machine), wanted, self._context)
         self.drivers.append(driver)
         driver.start()
         return driver, machine

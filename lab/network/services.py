@@ -9,13 +9,14 @@ import contextlib
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from trustme import CA, LeafCert
+
 from lab import process
 from lab.network import topology
-from lab.network.authority import Authority, service_names
 from lab.network.fabric import Fabric
 from lab.waiting import eventually
 
@@ -116,13 +117,25 @@ backend {name}
 """
 
 
+def new_authority() -> CA:
+    """A certificate authority for one lab. Its key exists in this process alone."""
+    return CA(organization_name="Event Manager HA", organization_unit_name="lab", path_length=0)
+
+
+def service_certificate(authority: CA, regions: Iterable[str]) -> LeafCert:
+    """A certificate for the DNS names of AWS's services in these regions; a wildcard covers one label."""
+    names = ["*.amazonaws.com", "*.s3.amazonaws.com"]
+    for region in sorted(regions):
+        names += [f"*.{region}.amazonaws.com", f"*.s3.{region}.amazonaws.com"]
+    return authority.issue_cert(*names)
+
+
 @contextlib.contextmanager
-def tls_proxy(authority: Authority, regions: Sequence[str], directory: Path) -> Iterator[None]:
+def tls_proxy(authority: CA, regions: Sequence[str], directory: Path) -> Iterator[None]:
     """TLS before the API, at the addresses of AWS's names; it puts the client's address into X-Forwarded-For."""
-    identity = authority.issue(service_names(regions))
     certificate = directory / "aws.pem"
     certificate.touch(mode=0o600)
-    certificate.write_text(identity.certificate + identity.key, encoding="ascii")
+    certificate.write_bytes(service_certificate(authority, regions).private_key_and_cert_chain_pem.bytes())
     control = directory / "tls-proxy.sock"
     text = _HAPROXY_HEAD.format(socket=control) + _TLS_PROXY.format(
         services=topology.SERVICES, s3=topology.S3, certificate=certificate, port=topology.API_PORT

@@ -17,7 +17,6 @@ from lab.aws.service import AwsService
 from lab.aws.snapshot import read_snapshot
 from lab.hosts.reconciler import HostReconciler, HostSettings
 from lab.network import services, topology
-from lab.network.authority import Authority
 from lab.network.fabric import Fabric
 from lab.supervisor import aws, control
 from lab.supervisor.config import StatePaths, SupervisorConfig
@@ -62,7 +61,7 @@ def _set_up(
     programs.mkdir()
     fabric = Fabric(paths.private)
     stack.enter_context(services.uplink(network, paths.hosts_logs / "uplink.log"))
-    authority = Authority()
+    authority = services.new_authority()
 
     api = stack.enter_context(AwsService(region=config.region, port=topology.API_PORT))
     for image in config.machine_images:
@@ -79,7 +78,7 @@ def _set_up(
         HostSettings(
             state=paths.state,
             image=config.image,
-            certificate_authority=authority.certificate,
+            certificate_authority=authority.cert_pem.bytes().decode(),
             powered_off=lambda instance_id: api.client("ec2").stop_instances(InstanceIds=[instance_id]),
         ),
         fabric,

@@ -90,7 +90,7 @@ def project(tmp_path: Path, api: AwsService) -> Project:
 
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory, api: AwsService) -> Project:
-    """The project itself, as it is in the checkout, unprotected and with a release of its own."""
+    """The project of the checkout, without protection and with a release of its own."""
     root = tmp_path_factory.mktemp("estate")
     made = make_project(root / "project", root / "state", api)
     for name in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml"):

@@ -373,7 +373,7 @@ CASES: dict[str, Case] = {
 
 @pytest.fixture
 def surroundings(api: AwsService, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Things that a resource can be made in, and that go again."""
+    """Things that a resource needs around it; they are deleted at the end."""
     ec2, iam, s3, sns = (api.client(name) for name in ("ec2", "iam", "s3", "sns"))
     things: dict[str, Any] = {}
     things["image"] = api.register_image(name=IMAGE_NAME, owner=IMAGE_OWNER, architecture="x86_64")
@@ -441,7 +441,9 @@ def test_every_type_has_a_case_and_every_replacing_input_an_expectation() -> Non
 
 
 @pytest.mark.parametrize("token", RESOURCE_TYPES)
-def test_a_resource_lives_its_life(token: str, provider: Provider, surroundings: dict[str, Any]) -> None:
+def test_a_resource_is_created_read_updated_and_deleted(
+    token: str, provider: Provider, surroundings: dict[str, Any]
+) -> None:
     case = CASES[token]
     inputs = filled(case.inputs, surroundings)
     made = provider.create(token, inputs)

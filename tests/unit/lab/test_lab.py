@@ -98,7 +98,7 @@ def test_without_root_a_lab_that_is_there_cannot_be_asked(lab: Lab, monkeypatch:
     assert refused.value.exit_code == 2
 
 
-def test_a_lab_is_ending_from_when_it_is_told_to(lab: Lab) -> None:
+def test_a_lab_is_ending_once_it_is_told_to(lab: Lab) -> None:
     assert lab.ended()
     leftovers.make_state(lab.paths.state)
     with started_by_another(lab):

@@ -108,7 +108,7 @@ def test_a_default_route_in_parts_takes_no_range(monkeypatch: pytest.MonkeyPatch
         ({80: 8080, 443: 8080}, "port 8080 of this machine cannot lead to two ports"),
     ],
 )
-def test_ports_that_cannot_be_are_refused(ports: dict[int, int], said: str) -> None:
+def test_impossible_ports_are_refused(ports: dict[int, int], said: str) -> None:
     with pytest.raises(HaError) as refused:
         preflight.bind_ports(ports)
     assert said in refusal(refused)

@@ -58,7 +58,7 @@ POLICY = {
 
 
 class Clock:
-    """Time that a test can put forward."""
+    """A clock that a test can set forward."""
 
     ahead_s = 0.0
 
@@ -180,14 +180,14 @@ def virtual_host(request: Any) -> None:
     request.headers["Host"] = "releases-box.s3.us-east-1.amazonaws.com"
 
 
-def test_a_bucket_policy_counts_too(guarded: AwsService, key: HostKey) -> None:
+def test_a_bucket_policy_applies_too(guarded: AwsService, key: HostKey) -> None:
     """The bucket insists on TLS."""
     s3 = host_client(guarded, key, "s3", tls=False)
     with pytest.raises(ClientError, match="explicit deny"):
         s3.get_object(Bucket="releases-box", Key="releases/a b+c.tar.gz")
 
 
-def test_conditions_on_tags_of_the_resource_hold(guarded: AwsService, network: Network, key: HostKey) -> None:
+def test_conditions_on_tags_of_the_resource_apply(guarded: AwsService, network: Network, key: HostKey) -> None:
     instance = network.launch(
         "10.20.0.80",
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "ha:stack", "Value": "dev"}]}],
@@ -263,7 +263,7 @@ def test_a_key_ends_with_its_instance(guarded: AwsService, credentials: Credenti
     assert code(denied) == "UnrecognizedClientException"
 
 
-def test_a_changed_policy_counts_at_once(guarded: AwsService, credentials: Credentials) -> None:
+def test_a_changed_policy_applies_at_once(guarded: AwsService, credentials: Credentials) -> None:
     iam = guarded.client("iam")
     iam.create_role(RoleName="late", AssumeRolePolicyDocument="{}")
     ssm = host_client(guarded, credentials.issue("i-0cccccccccccccccc", "late"), "ssm")
@@ -306,7 +306,7 @@ def specification(kind: str, of: dict[str, str]) -> list[dict[str, Any]]:
 
 @dataclass
 class Addresses:
-    """The operator's view of a small estate, and a load balancer's client."""
+    """The operator's and a load balancer's access to the addresses of a small estate."""
 
     ec2: Any
     host: Any

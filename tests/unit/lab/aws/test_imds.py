@@ -1,4 +1,4 @@
-"""The metadata service, asked over HTTP from two addresses of this machine as two instances would."""
+"""The metadata service over HTTP, asked from two addresses of this machine, as by two instances."""
 
 from __future__ import annotations
 

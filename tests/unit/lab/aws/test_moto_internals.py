@@ -1,4 +1,4 @@
-"""What the lab changes in moto, seen through the API: a moto that works otherwise fails here."""
+"""What the lab changes in moto, tested through the API: another version of moto may fail here."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_terminated_instance_frees_its_planned_address_and_its_elastic_ip(netw
         ("10.99.0.10", "InvalidParameterValue"),
     ],
 )
-def test_an_address_that_cannot_be_had_is_refused_as_ec2_does(network: Network, address: str, code: str) -> None:
+def test_an_address_that_is_not_available_is_refused_as_in_ec2(network: Network, address: str, code: str) -> None:
     holder = network.launch("10.20.0.41")
     try:
         with pytest.raises(ClientError) as refused:
@@ -194,7 +194,7 @@ def test_an_endpoints_routes_follow_its_route_tables(network: Network) -> None:
     assert through() == [False, False]
 
 
-def test_groups_profile_and_user_data_of_an_instance_change_whole(api: AwsService, network: Network) -> None:
+def test_groups_profile_and_user_data_of_an_instance_are_replaced(api: AwsService, network: Network) -> None:
     iam = api.client("iam")
     for name in ("whole-a", "whole-b"):
         iam.create_instance_profile(InstanceProfileName=name)

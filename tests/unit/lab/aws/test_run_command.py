@@ -70,7 +70,7 @@ def test_a_command_runs_on_each_host_and_its_output_comes_back(ssm: Any, hosts: 
     assert sorted(hosts.asked) == [(host, ("hostname", "true"), 17) for host in (DB1, DB2)]
 
 
-def test_a_failing_script_fails_with_its_code_and_words(ssm: Any, hosts: Hosts) -> None:
+def test_a_failing_script_fails_with_its_code_and_output(ssm: Any, hosts: Hosts) -> None:
     hosts.act = lambda _: Outcome(3, "partly", "went wrong")
     found = ended(ssm, send(ssm, DB1), DB1)
     assert (found["Status"], found["ResponseCode"]) == ("Failed", 3)

@@ -164,7 +164,7 @@ def test_a_route_to_what_is_gone_is_a_black_hole() -> None:
     assert route.kind is TargetKind.BLACKHOLE
 
 
-def test_asking_for_what_is_not_there_is_an_error(snapshot: AwsSnapshot) -> None:
+def test_what_does_not_exist_is_an_error(snapshot: AwsSnapshot) -> None:
     with pytest.raises(KeyError):
         snapshot.subnet("subnet-0")
     with pytest.raises(KeyError):

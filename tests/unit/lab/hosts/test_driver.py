@@ -164,7 +164,7 @@ def test_a_host_that_reboots_comes_back(bench: Bench) -> None:
     assert bench.powered_off == []
 
 
-def test_a_host_that_shuts_itself_down_is_told_to_the_api(bench: Bench) -> None:
+def test_a_host_that_shuts_itself_down_is_reported_to_the_api(bench: Bench) -> None:
     driver, machine = bench.driver("a")
     reaches(driver, Power.ON)
     machine.finish(0)

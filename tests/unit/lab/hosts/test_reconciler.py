@@ -1,4 +1,4 @@
-"""The reconciler follows the API again when the network failed once, and waits for the hosts that a call named."""
+"""The reconciler tries again after a failure of the network, and waits for the hosts that a call named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SNAPSHOT = AwsSnapshot(vpcs=(Vpc("vpc-1", snapshots.PUBLIC.cidr, False),))
 
 
 class FailingFabric:
-    """A network that fails as often as it is told to."""
+    """A network that fails a given number of times."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
@@ -39,7 +39,7 @@ def reconciler_of(fabric: FailingFabric, state: Path) -> HostReconciler:
     return HostReconciler(settings, cast(Fabric, fabric), lambda: SNAPSHOT)
 
 
-def test_a_network_that_failed_is_tried_again_and_told_meanwhile(
+def test_a_network_that_failed_is_tried_again_and_reported_meanwhile(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("lab.hosts.reconciler.RETRY_S", 0.05)

@@ -76,12 +76,12 @@ def test_a_route_table_says_who_leaves_the_vpc(routes: tuple[Route, ...], expect
     assert chain(text, "leave-subnet-prv") == expected
 
 
-def test_a_nat_gateway_in_a_subnet_without_internet_is_no_way_out() -> None:
+def test_a_nat_gateway_in_a_subnet_without_internet_lets_nothing_out() -> None:
     text = rules.ruleset(with_route(snapshot(), "rtb-pub"))
     assert chain(text, "leave-subnet-prv") == ["ip daddr 198.18.0.20/32 accept", "ip daddr 0.0.0.0/0 drop", "drop"]
 
 
-def test_a_detached_internet_gateway_is_no_way_out_or_in() -> None:
+def test_a_detached_internet_gateway_lets_nothing_out_or_in() -> None:
     text = rules.ruleset(replace(snapshot(), internet_gateways=(InternetGateway("igw-1", None),)))
     assert chain(text, "leave-subnet-pub") == ["ip daddr 0.0.0.0/0 drop", "drop"]
     assert "dnat" not in "\n".join(chain(text, "arriving"))

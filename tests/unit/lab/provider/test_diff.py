@@ -102,7 +102,7 @@ def test_another_kind_of_source_is_another_rule() -> None:
     }
 
 
-def test_documents_are_compared_by_what_they_say() -> None:
+def test_documents_are_compared_by_their_content() -> None:
     policy = RESOURCE_TYPES["aws:iam/rolePolicy:RolePolicy"]
     old = {"role": "r", "name": "p", "policy": '{"Version": "2012-10-17", "Statement": []}'}
     assert detail(policy, old, {**old, "policy": '{"Statement":[],"Version":"2012-10-17"}'}) == {}

@@ -56,7 +56,7 @@ def check_zones(stack: str, settings: Settings) -> None:
 
     known = zones_of(settings.region)
     if missing := [zone for zone in settings.network.zones if zone not in known]:
-        allowed = f"the zones of {settings.region} are {', '.join(known)}" if known else "the lab knows no such region"
+        allowed = f"the zones of {settings.region} are {', '.join(known)}" if known else "the lab has no such region"
         problem = Problem(path="network.zones", given=", ".join(missing), allowed=allowed)
         raise SettingsError(f"Pulumi.{stack}.yaml", [problem])
 

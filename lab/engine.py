@@ -284,7 +284,7 @@ def _write_yaml(path: Path, document: Any) -> None:
 
 
 def _follow(lines: Iterator[str], on_event: OnEvent | None) -> tuple[str, dict[str, Any]]:
-    """Passes events on. Returns how it ended: `result` or `refused` with its body, or "" when the worker died."""
+    """Passes events on. Returns how it ended: `result` or `refused` with its body, or "" when the worker was killed."""
     ended: tuple[str, dict[str, Any]] = ("", {})
     for line in lines:
         kind, body = json.loads(line)

@@ -40,7 +40,7 @@ class LabOptions:
     region: str
     image_kind: ImageKind = ImageKind.FULL
     machine_images: tuple[MachineImage, ...] = ()
-    """The machine images that the stack names; the API knows no others."""
+    """The machine images that the stack names; the API has no others."""
     ports: Mapping[int, int] = field(default_factory=lambda: {80: 8080, 443: 8443})
     """Port of the machine's loopback by port of the estate."""
     vpc_ranges: tuple[IPv4Network, ...] = ()
@@ -136,7 +136,7 @@ class Lab:
         return pid
 
     def start(self, options: LabOptions, progress: Progress = lambda _: None) -> None:
-        """Removes what a dead lab left, starts the supervisor, and returns when it answers.
+        """Removes what a crashed lab left, starts the supervisor, and returns when it answers.
 
         :raises HaError: with exit code 2, before anything is made, when the machine cannot run it or one runs already.
         """
@@ -237,7 +237,7 @@ class Lab:
         self.paths.lock.unlink()
 
     def stop(self, progress: Progress = lambda _: None) -> None:
-        """Ends the lab and removes all that it made, and what a dead lab left. It is no error when none runs.
+        """Ends the lab and removes all that it made, and what a crashed lab left. It is no error when none runs.
 
         :raises HaError: while another starts or removes it; (exit 2) without root, or when the state is no lab's.
         """

@@ -1,4 +1,4 @@
-"""Removes what a dead lab leaves on the machine after the kernel has ended its processes and mounts."""
+"""Removes what a crashed lab leaves on the machine after the kernel has ended its processes and mounts."""
 
 from __future__ import annotations
 

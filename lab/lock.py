@@ -1,4 +1,4 @@
-"""The lab's lock: a file beside its state. `ha lab up` holds it first, then the supervisor for as long as it lives.
+"""The lab's lock: a file beside its state. `ha lab up` holds it first, then the supervisor for as long as it runs.
 
 The holder removes the file before it releases it, so that nothing is left of a lab. So a process that gets the lock
 checks that its file is still the one at the path.

@@ -14,7 +14,7 @@ from lab.paths import cache_directory
 from spec.errors import EXIT_USAGE, HaError
 
 MINIMUM_VERSION = tuple(int(part) for part in version("pulumi").split(".")[:3])
-"""The SDK's own: the lock pins it, and an older CLI may not know what the SDK asks for."""
+"""The SDK's own: the lock pins it, and an older CLI may lack what the SDK asks for."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
 

@@ -40,7 +40,7 @@ Tree = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class HostMetadata:
-    """What the service knows of one instance."""
+    """What the metadata of one instance is made from."""
 
     instance: Instance
     subnet_cidr: IPv4Network

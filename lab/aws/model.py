@@ -13,7 +13,7 @@ ANY_PROTOCOL = "-1"
 
 
 class InstanceState(StrEnum):
-    """The states that EC2 knows."""
+    """The states of an instance in EC2."""
 
     PENDING = "pending"
     RUNNING = "running"

@@ -138,7 +138,7 @@ class RunCommand:
         except TimeoutError as error:
             self._finish(invocation, Status.TIMED_OUT, Outcome(-1, "", str(error)))
         except Exception as error:
-            # A host that dies under a command: SSM calls that failed too, once the agent does not come back.
+            # The host ended during the command. SSM reports a failure too, once the agent does not come back.
             self._finish(invocation, Status.FAILED, Outcome(-1, "", f"the host could not run it: {error}"))
         else:
             status = Status.SUCCESS if outcome.exit_code == 0 else Status.FAILED

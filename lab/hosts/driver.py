@@ -41,7 +41,7 @@ class Power(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """What the API asks of a host."""
 
     running: bool
@@ -99,15 +99,15 @@ class DriverContext:
 class Driver:
     """The thread that works on one host."""
 
-    def __init__(self, machine: Machine, wanted: Wanted, context: DriverContext) -> None:
+    def __init__(self, machine: Machine, desired: DesiredState, context: DriverContext) -> None:
         self.machine = machine
         self.power = Power.OFF
         self.problem = ""
         self.booted_at = 0.0
         """Unix time of the last boot."""
         self._context = context
-        self._wanted = wanted
-        self._boot_due = wanted.running
+        self._desired = desired
+        self._boot_due = desired.running
         self._shown: dict[str, int] = {}
         self._changed = threading.Condition()
         self._exit_codes: list[int] = []
@@ -122,12 +122,12 @@ class Driver:
     def start(self) -> None:
         self._thread.start()
 
-    def want(self, wanted: Wanted) -> None:
+    def set_desired(self, desired: DesiredState) -> None:
         """Updates what the API asks of the host."""
         with self._changed:
-            if wanted.running and not self._wanted.running:
+            if desired.running and not self._desired.running:
                 self._boot_due = True
-            self._wanted = wanted
+            self._desired = desired
             self._changed.notify_all()
 
     def nudge(self) -> None:
@@ -141,9 +141,9 @@ class Driver:
             return self._changed.wait_for(self._is_settled, deadline_s)
 
     def _is_settled(self) -> bool:
-        if not self._wanted.exists:
+        if not self._desired.exists:
             return self.power is Power.GONE
-        return self._wanted.running or self.power in (Power.OFF, Power.BROKEN)
+        return self._desired.running or self.power in (Power.OFF, Power.BROKEN)
 
     def _drive(self) -> None:
         created = False
@@ -157,7 +157,7 @@ class Driver:
             except Exception as error:  # it is reported as broken; the other hosts go on
                 log.exception("host %s cannot be driven", self.machine.blueprint.name)
                 self._broken(error)
-                if not self._wanted.exists:
+                if not self._desired.exists:
                     self._set(Power.GONE)
                     return
 
@@ -165,42 +165,42 @@ class Driver:
         """Does the next thing that is due, or waits for one; false when the host is gone."""
         with self._changed:
             self._changed.wait_for(self._has_work)
-            wanted, exits = self._wanted, self._exit_codes
+            desired, exits = self._desired, self._exit_codes
             self._exit_codes = []
             boot_due = self._boot_due
         if exits:
             self._note_exit(exits[-1])
-        elif not wanted.exists:
+        elif not desired.exists:
             self._shut_down()
             self.machine.remove()
             self._context.claims.release(self.instance_id)
             self._set(Power.GONE)
             return False
-        elif not wanted.running:
+        elif not desired.running:
             self._shut_down()
             with self._changed:
-                self._boot_due = self._wanted.running
+                self._boot_due = self._desired.running
             self._set(Power.OFF)
         elif boot_due:
             self._boot()
         else:
-            self._sync_volumes(wanted)
+            self._sync_volumes(desired)
         return True
 
     def _has_work(self) -> bool:
-        wanted = self._wanted
-        if self._exit_codes or not wanted.exists:
+        desired = self._desired
+        if self._exit_codes or not desired.exists:
             return True
-        if not wanted.running:
+        if not desired.running:
             return self.power in (Power.ON, Power.CRASHED, Power.BROKEN, Power.WAITING)
         if self._boot_due:
             return True
-        return self.power is Power.ON and self._volumes_differ(wanted)
+        return self.power is Power.ON and self._volumes_differ(desired)
 
-    def _volumes_differ(self, wanted: Wanted) -> bool:
-        gone = any(one not in wanted.volumes for one in self._shown)
+    def _volumes_differ(self, desired: DesiredState) -> bool:
+        gone = any(one not in desired.volumes for one in self._shown)
         return gone or any(
-            one not in self._shown and self._context.claims.free(one, self.instance_id) for one in wanted.volumes
+            one not in self._shown and self._context.claims.free(one, self.instance_id) for one in desired.volumes
         )
 
     def _boot(self) -> None:
@@ -210,7 +210,7 @@ class Driver:
         self.problem = ""
         self._set(Power.WAITING)
         address = str(machine.blueprint.address)
-        if not self._context.claims.take(address, self.instance_id, lambda: not self._wanted.running):
+        if not self._context.claims.take(address, self.instance_id, lambda: not self._desired.running):
             return
         try:
             self.booted_at = time.time()
@@ -248,12 +248,12 @@ class Driver:
             return
         if code == REBOOT_EXIT_CODE:
             with self._changed:
-                self._boot_due = self._wanted.running
-        elif code == 0 and self._wanted.running:
+                self._boot_due = self._desired.running
+        elif code == 0 and self._desired.running:
             self._context.powered_off(self.instance_id)
             # The API may say `running` again already, if it was started before the stop was seen here.
             with self._changed:
-                self._wanted = replace(self._wanted, running=False)
+                self._desired = replace(self._desired, running=False)
             self._context.read_again()
         elif code != 0:
             log.warning("host %s ended by itself (exit code %d)", self.machine.blueprint.name, code)
@@ -266,14 +266,14 @@ class Driver:
         self._context.claims.release(self.instance_id)
         self._context.changed()
 
-    def _sync_volumes(self, wanted: Wanted) -> None:
-        for volume_id in [one for one in self._shown if one not in wanted.volumes]:
+    def _sync_volumes(self, desired: DesiredState) -> None:
+        for volume_id in [one for one in self._shown if one not in desired.volumes]:
             with contextlib.suppress(OSError):  # the host may be shutting down
                 volumes.hide(self.machine.dev, self._shown[volume_id], volume_id)
             del self._shown[volume_id]
             self._context.claims.release(self.instance_id, volume_id)
             self._context.changed()
-        for volume_id, volume in wanted.volumes.items():
+        for volume_id, volume in desired.volumes.items():
             if volume_id in self._shown or not self._context.claims.free(volume_id, self.instance_id):
                 continue
             index = next(number for number in self._indices() if number not in self._shown.values())

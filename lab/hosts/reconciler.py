@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.aws.model import AwsSnapshot, Instance, InstanceState, Volume
 from lab.hosts.cgroups import CgroupTree
-from lab.hosts.driver import Claims, Driver, DriverContext, Power, Wanted
+from lab.hosts.driver import Claims, DesiredState, Driver, DriverContext, Power
 from lab.hosts.machine import Blueprint, Machine
 from lab.hosts.volumes import ROOT_DEVICES, VolumeStore
 from lab.network import topology
@@ -45,7 +45,7 @@ class HostReconciler:
     def __init__(self, settings: HostSettings, fabric: Fabric, read_snapshot: Callable[[], AwsSnapshot]) -> None:
         self._settings = settings
         self._fabric = fabric
-        self._read_world = read_snapshot
+        self._read_snapshot = read_snapshot
         self._cgroups = CgroupTree(settings.state)
         self._store = VolumeStore(settings.state / "volumes", settings.state / "loop-devices")
         self._claims = Claims()
@@ -136,7 +136,7 @@ class HostReconciler:
         with self._lock:
             if self._closing.is_set():
                 return
-            snapshot = self._read_world()
+            snapshot = self._read_snapshot()
             if snapshot != self.snapshot:
                 self._fabric.apply(snapshot, self._live)
                 self.snapshot = snapshot
@@ -149,17 +149,17 @@ class HostReconciler:
             if instance.state in _LEAVING:
                 continue
             listed.add(instance.id)
-            wanted = Wanted(running=instance.state in _UP, volumes=data_volumes(snapshot, instance.id))
+            desired = DesiredState(running=instance.state in _UP, volumes=data_volumes(snapshot, instance.id))
             if instance.id in self._drivers:
-                self._drivers[instance.id].want(wanted)
+                self._drivers[instance.id].set_desired(desired)
             elif instance.private_ip is not None:
-                self._drivers[instance.id] = driver = self._new_driver(snapshot, instance, wanted)
+                self._drivers[instance.id] = driver = self._new_driver(snapshot, instance, desired)
                 driver.start()
         for instance_id, driver in self._drivers.items():
             if instance_id not in listed:
-                driver.want(Wanted(running=False, exists=False))
+                driver.set_desired(DesiredState(running=False, exists=False))
 
-    def _new_driver(self, snapshot: AwsSnapshot, instance: Instance, wanted: Wanted) -> Driver:
+    def _new_driver(self, snapshot: AwsSnapshot, instance: Instance, desired: DesiredState) -> Driver:
         assert instance.private_ip is not None
         blueprint = Blueprint(
             instance_id=instance.id,
@@ -179,7 +179,7 @@ class HostReconciler:
             cgroups=self._cgroups,
             fabric=self._fabric.vpc,
         )
-        return Driver(machine, wanted, self._context)
+        return Driver(machine, desired, self._context)
 
     def _link_is_up(self, instance_id: str) -> None:
         with self._lock:

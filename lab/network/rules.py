@@ -126,7 +126,7 @@ def _destinations(snapshot: AwsSnapshot, route: Route) -> list[IPv4Network]:
 
 
 def prefix_list(snapshot: AwsSnapshot, prefix_list_id: str | None) -> list[IPv4Address]:
-    """The addresses behind a prefix list: the lab knows S3's."""
+    """The addresses of a prefix list; of AWS's lists the lab has S3's only."""
     name = snapshot.prefix_lists.get(prefix_list_id or "", "")
     return [topology.S3] if name.endswith(_S3_SUFFIX) else []
 

@@ -47,7 +47,7 @@ def uplink(machine_network: int, log: Path) -> Iterator[None]:
             child = stack.enter_context(process.spawn(argv, log=log, pass_fds=(machine_network, write_end)))
         finally:
             os.close(write_end)
-        # slirp4netns writes one byte when the link is up; the pipe ends without it when it dies.
+        # slirp4netns writes one byte when the link is up; the pipe ends without it when slirp4netns fails.
         if os.read(read_end, 1) != b"1":
             raise _ended(argv, child, log)
         yield

@@ -1,4 +1,4 @@
-"""Names and addresses of the lab's network that are not the stack's own. All of it lives in the lab's namespaces.
+"""Names and addresses of the lab's network that are not the stack's own. All are in the lab's namespaces.
 
 client ── internet ── fabric ── one link per host
           │  └── 198.18.0.10, 198.18.0.20: AWS's services and S3, behind TLS

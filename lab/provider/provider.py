@@ -25,7 +25,7 @@ _DEFAULTS_KEY = "__defaults"
 
 
 class UnknownTypeError(Exception):
-    """A resource type or function that the provider does not know."""
+    """A resource type or function that the provider does not support."""
 
 
 class LabAwsProvider(api.Provider):
@@ -64,7 +64,7 @@ class LabAwsProvider(api.Provider):
         function = FUNCTIONS.get(request.tok)
         if function is None:
             raise UnknownTypeError(
-                f"the lab's provider does not know the function {request.tok}: add it to lab/provider/functions.py"
+                f"the lab's provider does not support the function {request.tok}: add it to lab/provider/functions.py"
             )
         result = await asyncio.to_thread(function, self.cloud, plain_map(request.args))
         return api.InvokeResponse(return_value={name: property_value(value) for name, value in result.items()})
@@ -74,7 +74,7 @@ class LabAwsProvider(api.Provider):
         given = {name: value for name, value in request.new_inputs.items() if name != _DEFAULTS_KEY}
         inputs = plain_map(given)
         failures = [
-            api.CheckFailure(name, f"the lab's provider does not know the property {name} of {resource_type.type}")
+            api.CheckFailure(name, f"the lab's provider does not support the property {name} of {resource_type.type}")
             for name in sorted(inputs)
             if name not in resource_type.all_inputs and name != "region"
         ]
@@ -199,7 +199,7 @@ def _resource_type(urn: str) -> ResourceType:
     resource_type = RESOURCE_TYPES.get(token)
     if resource_type is None:
         raise UnknownTypeError(
-            f"the lab's provider does not know the resource type {token}: add it to lab/provider/resource_types/"
+            f"the lab's provider does not support the resource type {token}: add it to lab/provider/resource_types/"
         )
     return resource_type
 

@@ -1,4 +1,4 @@
-"""What the provider knows of one resource type."""
+"""What the provider has to know of one resource type."""
 
 from __future__ import annotations
 

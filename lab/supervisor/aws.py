@@ -83,7 +83,7 @@ def public_address(snapshot: AwsSnapshot) -> IPv4Address | None:
 
 
 def regions() -> list[str]:
-    """The regions for whose service names the lab answers: all in which the SDK knows S3."""
+    """The regions for whose service names the lab answers: all that the SDK lists for S3."""
     import boto3
 
     return sorted(boto3.session.Session().get_available_regions("s3"))

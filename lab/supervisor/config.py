@@ -11,7 +11,7 @@ from lab.image.contents import ImageKind
 
 @dataclass(frozen=True, kw_only=True)
 class MachineImage:
-    """A machine image that the lab's API knows: by exact name and owner, as a stack names it."""
+    """A machine image of the lab's API, with the exact name and owner by which a stack names it."""
 
     name: str
     owner: str
@@ -53,7 +53,7 @@ class StatePaths:
 
     @property
     def lock(self) -> Path:
-        """Held by the supervisor for as long as it lives. Beside the state, which a new lab replaces."""
+        """Held by the supervisor for as long as it runs. Beside the state, which a new lab replaces."""
         return self.state.with_name(f"{self.state.name}.lock")
 
     @property

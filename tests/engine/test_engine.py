@@ -153,15 +153,15 @@ def test_a_refusal_of_the_program_comes_out_as_it_was_raised(project: Project) -
     [
         (
             "import pulumi_aws as aws\naws.sqs.Queue('queue')",
-            "the lab's provider does not know the resource type aws:sqs/queue:Queue",
+            "the lab's provider does not support the resource type aws:sqs/queue:Queue",
         ),
         (
             "import pulumi_aws as aws\naws.ec2.Vpc('vpc', cidr_block='10.0.0.0/16', ipv6_netmask_length=56)",
-            "does not know the property ipv6NetmaskLength of aws:ec2/vpc:Vpc",
+            "does not support the property ipv6NetmaskLength of aws:ec2/vpc:Vpc",
         ),
         (
             "import pulumi_aws as aws\naws.route53.get_zone(name='example.com')",
-            "the lab's provider does not know the function aws:route53/getZone:getZone",
+            "the lab's provider does not support the function aws:route53/getZone:getZone",
         ),
         (
             "import pulumi_aws as aws\naws.ec2.get_ami(owners=['1'], filters=[{'name': 'name', 'values': ['x']}])",

@@ -519,7 +519,7 @@ def test_a_change_of_user_data_in_place_stops_and_starts(provider: Provider, sur
         ("aws:ec2/instance:Instance", {"userDataBase64": "not base64!"}, "must be base64-encoded"),
         ("aws:ec2/instance:Instance", {"userData": "both"}, "userData: conflicts with userDataBase64"),
         ("aws:ec2/instance:Instance", {"ami": "ami-00000000"}, "ami: the image ami-00000000 does not exist"),
-        ("aws:ec2/vpc:Vpc", {"cidrBlok": "x"}, "cidrBlok: the lab's provider does not know the property cidrBlok"),
+        ("aws:ec2/vpc:Vpc", {"cidrBlok": "x"}, "cidrBlok: the lab's provider does not support the property cidrBlok"),
         ("aws:ec2/vpc:Vpc", {"cidrBlock": None}, "cidrBlock: cidrBlock is required"),
         ("aws:ec2/vpc:Vpc", {"region": "eu-central-1"}, "region: a lab has one region"),
         (
@@ -535,7 +535,7 @@ def test_a_change_of_user_data_in_place_stops_and_starts(provider: Provider, sur
         (
             "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
             {"rules": [{"id": "x", "status": "Enabled", "colour": "red"}]},
-            "does not know colour in a lifecycle rule",
+            "does not support colour in a lifecycle rule",
         ),
     ],
 )

@@ -75,7 +75,7 @@ def register_image(*, region: str, name: str, owner: str, architecture: str) -> 
 
 
 def zones_of(region: str) -> list[str]:
-    """The names of a region's zones; none for a region that the API does not know."""
+    """The names of a region's zones; none for a region that moto does not have."""
     from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
     return [zone.name for zone in RegionsAndZonesBackend.zones.get(region, ())]

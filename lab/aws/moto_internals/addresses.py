@@ -124,7 +124,7 @@ def _address_checks() -> None:
 
 
 def _secondary_addresses() -> None:
-    """An Elastic IP is associated with the private address that AssociateAddress names; moto knows only the first.
+    """An Elastic IP is associated with the private address that AssociateAddress names; moto supports only the first.
 
     Without this a load balancer with a public address of its own could not hold the stack's public address too.
     """

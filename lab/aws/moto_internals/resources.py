@@ -117,7 +117,7 @@ def _endpoint_routes() -> None:
 
 
 def _user_data() -> None:
-    """ModifyInstanceAttribute takes user data encoded once, as every SDK sends it; moto wants it encoded twice."""
+    """ModifyInstanceAttribute takes user data encoded once, as every SDK sends it; moto requires it encoded twice."""
     from moto.ec2.responses import instances
 
     parse = vars(instances)["parse_user_data"]

@@ -1,4 +1,4 @@
-"""The resource types that the lab knows, by their type token."""
+"""The resource types that the lab supports, by their type token."""
 
 from __future__ import annotations
 

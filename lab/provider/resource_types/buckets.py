@@ -247,7 +247,7 @@ def _refuse_lifecycle(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]
     if not isinstance(rules, list):
         return []
     unknown = sorted(_keys(rules) - set(_RULE_KEYS))
-    return [("rules", f"the lab's provider does not know {name} in a lifecycle rule") for name in unknown]
+    return [("rules", f"the lab's provider does not support {name} in a lifecycle rule") for name in unknown]
 
 
 def _keys(value: Any) -> set[str]:

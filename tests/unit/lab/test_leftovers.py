@@ -1,4 +1,4 @@
-"""What is removed of a dead lab, and what never is."""
+"""What is removed after a crashed lab, and what never is."""
 
 from __future__ import annotations
 

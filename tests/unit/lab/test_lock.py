@@ -1,4 +1,4 @@
-"""The lock that says that a lab lives."""
+"""The lock that says that a lab runs."""
 
 from __future__ import annotations
 

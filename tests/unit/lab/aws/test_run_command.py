@@ -86,11 +86,11 @@ def test_a_script_that_takes_too_long_has_timed_out(ssm: Any, hosts: Hosts) -> N
     assert (found["Status"], found["StatusDetails"]) == ("TimedOut", "Execution Timed Out")
 
 
-def test_a_host_that_dies_under_a_command_has_failed_it(ssm: Any, hosts: Hosts) -> None:
-    def dies(_: str) -> Outcome:
+def test_a_command_fails_when_its_host_ends(ssm: Any, hosts: Hosts) -> None:
+    def ends(_: str) -> Outcome:
         raise OSError("no such process")
 
-    hosts.act = dies
+    hosts.act = ends
     assert ended(ssm, send(ssm, DB1), DB1)["Status"] == "Failed"
 
 

@@ -64,7 +64,7 @@ class SlowHost:
         self.instance_id = name
         self.power = "stopping"
         self.waited = False
-        self.want: Callable[..., None] = lambda _: None
+        self.set_desired: Callable[..., None] = lambda _: None
 
     def settled(self, deadline_s: float) -> bool:
         self.waited = True

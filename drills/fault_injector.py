@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import process
 from lab.hosts.cgroups import CgroupTree
 from lab.lab import HostPhase, Lab
-from lab.network import rough_links, topology
+from lab.network import impaired_links, topology
 from lab.process import Argument, Finished
 from lab.waiting import eventually
 from ops.estate import Estate
@@ -149,21 +149,21 @@ class FaultInjector:
         sources: dict[str, list[str]] = {}
         for path in paths:
             sources.setdefault(links[path.destination], []).append(addresses[path.source])
-        plan = rough_links.Plan(
+        plan = impaired_links.Plan(
             links=sources, delay_up_to_s=impairment.max_delay_s, loss=impairment.loss, max_seconds=LONGEST_S
         )
         self.unimpair()
-        child = process.converse(self.lab.in_fabric([sys.executable, "-I", rough_links.__file__]))
+        child = process.converse(self.lab.in_fabric([sys.executable, "-I", impaired_links.__file__]))
         self._impairing.append((child, list(sources)))
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdin.write(plan.to_json() + "\n")
         child.stdin.flush()
-        if child.stdout.readline().strip() != rough_links.READY:
+        if child.stdout.readline().strip() != impaired_links.READY:
             self.unimpair()
             raise HaError(
                 "the network paths between hosts could not be impaired",
-                where=rough_links.__file__,
+                where=impaired_links.__file__,
                 fix="needs /dev/net/tun and tc on this machine",
             )
 

@@ -1,1 +1,1 @@
-"""Where the estate runs for free: AWS, its engine and its hosts on one Linux machine."""
+"""Runs the estate for free on one Linux machine: AWS, the Pulumi engine, the network and the hosts."""

@@ -20,7 +20,7 @@ from spec.project import REPOSITORY
 from spec.settings import Settings
 from spec.stack_file import load_settings
 
-# A promise to nobody: how long to wait before calling a boot stuck. Bare hosts fetch half a gigabyte each.
+# A boot that takes longer is reported as failed. Bare hosts download half a gigabyte each.
 SETUP_DEADLINE_S = {ImageKind.FULL: 300, ImageKind.BARE: 1800}
 HEALTHY_DEADLINE_S = 120
 DEFAULT_PORTS = {80: 8080, 443: 8443}
@@ -30,20 +30,20 @@ _LOG_LINES = 15
 
 
 class Progress(Protocol):
-    """Who watches a boot."""
+    """Shows the progress of a boot."""
 
     def step(self, text: str) -> None:
-        """Another part of it begins."""
+        """The next part begins."""
 
     def count(self, done: int, latest: str) -> None:
-        """How many resources are done, and the latest of them."""
+        """How many resources are done, and the last of them."""
 
     def phases(self, phases: Sequence[HostPhase]) -> None:
         """How far each host has come."""
 
 
 def check(stack: str) -> Settings:
-    """What can be refused before anything is made: settings, release, user data. :raises HaError: exit code 2."""
+    """Check settings, release and user data, before anything is made. :raises HaError: exit code 2."""
     settings = load_settings(REPOSITORY, stack)
     for context in host_contexts(stack, settings).values():
         user_data(context)
@@ -51,12 +51,12 @@ def check(stack: str) -> Settings:
 
 
 def check_zones(stack: str, settings: Settings) -> None:
-    """The zones must be there in the lab's AWS. :raises SettingsError: naming those that are not."""
+    """Check that the stack's zones exist in the lab's AWS. :raises SettingsError: naming those that do not."""
     from lab.aws.moto_internals import zones_of
 
     known = zones_of(settings.region)
     if missing := [zone for zone in settings.network.zones if zone not in known]:
-        allowed = f"the zones of {settings.region} are {', '.join(known)}" if known else "the lab knows no such region"
+        allowed = f"the zones of {settings.region} are {', '.join(known)}" if known else "the lab has no such region"
         problem = Problem(path="network.zones", given=", ".join(missing), allowed=allowed)
         raise SettingsError(f"Pulumi.{stack}.yaml", [problem])
 
@@ -90,9 +90,9 @@ def boot(
         same_stack(lab, stack)
         if bare_image or http_port or https_port:
             raise HaError(
-                "the lab runs already: its image and ports are what it was started with",
+                "the lab is running already: its image and its ports cannot be changed",
                 where=str(lab.paths.state),
-                fix="leave the options out to apply the settings, or `ha lab down` first",
+                fix="leave these options out to apply the settings, or run `ha lab down` first",
                 exit_code=EXIT_USAGE,
             )
     else:
@@ -100,26 +100,26 @@ def boot(
         ports = {80: http_port or DEFAULT_PORTS[80], 443: https_port or DEFAULT_PORTS[443]}
         _start(lab, stack, settings, bare_image=bare_image, ports=ports, progress=progress)
     planned = [h.name for h in settings.plan_hosts()]
-    with _needing(lab):
+    with _reporting_its_end(lab):
         image_kind = ImageKind(lab.status()["image"])
         progress.step("applying the program")
-        engine_of(lab).up(stack, _telling(progress))
-        progress.step("hosts boot")
+        engine_of(lab).up(stack, _counting(progress))
+        progress.step("waiting for the hosts")
         _await_hosts(lab, planned, progress.phases, deadline_s=SETUP_DEADLINE_S[image_kind])
-        progress.step("the estate becomes healthy")
+        progress.step("waiting for a healthy estate")
         return _await_health(lab, stack, settings, planned)
 
 
 @contextlib.contextmanager
-def _needing(lab: Lab) -> Iterator[None]:
-    """Tells whatever fails in the block because the lab was ended meanwhile as just that. :raises HaError:"""
+def _reporting_its_end(lab: Lab) -> Iterator[None]:
+    """If the lab was ended during the block, raise that instead of the error that follows from it. :raises HaError:"""
     try:
         yield
-    except Exception as error:  # any part may be the first to miss the lab, each in its own way
+    except Exception as error:  # each part fails in its own way without a lab
         if not lab.ended():
             raise
         raise HaError(
-            "the lab was ended before the stack was up", where=str(lab.paths.state), fix="`ha lab up` starts one anew"
+            "the lab was ended before the stack was up", where=str(lab.paths.state), fix="`ha lab up` starts it again"
         ) from error
 
 
@@ -151,17 +151,17 @@ def _start(
     lab.start(options, progress.step)
 
 
-def _telling(progress: Progress) -> Callable[[Event], None]:
-    """Counts what the engine has done."""
+def _counting(progress: Progress) -> Callable[[Event], None]:
+    """Counts the resources that the engine is done with."""
     done = 0
 
-    def tell(event: Event) -> None:
+    def count(event: Event) -> None:
         nonlocal done
         if isinstance(event, Step) and event.status == "done" and event.op != "same":
             done += 1
             progress.count(done, f"{event.op} {event.name}")
 
-    return tell
+    return count
 
 
 def _await_hosts(
@@ -175,37 +175,39 @@ def _await_hosts(
         by_name = {p.name: p for p in phases}
         if failed := [p for p in phases if p.stage in ("failed", "crashed")]:
             raise HaError(
-                "\n".join(_told(lab, p) for p in failed),
+                "\n".join(_described(lab, p) for p in failed),
                 where=", ".join(str(p.logs) for p in failed),
-                fix="the other hosts stay up: `ha lab logs HOST`, `ha lab shell HOST`; `ha lab down` removes all",
+                fix="read `ha lab logs HOST` or open `ha lab shell HOST`: hosts stay up until `ha lab down`",
             )
         waiting = [name for name in planned if name not in by_name or by_name[name].stage != "ready"]
         if not waiting:
             return
         if time.monotonic() > deadline:
-            told = [_told(lab, by_name[n]) if n in by_name else f"{n}: there is no such host" for n in waiting]
+            described = [
+                _described(lab, by_name[n]) if n in by_name else f"{n}: no such host in the lab" for n in waiting
+            ]
             raise HaError(
-                f"not set up within {deadline_s:.0f} s\n" + "\n".join(told),
+                f"hosts not ready within {deadline_s:.0f} s\n" + "\n".join(described),
                 where=str(lab.paths.hosts_logs),
-                fix="`ha lab logs HOST` shows how far it has come; it may still get there: `ha --lab status`",
+                fix="read `ha lab logs HOST`; a slow host may still become ready: see `ha --lab status`",
             )
         time.sleep(_HOSTS_POLL_S)
 
 
-def _told(lab: Lab, phase: HostPhase) -> str:
-    """A failed host, its step and the last lines of what it said."""
-    said = phase.error.strip().splitlines()
+def _described(lab: Lab, phase: HostPhase) -> str:
+    """A failed host, its step and the last lines of its error or log."""
+    lines = phase.error.strip().splitlines()
     logs = lab.logs(phase.name)
-    if not said and logs:
-        # Its set-up's log when it came so far, else its console's.
+    if not lines and logs:
+        # The log of its set-up if it got that far, else that of its console.
         log = next((p for p in logs if p.name == "ha-setup.log"), logs[0])
-        said = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     where = f" in step {phase.step}" if phase.step else ""
-    return "\n".join([f"{phase.name} {phase.stage}{where}", *(f"    {line}" for line in said[-_LOG_LINES:])])
+    return "\n".join([f"{phase.name} {phase.stage}{where}", *(f"    {line}" for line in lines[-_LOG_LINES:])])
 
 
 def _await_health(lab: Lab, stack: str, settings: Settings, planned: Sequence[str]) -> Status:
-    """The estate's status once it is healthy, or as it is when it does not become so in time."""
+    """The estate's status once it is healthy, or its last one at the deadline."""
     estate = connect(lab, stack, settings)
     deadline = time.monotonic() + HEALTHY_DEADLINE_S
     while True:

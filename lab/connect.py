@@ -1,4 +1,4 @@
-"""From a command on this machine to the estate in the lab: this process moves into the lab's network."""
+"""Connects a command on this machine to the estate in the lab, by moving it into the lab's network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spec.settings import Settings
 def connect(lab: Lab, stack: str, settings: Settings) -> Estate:
     """The estate of the running lab, with the operator's credentials.
 
-    From here on this thread, and those that it starts, are in the lab's internet.
+    It moves this thread, and those that it starts later, into the lab's internet.
     :raises HaError: when no lab runs; with exit code 2 when it runs another stack.
     """
     status = lab.status()

@@ -1,4 +1,4 @@
-"""The real Pulumi engine, applied to the lab's AWS with the project's own program.
+"""Runs the real Pulumi engine with the project's own program against the lab's AWS.
 
 Each operation runs in a process of its own (`lab.engine_worker`): a clean environment, fresh modules, and nothing of
 the engine left in the caller. State, the lab's own project file, the provider's plugin folder and the passphrase are in
@@ -55,7 +55,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Message:
-    """Something that the engine or the program said: severity is `info`, `warning` or `error`."""
+    """A message of the engine or of the program; its severity is `info`, `warning` or `error`."""
 
     severity: str
     text: str
@@ -97,7 +97,7 @@ class ResourceChange:
 
 @dataclass(frozen=True)
 class Changes:
-    """What an update would do. No resources: nothing."""
+    """What an update would do. It is false when that is nothing."""
 
     resources: tuple[ResourceChange, ...] = ()
     same: int = 0
@@ -118,7 +118,7 @@ class Engine:
     """Drives the engine for the stacks of a project in a lab.
 
     :param project_dir: the checkout: its `__main__.py`, `Pulumi.yaml` and `Pulumi.<stack>.yaml`.
-    :param state_dir: the lab's folder (`leftovers.make_state`); the engine's things are in `engine/` in it.
+    :param state_dir: the lab's folder (`leftovers.make_state`); the engine's files are in `engine/` in it.
     :param endpoint_url: the lab's AWS, as seen by the engine.
     :param prefix: put before the command line of every process, e.g. `("nsenter", "--net=/proc/42/ns/net")`.
     """
@@ -131,7 +131,7 @@ class Engine:
     def up(self, stack: str, on_event: OnEvent | None = None) -> dict[str, Any]:
         """Apply the program. Returns the stack's outputs.
 
-        :raises HaError: what the program refused (as it was raised there), or what the engine failed at.
+        :raises HaError: the one that the program raised, or why the engine failed.
         """
         outputs: dict[str, Any] = self._run("up", stack, on_event)["outputs"]
         return outputs
@@ -148,7 +148,7 @@ class Engine:
         )
 
     def destroy(self, stack: str, on_event: OnEvent | None = None) -> None:
-        """Delete everything that the stack has; the program runs too, so that its hooks do. :raises HaError:"""
+        """Delete all resources of the stack; the program runs too, so that its hooks do. :raises HaError:"""
         self._run("destroy", stack, on_event)
 
     def outputs(self, stack: str) -> dict[str, Any]:
@@ -162,10 +162,6 @@ class Engine:
         """The stack's state as the engine keeps it, secrets encrypted; empty when there is none."""
         path = self._state_file(stack)
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-    def forget(self) -> None:
-        """Forget all stacks' state, as when the AWS that it speaks of is gone."""
-        shutil.rmtree(self._folder / "state", ignore_errors=True)
 
     @property
     def _folder(self) -> Path:
@@ -194,9 +190,9 @@ class Engine:
 
     @contextmanager
     def _alone(self, operation: str) -> Iterator[int]:
-        """One operation at a time; a lock that an interrupted engine left in its state is then no one's.
+        """Allows one operation at a time, and removes the lock that an interrupted engine left in its state.
 
-        Yields the lock's file descriptor, which the worker keeps: it may outlive a caller that is killed.
+        Yields the lock's file descriptor. The worker inherits it, as it may outlive a caller that is killed.
         """
         with ExitStack() as stack:
             path = StatePaths(self.state_dir).engine_lock
@@ -230,7 +226,7 @@ class Engine:
         project |= {
             "runtime": "python",
             "backend": {"url": f"file://{self._folder / 'state'}"},
-            # Here and not in the checkout's own project file: there it would stand in for AWS's provider.
+            # Not in the checkout's own project file: it would replace the provider of real deployments.
             "plugins": {"providers": [{"name": "aws", "path": str(plugin.parent)}]},
         }
         _write_yaml(self._folder / "project" / "Pulumi.yaml", project)
@@ -244,7 +240,7 @@ class Engine:
     def _work(self, request: dict[str, Any], region: str, held: int, on_event: OnEvent | None) -> dict[str, Any]:
         reader, writer = os.pipe()
         log = self._folder / "engine.log"
-        # -P: not the folder that this happens to be started in, but the path that is given.
+        # -P: modules are found by PYTHONPATH alone, not in the current folder.
         argv = [*self.prefix, sys.executable, "-P", "-m", "lab.engine_worker", str(writer), json.dumps(request)]
         try:
             environment = self._child_environment(region)
@@ -263,14 +259,14 @@ class Engine:
             raise HaError(
                 f"the engine's process ended with exit code {child.returncode} before it was done",
                 where=str(log),
-                fix="its log may say why",
+                fix="read its log",
             )
         return answer
 
     def _child_environment(self, region: str) -> dict[str, str]:
         return {
             **operator_environment(self.endpoint_url, region),
-            # The project's own modules before those that the lab itself runs with.
+            # The project's own modules come before those that the lab runs with.
             "PYTHONPATH": f"{self.project_dir}:{REPOSITORY}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(self._folder / "home"),
@@ -288,7 +284,7 @@ def _write_yaml(path: Path, document: Any) -> None:
 
 
 def _follow(lines: Iterator[str], on_event: OnEvent | None) -> tuple[str, dict[str, Any]]:
-    """Pass events on to the end; returns how it ended: `result` or `refused` with its body, or "" when it was cut."""
+    """Passes events on. Returns how it ended: `result` or `refused` with its body, or "" when the worker was killed."""
     ended: tuple[str, dict[str, Any]] = ("", {})
     for line in lines:
         kind, body = json.loads(line)
@@ -306,7 +302,7 @@ def _refusal(body: dict[str, Any]) -> HaError:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a worker that is still running: asked as by Ctrl-C first, so that the engine can write its state."""
+    """Ends a worker that is still running. SIGINT comes first, so that the engine can write its state."""
     if child.poll() is not None:
         return
     os.killpg(child.pid, signal.SIGINT)

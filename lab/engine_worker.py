@@ -21,7 +21,7 @@ from pulumi.automation import EngineEvent
 from spec.errors import HaError, SettingsError
 from spec.project import PROJECT
 
-Tell = Callable[[str, Any], None]
+Report = Callable[[str, Any], None]
 UNKNOWN_VALUES = {
     "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
     "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
@@ -36,7 +36,7 @@ _PATH = re.compile(r"\.?([A-Za-z_][A-Za-z0-9_-]*)|\[(\d+)\]|\[\"((?:[^\"\\]|\\.)
 
 
 class Program:
-    """The project's own program, and what it refused."""
+    """Runs the project's own program and keeps the HaError that it raised."""
 
     def __init__(self, project_dir: Path) -> None:
         self._project_dir = project_dir
@@ -49,17 +49,17 @@ class Program:
             self.refused = refused
             raise pulumi.RunError(str(refused)) from None
         except pulumi.RunError as error:
-            # The program tells refusals in Pulumi's way; the lab tells them in its own.
+            # The program turns an HaError into Pulumi's error; the lab reports the HaError.
             if isinstance(error.__context__, HaError):
                 self.refused = error.__context__
             raise
 
 
 class Watcher:
-    """Turns the engine's events into the lab's, and remembers what they amount to."""
+    """Turns the engine's events into the lab's, and collects errors and changes."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self.errors: list[tuple[str, str]] = []
         self.changes: dict[str, dict[str, Any]] = {}
         self.same = 0
@@ -73,16 +73,16 @@ class Watcher:
         elif event.res_op_failed_event:
             self._step(event.res_op_failed_event.metadata, "failed")
         elif event.diagnostic_event:
-            said = event.diagnostic_event
-            text = re.sub(r"<\{%.*?%\}>", "", said.message).strip()
-            severity = said.severity.removeprefix("info#") or "info"
+            message = event.diagnostic_event
+            text = re.sub(r"<\{%.*?%\}>", "", message.message).strip()
+            severity = message.severity.removeprefix("info#") or "info"
             if text and severity in ("info", "warning", "error"):
                 if severity == "error":
-                    self.errors.append((said.urn or "", text))
-                self._tell("message", {"severity": severity, "text": text, "urn": said.urn or ""})
+                    self.errors.append((message.urn or "", text))
+                self._report("message", {"severity": severity, "text": text, "urn": message.urn or ""})
 
     def _step(self, metadata: Any, status: str) -> None:
-        self._tell("step", {"op": str(_op(metadata)), "urn": metadata.urn, "status": status})
+        self._report("step", {"op": str(_op(metadata)), "urn": metadata.urn, "status": status})
 
     def _change(self, metadata: Any) -> None:
         op = _op(metadata)
@@ -138,7 +138,7 @@ def _shown(value: Any) -> Any:
 
 
 class Command(auto.PulumiCommand):
-    """The CLI at a given path, of whose version the caller has made sure: asking it once more takes a while."""
+    """The CLI at a given path. The caller has checked its version; to ask the CLI again takes a while."""
 
     def __init__(self, path: str) -> None:
         from pulumi._version import version
@@ -154,31 +154,31 @@ def select(request: dict[str, Any], program: Program) -> auto.Stack:
     return choose(request["stack"], project_name=PROJECT, program=program, opts=options)
 
 
-def work(request: dict[str, Any], tell: Tell) -> None:
-    """Do what is asked and tell how it went."""
+def work(request: dict[str, Any], report: Report) -> None:
+    """Run the operation and report how it ended."""
     program = Program(Path(request["project_dir"]))
-    watcher = Watcher(tell)
+    watcher = Watcher(report)
     os.chdir(request["project_dir"])
     try:
         stack = select(request, program)
         match request["operation"]:
             case "up":
                 done = stack.up(on_event=watcher, color="never", suppress_outputs=True)
-                tell("result", {"outputs": {name: output.value for name, output in done.outputs.items()}})
+                report("result", {"outputs": {name: output.value for name, output in done.outputs.items()}})
             case "preview":
                 stack.preview(on_event=watcher, color="never")
-                tell("result", {"resources": list(watcher.changes.values()), "same": watcher.same})
+                report("result", {"resources": list(watcher.changes.values()), "same": watcher.same})
             case "destroy":
                 stack.destroy(on_event=watcher, color="never", run_program=True)
-                tell("result", {})
+                report("result", {})
             case unknown:
                 raise ValueError(f"no such operation: {unknown}")
     except auto.CommandError as error:
-        tell("refused", refusal(program, watcher, error, request))
+        report("refused", refusal(program, watcher, error, request))
 
 
 def refusal(program: Program, watcher: Watcher, error: auto.CommandError, request: dict[str, Any]) -> dict[str, Any]:
-    """What went wrong: the program's own refusal, else what the engine said of resources, else its output."""
+    """What went wrong: the program's own error, else the engine's errors of resources, else its output."""
     refused = program.refused
     if refused is not None:
         problems = [vars(problem) for problem in refused.problems] if isinstance(refused, SettingsError) else []
@@ -189,12 +189,12 @@ def refusal(program: Program, watcher: Watcher, error: auto.CommandError, reques
             "exit_code": refused.exit_code,
             "problems": problems,
         }
-    said = [(urn.split("::")[-1] if "::" in urn else "", text) for urn, text in watcher.errors]
-    # The engine repeats at the stack that the update failed; the reason is at a resource.
-    reasons = [f"{name}: {text}" if name else text for name, text in said if text not in _REPEATED]
+    errors = [(urn.split("::")[-1] if "::" in urn else "", text) for urn, text in watcher.errors]
+    # The engine also reports at the stack that the update failed; the reason is reported at a resource.
+    reasons = [f"{name}: {text}" if name else text for name, text in errors if text not in _REPEATED]
     what = "\n".join(dict.fromkeys(reasons)) or "\n".join(str(error).strip().splitlines()[-20:])
     return {
-        "what": f"the engine could not {request['operation']} the stack {request['stack']}\n{what}",
+        "what": f"pulumi {request['operation']} of the stack {request['stack']} failed\n{what}",
         "where": f"Pulumi.{request['stack']}.yaml",
         "fix": "",
         "exit_code": 1,
@@ -206,11 +206,11 @@ def main() -> None:
     """Entry point: FILE_DESCRIPTOR REQUEST."""
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as pipe:
 
-        def tell(kind: str, body: Any) -> None:
+        def report(kind: str, body: Any) -> None:
             pipe.write(json.dumps([kind, body], default=str) + "\n")
             pipe.flush()
 
-        work(json.loads(sys.argv[2]), tell)
+        work(json.loads(sys.argv[2]), report)
 
 
 if __name__ == "__main__":

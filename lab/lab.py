@@ -1,4 +1,4 @@
-"""The lab as the CLI and the tests see it: start, find, look at, reach into, end."""
+"""The lab as the CLI and the tests use it: start it, ask it, run commands in it, end it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LabOptions:
     region: str
     image_kind: ImageKind = ImageKind.FULL
     machine_images: tuple[MachineImage, ...] = ()
-    """The machine images that the stack names; the API knows no others."""
+    """The machine images that the stack names; the API has no others."""
     ports: Mapping[int, int] = field(default_factory=lambda: {80: 8080, 443: 8443})
     """Port of the machine's loopback by port of the estate."""
     vpc_ranges: tuple[IPv4Network, ...] = ()
@@ -51,7 +51,7 @@ class LabOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class HostPhase:
-    """How far a host has come."""
+    """The phase of a host, from launch to ready."""
 
     name: str
     instance_id: str
@@ -73,7 +73,7 @@ class Presence(StrEnum):
 
     ABSENT = "absent"
     BUSY = "busy"
-    """Being started or removed: its lock is held, and there is no supervisor to ask yet, or none any more."""
+    """Being started or removed: its lock is held, and no supervisor runs yet, or any more."""
     RUNNING = "running"
 
 
@@ -89,7 +89,7 @@ class Lab:
         return f"http://127.0.0.1:{topology.API_PORT}"
 
     def presence(self) -> Presence:
-        """Whether there is a lab. :raises HaError: (exit 2) without root, where there is something to look at."""
+        """Whether there is a lab. :raises HaError: (exit 2) without root, when there may be one."""
         try:
             if not lock.is_held(self.paths.lock):
                 return Presence.ABSENT
@@ -102,11 +102,11 @@ class Lab:
             return Presence.ABSENT
 
     def running(self) -> bool:
-        """Whether there is a lab, were it just being started. :raises HaError: as `presence` does."""
+        """Whether there is a lab, a starting one included. :raises HaError: as `presence` does."""
         return self.presence() is not Presence.ABSENT
 
     def _ask(self, operation: str, **arguments: Any) -> Any:
-        """The supervisor's answer. :raises HaError: saying whether no lab is running, or it starts, or is silent."""
+        """The supervisor's answer. :raises HaError: when no lab runs, it is starting, or it does not answer."""
         self._require_running()
         return control.ask(self.paths.control, operation, **arguments)
 
@@ -132,11 +132,11 @@ class Lab:
         self._require_running()
         pid = control.peer_pid(self.paths.control)
         if not pid:
-            raise control.silent(self.paths.control)
+            raise control.no_answer(self.paths.control)
         return pid
 
     def start(self, options: LabOptions, progress: Progress = lambda _: None) -> None:
-        """Starts the supervisor and returns when it answers; removes what a dead lab left first.
+        """Removes what a crashed lab left, starts the supervisor, and returns when it answers.
 
         :raises HaError: with exit code 2, before anything is made, when the machine cannot run it or one runs already.
         """
@@ -230,14 +230,14 @@ class Lab:
             raise
 
     def _keep_log_and_clean(self) -> None:
-        """After a failed start only its log stays, beside where the state was. The lock is held."""
+        """Cleans up after a failed start; only the supervisor's log is kept. The caller holds the lock."""
         if self.paths.supervisor_log.exists():
             self.paths.supervisor_log.rename(self.paths.failed_log)
         leftovers.clean(self.paths.state)
         self.paths.lock.unlink()
 
     def stop(self, progress: Progress = lambda _: None) -> None:
-        """Ends the lab and removes everything of it; also what a dead one left. Nothing running is no error.
+        """Ends the lab and removes all that it made, and what a crashed lab left. It is no error when none runs.
 
         :raises HaError: while another starts or removes it; (exit 2) without root, or when the state is no lab's.
         """
@@ -249,11 +249,11 @@ class Lab:
         if self.paths.marker.is_file():
             self.paths.ending.touch()
         if self.paths.state.is_dir():
-            # The engine first, which otherwise goes on making what is being taken down.
+            # The engine first: it would go on creating what is removed here.
             leftovers.end_processes(self.paths.state, _ENGINE_GROUP)
         if presence is not Presence.ABSENT:
             progress("ending the lab")
-            # One that does not answer, or does not end in time, is ended with what it left.
+            # If it does not answer, or does not end in time, its processes are killed below.
             with contextlib.suppress(HaError):
                 control.ask(self.paths.control, "shutdown")
                 eventually("the lab ends", lambda: not self.running(), deadline_s=END_S, every_s=0.05)
@@ -266,15 +266,15 @@ class Lab:
             self.paths.lock.unlink()
 
     def status(self) -> Mapping[str, Any]:
-        """What the supervisor says of itself, and its hosts. :raises HaError: when no lab runs.
+        """The supervisor's status: stack, region, image, ports, hosts. :raises HaError: when no lab runs.
 
-        Stack, region, image, ports, hosts, and as `problem` why the network could not follow the API (else empty).
+        `problem` says why hosts or network are not what the API says; it is empty when they are.
         """
         found: Mapping[str, Any] = self._ask("status")
         return found
 
     def host_phases(self) -> list[HostPhase]:
-        """How far each host has come, in the order in which they were launched."""
+        """The phase of each host, in the order of their launch."""
         return [
             HostPhase(
                 name=one["name"],
@@ -301,12 +301,12 @@ class Lab:
         return ["nsenter", f"--net={path}", "--", *command]
 
     def for_engine(self) -> list[Argument]:
-        """Put before a command that drives the engine: in the lab's internet, and it ends when the lab is ended."""
+        """The prefix of a command that runs the engine: it runs in the lab's internet, and ends with the lab."""
         cgroups = CgroupTree(self.paths.state)
         return cgroups.argv(cgroups.paths(_ENGINE_GROUP), self.in_network([]))
 
     def in_fabric(self, command: Sequence[Argument]) -> list[Argument]:
-        """A command to be run where the VPC's packets are forwarded."""
+        """A command to be run in the namespace that forwards the VPC's packets."""
         return ["nsenter", f"--net=/proc/{self.supervisor_pid()}/root{self.paths.private}/fabric", "--", *command]
 
     def on_host(self, name: str, command: Sequence[Argument]) -> list[Argument]:
@@ -315,7 +315,7 @@ class Lab:
         if not host["leader"]:
             raise HaError(f"{name} is not running", where="the lab", fix="`ha lab status` says what it is doing")
         return [
-            # First into the supervisor's namespaces, where the host's process id means something.
+            # First into the supervisor's namespaces, where the host's process id is valid.
             *("nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--"),
             *("nsenter", f"--target={host['leader']}", "--all", "--"),
             *("env", "-i", f"TERM={os.environ.get('TERM', 'dumb')}"),
@@ -324,7 +324,7 @@ class Lab:
         ]
 
     def logs(self, name: str) -> list[Path]:
-        """The log files of a host: console, cloud-init, set-up. Its journal is in the folder beside (`journal`)."""
+        """The log files of a host: console, cloud-init, set-up. For its journal see `journal`."""
         host = self._ask("host", name=name)
         logs = Path(host["logs"])
         root = self.paths.state / "hosts" / host["instance_id"] / "upper"
@@ -336,19 +336,19 @@ class Lab:
         return ["journalctl", f"--directory={self.paths.hosts_logs / name / 'journal'}", "--no-pager", *arguments]
 
     def cut(self, name: str) -> None:
-        """Pulls a host's network cable."""
+        """Takes a host's network link down, as when its cable is pulled."""
         self._ask("cut", name=name)
 
     def heal(self, name: str) -> None:
-        """Plugs it in again; harmless when it is in."""
+        """Brings a host's network link up again; no error when it is up."""
         self._ask("heal", name=name)
 
     def power_loss(self, name: str) -> None:
-        """Ends a host silently, as when its power fails; the API goes on calling it running."""
+        """Ends a host as a power failure does: its peers get no packet, and the API still says `running`."""
         self._ask("kill", name=name)
 
     def crash(self, name: str) -> None:
-        """Ends every process of a host at once; its connections are closed, as by a kernel that could still do so."""
+        """Kills every process of a host at once. Its connections are closed, unlike after a power failure."""
         leader = self._ask("host", name=name)["leader"]
         if leader:
             inside = ["nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--"]

@@ -1,4 +1,4 @@
-"""What a lab that died leaves behind although the kernel cleaned up, and taking it away."""
+"""Removes what a crashed lab leaves on the machine after the kernel has ended its processes and mounts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEADLINE_S = 20.0
 
 
 def make_state(state: Path) -> None:
-    """Makes the lab's state folder, for root alone, with the mark by which `clean` knows it."""
+    """Makes the lab's state folder, for root alone, with the marker file that `clean` requires."""
     state.mkdir(parents=True, mode=0o700)
     StatePaths(state).marker.write_text("made by `ha lab up`, removed by `ha lab down`\n", encoding="utf-8")
     StatePaths(state).engine.mkdir()
@@ -31,28 +31,31 @@ def check_state(state: Path) -> None:
     if state.is_dir() and not os.path.ismount(state):
         if StatePaths(state).marker.is_file() or not any(state.iterdir()):
             return
-        what, fix = "this folder holds something that no lab made", "name another folder, or one that is not there yet"
+        what, fix = (
+            "this folder holds something that no lab made",
+            "name another folder, or one that does not exist yet",
+        )
     elif os.path.lexists(state):
         what, fix = (
-            "the lab's state must be a folder, no file and no mount point",
-            "name a folder that is not there yet",
+            "the lab's state must be a folder, not a file or a mount point",
+            "name a folder that does not exist yet",
         )
     else:
         nearest = next(parent for parent in state.parents if os.path.lexists(parent))
         if nearest.is_dir():
             return
-        what, fix = f"the lab's state cannot be there: {nearest} is no folder", "name another folder"
+        what, fix = f"the lab's state cannot be here: {nearest} is not a folder", "name another folder"
     raise HaError(what, where=f"{state} (HA_LAB_STATE)", fix=fix, exit_code=EXIT_USAGE)
 
 
 def clean(state: Path) -> None:
-    """Removes all traces of a lab that is not running: waits for the kernel to end its parts, then deletes its state.
+    """Removes all traces of a lab that does not run: waits for the kernel to end its parts, then deletes its state.
 
     :raises HaError: when the state is no lab's (exit 2), or something is still in use after `DEADLINE_S`.
     """
     check_state(state)
     end_processes(state)
-    with _engine_at_rest(StatePaths(state)):
+    with _engine_stopped(StatePaths(state)):
         eventually("the lab's loop devices are detached", lambda: not attached(state), deadline_s=DEADLINE_S)
         CgroupTree(state).remove()
         if mounted := mounts_below(state):
@@ -66,13 +69,13 @@ def clean(state: Path) -> None:
 
 
 @contextlib.contextmanager
-def _engine_at_rest(paths: StatePaths) -> Iterator[None]:
-    """Keeps the engine from the state: who started a worker that was killed still has to notice, and lets go then.
+def _engine_stopped(paths: StatePaths) -> Iterator[None]:
+    """Holds the engine's lock for the block. Who started a worker that was killed releases it on noticing.
 
     :raises HaError: when that takes longer than `DEADLINE_S`.
     """
     with contextlib.ExitStack() as stack:
-        if paths.engine.is_dir():  # not there without a lab, or when an earlier removal was interrupted
+        if paths.engine.is_dir():  # it does not exist without a lab, or after an interrupted removal
             try:
                 stack.enter_context(lock.held(paths.engine_lock, doing="removing the lab", wait_s=DEADLINE_S))
             except BlockingIOError as error:
@@ -86,7 +89,7 @@ def _engine_at_rest(paths: StatePaths) -> Iterator[None]:
 
 
 def _delete(state: Path) -> None:
-    # First what says that a lab runs; the mark goes last: a removal that is interrupted can be done again.
+    # The control socket first, as it says that a lab runs; the marker last, so that a removal can be repeated.
     StatePaths(state).control.unlink(missing_ok=True)
     for path in state.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -97,11 +100,11 @@ def _delete(state: Path) -> None:
 
 
 def end_processes(state: Path, group: str = "") -> None:
-    """Kills what still runs in a control group of the lab, with no name in any, and waits until it is gone."""
+    """Kills the processes in a control group of the lab (by default in all) and waits until they are gone."""
     cgroups = CgroupTree(state)
 
     def gone() -> bool:
-        # Anew each time: one that was about to be killed may have started another.
+        # Listed each time: a process may have started another before it was killed.
         found = cgroups.processes(group)
         for pid in found:
             with contextlib.suppress(ProcessLookupError):  # it has ended since

@@ -1,7 +1,7 @@
-"""The lab's lock: a file beside its state that its starter, then its supervisor, holds for as long as it lives.
+"""The lab's lock: a file beside its state. `ha lab up` holds it first, then the supervisor for as long as it runs.
 
-It is removed while it is held, so that nothing is left of a lab: who takes it makes sure that the file that it holds
-is still the one at the path.
+The holder removes the file before it releases it, so that nothing is left of a lab. So a process that gets the lock
+checks that its file is still the one at the path.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TextIO
 
 BRIEFLY_S = 1.0
-"""A lock that is looked at (`is_held`) is held for a moment by who looks."""
+"""Longer than `is_held` holds a lock to look at it."""
 _POLL_S = 0.02
 
 
 def is_held(path: Path) -> bool:
-    """Whether a starter or a supervisor lives. :raises OSError: when the path cannot be looked at."""
+    """Whether a process holds the lock. :raises OSError: when the file cannot be opened."""
     try:
         with path.open("r", encoding="ascii") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -33,9 +33,9 @@ def is_held(path: Path) -> bool:
 
 @contextlib.contextmanager
 def held(path: Path, *, doing: str, wait_s: float = BRIEFLY_S) -> Iterator[int]:
-    """Holds the lock for the block, which gets its file descriptor: a child that inherits it holds it on.
+    """Holds the lock for the block, which gets its file descriptor: a child that inherits it keeps the lock.
 
-    :param doing: what the holder does, told to others by `holder`.
+    :param doing: what the holder does, for `holder`.
     :raises BlockingIOError: when another holds it for longer than `wait_s`.
     """
     with contextlib.closing(_take(path, time.monotonic() + wait_s)) as file:
@@ -72,7 +72,7 @@ def _is_at(file: TextIO, path: Path) -> bool:
 
 
 def holder(path: Path) -> tuple[int, str]:
-    """Who took the lock last, and to do what: process id (0 when it has ended) and a word such as `starting`."""
+    """The last holder: its process id (0 when it has ended), and what it does, e.g. `starting`."""
     try:
         pid, _, doing = path.read_text(encoding="ascii").strip().partition(" ")
         number = int(pid)

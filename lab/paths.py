@@ -11,7 +11,7 @@ from spec.errors import EXIT_USAGE, HaError
 def state_directory() -> Path:
     """The lab's state: API, hosts' disks, volumes, logs. `HA_LAB_STATE` overrides it.
 
-    :raises HaError: (exit 2) when that is no absolute path of a folder.
+    :raises HaError: (exit 2) when it is not an absolute path below `/`.
     """
     named = os.environ.get("HA_LAB_STATE") or "/var/lib/event-manager-ha/lab"
     path = Path(named).resolve()
@@ -26,5 +26,5 @@ def state_directory() -> Path:
 
 
 def cache_directory() -> Path:
-    """What is worth keeping when the lab is gone: host images, the Pulumi CLI. `HA_CACHE` overrides it."""
+    """What is kept between labs: host images, the Pulumi CLI. `HA_CACHE` overrides it."""
     return Path(os.environ.get("HA_CACHE", "") or Path.home() / ".cache" / "event-manager-ha")

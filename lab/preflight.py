@@ -1,4 +1,4 @@
-"""What the machine must have before a lab is started. Every refusal comes before anything is made, with exit code 2."""
+"""Checks the machine before a lab is started. Each refusal comes before anything is made, with exit code 2."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WATCHES_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 _MOST_PORT = 65535
 _PORT_OPTIONS = {80: "--http-port", 443: "--https-port"}
 _WIDEST_USE = 8
-"""Bits of the widest private range. A route to a wider one is a default route, or a part of it."""
+"""Prefix length of the widest private range. A route to a wider range is a default route, or a part of one."""
 
 PROGRAMS: Mapping[str, str] = {
     "systemd-nspawn": "systemd-container",
@@ -98,7 +98,11 @@ def check_kernel() -> None:
         ("/sys/fs/cgroup", "control groups"),
     ):
         if not Path(path).exists():
-            raise refused(f"this kernel or container has no {what}", where=path, fix="run the lab on a whole machine")
+            raise refused(
+                f"this kernel or container has no {what}",
+                where=path,
+                fix="run the lab on a machine, not in a container",
+            )
     if "overlay" not in Path("/proc/filesystems").read_text(encoding="ascii"):
         process.run(["modprobe", "overlay"], check=False)
     script = (
@@ -111,19 +115,19 @@ def check_kernel() -> None:
         raise refused(
             "the kernel lacks something that the lab needs (namespaces, overlay, veth or nftables)",
             where=tried.stderr.strip()[:500],
-            fix="run the lab on a whole machine with a Debian kernel, not in a container",
+            fix="run the lab on a machine with a Debian kernel, not in a container",
         )
 
 
 def check_watches(hosts: int) -> None:
-    """inotify instances for all hosts: root has so many on the machine, and a systemd without one does not boot."""
+    """Enough inotify instances for all hosts: root may have so many, and systemd does not boot without them."""
     limit, used = int(_WATCHES_LIMIT.read_text(encoding="ascii")), watches_in_use()
     needed = hosts * WATCHES_PER_HOST
     if used + needed > limit:
         raise refused(
             f"{hosts} hosts need about {needed} inotify instances; {used} of root's {limit} are in use",
             where="fs.inotify.max_user_instances",
-            fix=f"end another lab, or `sysctl fs.inotify.max_user_instances={max(512, 2 * (used + needed))}`",
+            fix=f"end another lab, or run `sysctl fs.inotify.max_user_instances={max(512, 2 * (used + needed))}`",
         )
 
 
@@ -135,7 +139,7 @@ def watches_in_use() -> int:
             if process_dir.stat().st_uid == 0:
                 found += sum(str(fd.readlink()) == "anon_inode:inotify" for fd in (process_dir / "fd").iterdir())
         except OSError:
-            continue  # it ended while it was looked at
+            continue  # the process has ended meanwhile
     return found
 
 
@@ -155,7 +159,7 @@ def _disk_of(path: Path) -> int:
 
 
 def check_addresses(ranges: Iterable[IPv4Network]) -> None:
-    """The stack's own ranges must not be in use on this machine, nor by the lab: hosts could not tell them apart."""
+    """The stack's ranges must not be in use on this machine or by the lab: hosts could not reach both."""
     used = machine_networks()
     for wanted in ranges:
         for network, what in OWN_RANGES.items():
@@ -175,9 +179,9 @@ def check_addresses(ranges: Iterable[IPv4Network]) -> None:
 
 
 def machine_networks() -> list[tuple[IPv4Network, str]]:
-    """The IPv4 ranges that this machine has addresses in or routes to, its default route left out.
+    """The IPv4 ranges that this machine has addresses in or routes to, without its default route.
 
-    Also one in parts (0.0.0.0/1 and 128.0.0.0/1), as VPNs set it.
+    VPNs set a default route in two parts (0.0.0.0/1 and 128.0.0.0/1); these are left out too.
     """
     found = []
     for link in json.loads(process.run(["ip", "-json", "-4", "address"]).stdout):
@@ -196,11 +200,13 @@ def bind_ports(ports: Mapping[int, int]) -> dict[int, socket.socket]:
     """Listening sockets on the machine's loopback, by the port of the estate that each leads to.
 
     :param ports: port of the machine by port of the estate.
-    :raises HaError: naming the port that is busy, no port, or wanted twice; none stays bound then.
+    :raises HaError: naming the port that is busy, is not a port number, or is given twice; none stays bound then.
     """
     for port in ports.values():
         if not 1 <= port <= _MOST_PORT:
-            raise refused(f"{port} is no port", where="ports of this machine", fix=f"choose one from 1 to {_MOST_PORT}")
+            raise refused(
+                f"{port} is not a port number", where="ports of this machine", fix=f"choose one from 1 to {_MOST_PORT}"
+            )
     if len(set(ports.values())) < len(ports):
         raise refused(
             f"port {max(ports.values(), key=list(ports.values()).count)} of this machine cannot lead to two ports",
@@ -216,7 +222,7 @@ def bind_ports(ports: Mapping[int, int]) -> dict[int, socket.socket]:
                 one.close()
             raise refused(
                 f"port {port} of this machine is busy",
-                where=f"127.0.0.1:{port} ({os.strerror(error.errno or 0)})",  # strerror of the error says it again
-                fix=f"end what listens there, or take another port: `ha lab up {_PORT_OPTIONS[estate_port]} N`",
+                where=f"127.0.0.1:{port} ({os.strerror(error.errno or 0)})",  # str(error) repeats the address
+                fix=f"stop what listens there, or choose another port: `ha lab up {_PORT_OPTIONS[estate_port]} N`",
             ) from error
     return bound

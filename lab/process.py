@@ -1,7 +1,7 @@
 """The one place that starts other programs: a clean environment, no standard input, failures that name the program.
 
-The caller's environment is never handed on: it may hold credentials, proxies and certificate paths of the machine, none
-of which the lab's parts may depend on.
+The caller's environment is never passed on: it may hold credentials, proxies and certificate paths of the machine, and
+no part of the lab may depend on them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 
 from spec.errors import HaError
 
-_TYPED = (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
-"""How a program ends that what is typed on a terminal, or its end, reached."""
+_BY_TERMINAL = (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
+"""Exit codes of a program that a signal of the terminal ended (Ctrl-C, or its end)."""
 _STARTS = 3
-_UNBEGUN_S = 1.0
-"""One that was hit later had a session; something else ended it."""
+_NO_SESSION_S = 1.0
+"""A child has its session after that time: a later signal is not one of this terminal."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 Argument = str | Path
 
@@ -72,8 +72,8 @@ def run(
     """Runs a program to its end and returns what it printed.
 
     :param stdin: fed to it; without one it reads nothing.
-    :param new_session: so that what is typed on this terminal, Ctrl-C above all, does not reach it. It can until the
-        child has its session, when nothing was done yet: then it is started again.
+    :param new_session: start it in a session of its own, so that signals of this terminal, such as Ctrl-C, do not
+        reach it. One that comes before it has its session ends it before it has done anything: it is started again.
     :raises ProgramFailed: when it fails (unless `check` is false) or runs longer than `timeout_s` (always).
     """
     words = tuple(str(word) for word in argv)
@@ -92,7 +92,7 @@ def run(
                 cwd=directory,
                 start_new_session=new_session,
             )
-            if not new_session or done.returncode not in _TYPED or time.monotonic() - began > _UNBEGUN_S:
+            if not new_session or done.returncode not in _BY_TERMINAL or time.monotonic() - began > _NO_SESSION_S:
                 break
     except FileNotFoundError as error:
         raise HaError(f"{words[0]} is not installed", where=" ".join(words)[:400]) from error

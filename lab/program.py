@@ -1,4 +1,4 @@
-"""The project's own program as the lab runs it: its account, its release, what each host is rendered from."""
+"""What the project's program renders the lab's hosts from: settings, release and the lab's account."""
 
 from __future__ import annotations
 

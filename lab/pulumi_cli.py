@@ -1,4 +1,4 @@
-"""Finds the Pulumi CLI that `make setup` put in place."""
+"""Finds the Pulumi CLI that `make setup` installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.paths import cache_directory
 from spec.errors import EXIT_USAGE, HaError
 
 MINIMUM_VERSION = tuple(int(part) for part in version("pulumi").split(".")[:3])
-"""The SDK's own: the lock pins it, and an older CLI may not know what the SDK asks for."""
+"""The SDK's own: the lock pins it, and an older CLI may lack what the SDK asks for."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
 
@@ -43,7 +43,7 @@ def find_pulumi() -> Path:
     if cached.is_file():
         return cached
     raise HaError(
-        f"the Pulumi CLI {wanted} or newer is not here",
+        f"the Pulumi CLI {wanted} or newer is not installed",
         where=str(cached),
         fix="run `make setup`",
         exit_code=EXIT_USAGE,
@@ -51,6 +51,6 @@ def find_pulumi() -> Path:
 
 
 def _new_enough(path: str) -> bool:
-    said = process.run([path, "version"], check=False, environment={"PULUMI_SKIP_UPDATE_CHECK": "true"}).stdout
-    match = _VERSION.match(said.strip())
+    output = process.run([path, "version"], check=False, environment={"PULUMI_SKIP_UPDATE_CHECK": "true"}).stdout
+    match = _VERSION.match(output.strip())
     return match is not None and tuple(int(part) for part in match.groups()) >= MINIMUM_VERSION

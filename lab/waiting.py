@@ -1,4 +1,4 @@
-"""The one waiter: asks until the answer is there, and says what it waited for when it is not."""
+"""Waits for a condition; a failure says what was waited for."""
 
 from __future__ import annotations
 

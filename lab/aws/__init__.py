@@ -1,1 +1,1 @@
-"""The AWS that lives in the lab: its API (moto), identities, Run Command and instance metadata."""
+"""The lab's AWS: its API (moto), the hosts' credentials and permissions, Run Command and instance metadata."""

@@ -1,4 +1,4 @@
-"""Answers that the lab gives in AWS's place: errors and results, in the form that each protocol has."""
+"""Errors and results, in the form of each of AWS's protocols."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 5
 
 @dataclass(frozen=True)
 class AwsError(Exception):
-    """An error to be told to a caller of the API, by its AWS code."""
+    """An error for a caller of the API, with its AWS code."""
 
     code: str
     message: str
@@ -27,7 +27,7 @@ class AwsError(Exception):
 
 
 def denied(request: AwsRequest, message: str) -> AwsError:
-    """What a service answers to who may not: the code differs by protocol."""
+    """The error for a request that is not allowed; its code differs by protocol."""
     match request.protocol:
         case Protocol.EC2:
             return AwsError("UnauthorizedOperation", message, 403)

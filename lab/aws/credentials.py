@@ -1,4 +1,4 @@
-"""The temporary credentials that instances get of their role."""
+"""The temporary credentials of instances for their role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RENEWED_BEFORE_S = 15 * 60
 
 @dataclass(frozen=True)
 class HostKey:
-    """One set of credentials of an instance's role. Times are Unix seconds."""
+    """One set of credentials of an instance. Times are Unix seconds."""
 
     access_key: str
     secret_key: str
@@ -27,7 +27,7 @@ class HostKey:
 
 
 class Credentials:
-    """Issues keys for instances and knows whose a key is. Safe to use from several threads."""
+    """Issues keys to instances, and finds them by their access key. Safe to use from several threads."""
 
     def __init__(self, clock: Callable[[], float] = time.time, lifetime_s: float = LIFETIME_S) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class Credentials:
         self._latest: dict[tuple[str, str], HostKey] = {}
 
     def issue(self, instance_id: str, role_name: str) -> HostKey:
-        """The instance's present key: the same one until a quarter of an hour before its end."""
+        """The instance's current key: the same one until 15 minutes before it expires."""
         now = self._clock()
         with self._lock:
             key = self._latest.get((instance_id, role_name))
@@ -56,16 +56,16 @@ class Credentials:
             return key
 
     def find(self, access_key: str) -> HostKey | None:
-        """Whose key it is, expired or not; None when the lab never issued it or its instance is gone."""
+        """The key, expired or not; None when the lab never issued it or its instance is gone."""
         with self._lock:
             return self._by_access_key.get(access_key)
 
     def expired(self, key: HostKey) -> bool:
-        """Whether a key's time is over."""
+        """Whether a key has expired."""
         return self._clock() >= key.expires
 
     def keep_only(self, instance_ids: Iterable[str]) -> None:
-        """Make the keys of all other instances, which are gone, worthless."""
+        """Revoke the keys of all other instances, which are gone."""
         alive = set(instance_ids)
         with self._lock:
             self._by_access_key = {k: v for k, v in self._by_access_key.items() if v.instance_id in alive}

@@ -1,9 +1,10 @@
-"""Decides what hosts may ask of AWS, by the policies of their role.
+"""Decides what hosts may do in AWS, by the policies of their role.
 
-A request signed with a key that an instance got from its metadata is taken apart into actions on resources
-(`actions.py`) and decided by an IAM simulator, with the role's inline and attached policies, its boundary, and the
-policy of the bucket. Its signature is checked, its key must not have expired, and its instance must still be there.
-Requests of the operator, who reaches the API by loopback and never by the hosts' front, pass.
+A request that is signed with a key from an instance's metadata is turned into actions on resources (`actions.py`), and
+an IAM simulator decides on each, by the role's inline policies and the policy of the bucket. The lab has no attached
+policies and no permissions boundaries: its provider refuses both. The signature must be right, the key must not have
+expired, and its instance must still exist. The operator reaches the API by loopback, not by the TLS proxy that hosts
+use: the operator's requests pass.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _SETTLED_S = 2.0
 
 
 class Gate:
-    """The layer of the API that decides. `client` gives boto3 clients of the operator, to read policies with."""
+    """The layer of the API that decides. `client` gives boto3 clients of the operator, which read the policies."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class Gate:
         self._credentials = credentials
         self._simulator = simulator
         self._place = place
-        # Making a client takes longer than most of what it is asked.
+        # To make a client takes longer than most calls.
         self._client = cache(client)
         self._clock = clock
         self._policies = RolePolicies(self._client)
@@ -71,7 +72,7 @@ class Gate:
             raise denied(
                 request,
                 f"User: {principal} may not call {request.service}:{request.operation or request.method}: "
-                "the lab's table of actions (lab/aws/actions.py) lacks it",
+                "the lab's table of actions (lab/aws/actions.py) has no row for it",
             )
         for one in everything:
             self._authorize(request, key, principal, one)
@@ -93,14 +94,12 @@ class Gate:
             raise AwsError(code, fault, 403)
 
     def _authorize(self, request: AwsRequest, key: HostKey, principal: str, one: Needed) -> None:
-        policies, boundary = self._policies.of(key.role_name)
         question = Question(
             principal_arn=principal,
             action=one.action,
             resource_arn=one.resource,
             account_id=self._place.account_id,
-            identity_policies=policies,
-            boundary=boundary,
+            identity_policies=self._policies.of(key.role_name),
             resource_policy=self._bucket_policy(request),
             context={**self._context(request, key), **self._tags(one.resource), **one.context},
         )
@@ -123,7 +122,7 @@ class Gate:
             "aws:PrincipalArn": role,
             "aws:PrincipalAccount": self._place.account_id,
             "aws:RequestedRegion": self._place.region,
-            # The front that hosts reach the API by speaks TLS only.
+            # Hosts reach the API by the TLS proxy only.
             "aws:SecureTransport": "true" if request.from_host else "false",
             "ec2:SourceInstanceARN": self._place.arn("ec2", f"instance/{key.instance_id}"),
         }
@@ -151,51 +150,41 @@ class Gate:
 
 
 class RolePolicies:
-    """The policies of roles, read by the API and remembered until something of IAM changes."""
+    """The policies of roles, read from the API and kept until something in IAM changes."""
 
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[dict[str, Any], Any]] = {}
+        self._known: dict[str, dict[str, Any]] = {}
         self._changed = 0.0
 
     def forget(self) -> None:
-        """Something of IAM is about to change."""
+        """To be called before something in IAM changes."""
         with self._lock:
             self._known.clear()
             self._changed = time.monotonic()
 
-    def of(self, role: str) -> tuple[dict[str, Any], Any]:
-        """The role's policy documents by name, and its permissions boundary (or None). None at all for no role."""
+    def of(self, role: str) -> dict[str, Any]:
+        """The role's policy documents by name; none when there is no such role."""
         with self._lock:
             known = self._known.get(role)
         if known is None:
             known = self._read(role)
             with self._lock:
-                # What was read while a change was under way may be from before it: not to be remembered.
+                # What was read during a change may be older than the change: it is not kept.
                 if time.monotonic() - self._changed > _SETTLED_S:
                     self._known[role] = known
         return known
 
-    def _read(self, role: str) -> tuple[dict[str, Any], Any]:
+    def _read(self, role: str) -> dict[str, Any]:
         iam = self._client("iam")
         try:
-            boundary_arn = iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {})
+            names = iam.list_role_policies(RoleName=role)["PolicyNames"]
         except iam.exceptions.NoSuchEntityException:
-            return {}, None
-        policies = {
-            name: _document(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
-            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+            return {}
+        return {
+            name: _document(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]) for name in names
         }
-        for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
-            policies[attached["PolicyName"]] = self._managed(iam, attached["PolicyArn"])
-        arn = boundary_arn.get("PermissionsBoundaryArn")
-        return policies, self._managed(iam, arn) if arn else None
-
-    @staticmethod
-    def _managed(iam: Any, arn: str) -> Any:
-        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        return _document(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
 
 
 def _document(value: Any) -> Any:

@@ -1,7 +1,6 @@
-"""The instance metadata service (IMDSv2), for all instances at once: who asks is told by the address they ask from.
+"""The instance metadata service (IMDSv2) of all instances: the source address of a request says which instance asks.
 
-Tokens are bound to the instance and expire. What `HttpPutResponseHopLimit` means cannot be enforced here: the answer
-leaves this process as a stream, and its IP header's TTL is the network's business.
+Tokens are bound to the instance and expire. `HttpPutResponseHopLimit` has no effect: the TTL of answers is not set.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lab.aws.credentials import Credentials
-from lab.aws.model import Instance, World
+from lab.aws.model import AwsSnapshot, Instance
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +35,12 @@ _VERSION = re.compile(r"latest|1\.0|\d{4}-\d{2}-\d{2}")
 _VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest")
 
 Tree = Mapping[str, Any]
-"""Folders are mappings, files are texts, or functions that give bytes (none: there is no such file)."""
+"""Folders are mappings; files are texts, or functions that return bytes (none when there is no such file)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostMetadata:
-    """What the service says of one instance."""
+    """What the metadata of one instance is made from."""
 
     instance: Instance
     subnet_cidr: IPv4Network
@@ -50,35 +49,35 @@ class HostMetadata:
     zone_id: str
     account_id: str
     user_data: Callable[[], bytes]
-    """Asked for only when the instance asks; empty when it has none."""
+    """Read only when the instance asks for it; empty when it has none."""
 
 
 Lookup = Callable[[IPv4Address], HostMetadata | None]
 
 
 def metadata_of(
-    world: World, address: IPv4Address, *, region: str, account_id: str, user_data: Callable[[str], bytes]
+    snapshot: AwsSnapshot, address: IPv4Address, *, region: str, account_id: str, user_data: Callable[[str], bytes]
 ) -> HostMetadata | None:
-    """What to say to who asks from an address; None when no instance of the world has it.
+    """The metadata for requests from an address; None when no instance has it.
 
-    :param user_data: instance id -> raw user data (see `lab.aws.world.read_user_data`).
+    :param user_data: instance id -> raw user data (see `lab.aws.snapshot.read_user_data`).
     """
-    instance = world.instance_at(address)
+    instance = snapshot.instance_at(address)
     if instance is None:
         return None
     return HostMetadata(
         instance=instance,
-        subnet_cidr=world.subnet(instance.subnet_id).cidr,
-        vpc_cidr=world.vpc(instance.vpc_id).cidr,
+        subnet_cidr=snapshot.subnet(instance.subnet_id).cidr,
+        vpc_cidr=snapshot.vpc(instance.vpc_id).cidr,
         region=region,
-        zone_id=world.subnet(instance.subnet_id).zone_id,
+        zone_id=snapshot.subnet(instance.subnet_id).zone_id,
         account_id=account_id,
         user_data=partial(user_data, instance.id),
     )
 
 
 class Tokens:
-    """The tokens that were given out. Safe to use from several threads."""
+    """The tokens that were issued. Safe to use from several threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -221,9 +220,9 @@ def _time(seconds: float) -> str:
 
 
 def at(files: Tree, path: str) -> str | bytes | None:
-    """A file's content or a folder's listing, as the service gives them; None when there is no such thing.
+    """A file's content or a folder's listing, as the service gives them; None when there is neither.
 
-    Keys may hold slashes and colons (tags do), so that the longest fitting key is taken first.
+    Keys may hold slashes and colons (tags do), so the longest key that fits is taken.
     """
     rest = unquote(path).strip("/")
     node: Any = files
@@ -243,7 +242,7 @@ def at(files: Tree, path: str) -> str | bytes | None:
 
 
 class MetadataService:
-    """Answers requests; `serve` puts it on a socket."""
+    """Answers requests; `serve` makes it listen on a socket."""
 
     def __init__(self, lookup: Lookup, credentials: Credentials, tokens: Tokens | None = None) -> None:
         self._lookup = lookup
@@ -251,7 +250,7 @@ class MetadataService:
         self._tokens = tokens or Tokens()
 
     def token(self, source: IPv4Address, ttl: str | None, *, forwarded: bool = False) -> tuple[int, str | bytes]:
-        """Answer `PUT /latest/api/token`: status and body. A proxy that says that it is one gets no token."""
+        """Answer `PUT /latest/api/token`: status and body. A request that a proxy forwarded gets no token."""
         host = self._lookup(source)
         if host is None:
             return 404, ""
@@ -284,7 +283,7 @@ class MetadataService:
 
     @contextmanager
     def serve(self, listener: socket) -> Iterator[int]:
-        """Serve on a socket that listens already (made in the network where hosts ask). Yields its port."""
+        """Serve on a socket that listens already, in the hosts' network. Yields its port."""
         service = self
 
         class Handler(_Handler):
@@ -310,7 +309,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "EC2ws"
     sys_version = ""
-    # A host that is killed leaves its connection open: its thread must not stay for ever.
+    # A host that is killed leaves its connection open: its thread must end all the same.
     timeout = 60
 
     @property
@@ -318,7 +317,7 @@ class _Handler(BaseHTTPRequestHandler):
         return IPv4Address(self.client_address[0])
 
     def do_PUT(self) -> None:
-        """Give out a token."""
+        """Issue a token."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path.partition("?")[0].rstrip("/") != "/latest/api/token":
             self._answer(404, "")
@@ -328,7 +327,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, body, {_TTL_HEADER: ttl} if status == 200 and ttl else {})
 
     def do_GET(self) -> None:
-        """Give out what is at a path."""
+        """Answer with what is at a path."""
         self._answer(*self.metadata.get(self._source, self.path, self.headers.get(_TOKEN_HEADER)))
 
     def do_HEAD(self) -> None:

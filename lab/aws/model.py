@@ -1,4 +1,4 @@
-"""What exists, as the network and the hosts of the lab need it: values only, read by `lab.aws.world`."""
+"""What exists in the lab's AWS, as its network and its hosts need it: values only, read by `lab.aws.snapshot`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ANY_PROTOCOL = "-1"
 
 
 class InstanceState(StrEnum):
-    """The states that EC2 knows."""
+    """The states of an instance in EC2."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -36,17 +36,16 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetadataOptions:
-    """What an instance's metadata service answers to."""
+    """How an instance's metadata service answers."""
 
     enabled: bool
     tokens_required: bool
-    hop_limit: int
     tags: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An EC2 instance that is not yet forgotten (terminated ones are listed for a while)."""
+    """An EC2 instance; terminated ones are listed for a while."""
 
     id: str
     state: InstanceState
@@ -61,7 +60,7 @@ class Instance:
     eni_id: str
     mac: str
     private_ip: IPv4Address | None
-    """None once terminated: its address is free for another."""
+    """None once terminated: another instance may have the address."""
     secondary_ips: tuple[IPv4Address, ...]
     public_ip: IPv4Address | None
     """Elastic or auto-assigned public address of the primary private address."""
@@ -70,7 +69,7 @@ class Instance:
     profile_arn: str | None
     role_name: str | None
     launch_time: str
-    """ISO 8601, UTC; `World.instances` is in launch order."""
+    """ISO 8601, UTC; `AwsSnapshot.instances` is in launch order."""
     launch_index: int
     metadata: MetadataOptions
 
@@ -91,13 +90,11 @@ class Vpc:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A subnet; `map_public_ip` says whether launched instances get a public address."""
+    """A subnet."""
 
     id: str
     vpc_id: str
     cidr: IPv4Network
-    zone: str
-    map_public_ip: bool
     zone_id: str = ""
     """The zone's id, which is the same in every account, e.g. `use1-az6`."""
 
@@ -114,7 +111,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """A route table, the subnets bound to it, and whether it is its VPC's main table."""
+    """A route table, the subnets associated with it, and whether it is its VPC's main table."""
 
     id: str
     vpc_id: str
@@ -136,30 +133,25 @@ class NatGateway:
     """A NAT gateway that is available."""
 
     id: str
-    vpc_id: str
     subnet_id: str
-    private_ip: IPv4Address
     public_ip: IPv4Address | None
 
 
 @dataclass(frozen=True, slots=True)
 class ElasticIp:
-    """An Elastic IP; the private address says on which of an interface's addresses it lands."""
+    """An Elastic IP, and the private address and the instance that it is associated with."""
 
-    allocation_id: str
     public_ip: IPv4Address
     private_ip: IPv4Address | None
-    eni_id: str | None
     instance_id: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Rule:
-    """One direction of one peer: protocol is `tcp`, `udp`, `icmp`, a number, or `-1` for any.
+    """One rule for one peer: the protocol is `tcp`, `udp`, `icmp`, a number, or `-1` for any.
 
-    Exactly one of `cidr`, `group_id`, `prefix_list_id` is set. Ports are None when the protocol has
-    none or all are meant.
+    Exactly one of `cidr`, `group_id` and `prefix_list_id` is set. Ports are None for all, or if the protocol has none.
     """
 
     protocol: str
@@ -172,34 +164,27 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class SecurityGroup:
-    """A security group with its rules flattened to one peer each, sorted."""
+    """A security group; each of its rules names one peer, and they are sorted."""
 
     id: str
-    name: str
-    vpc_id: str
     ingress: tuple[Rule, ...]
     egress: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class VpcEndpoint:
-    """A gateway endpoint: `service` as in `com.amazonaws.us-east-1.s3`."""
+    """A gateway endpoint, and the route tables that it is associated with."""
 
     id: str
-    vpc_id: str
-    kind: str
-    service: str
     route_table_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A volume's place on an instance: `device` as asked for, e.g. `/dev/sdf`."""
+    """The instance that a volume is attached to, and the device that was asked for, e.g. `/dev/sdf`."""
 
     instance_id: str
     device: str
-    state: str
-    delete_on_termination: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +193,13 @@ class Volume:
 
     id: str
     size_gib: int
-    zone: str
-    state: str
     tags: Mapping[str, str]
     attachment: Attachment | None
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Everything that the network and the hosts follow."""
+class AwsSnapshot:
+    """What the API said at one moment: all that network and hosts are made from."""
 
     vpcs: tuple[Vpc, ...] = ()
     subnets: tuple[Subnet, ...] = ()
@@ -236,7 +219,7 @@ class World:
         return next((found for found in self.instances if found.id == instance_id), None)
 
     def instance_at(self, address: IPv4Address) -> Instance | None:
-        """The instance that holds a private address, primary or secondary; None when nobody does."""
+        """The instance that holds a private address, primary or secondary, or None."""
         for found in self.instances:
             if address == found.private_ip or address in found.secondary_ips:
                 return found
@@ -257,7 +240,7 @@ class World:
         raise KeyError(vpc_id)
 
     def route_table_of(self, subnet_id: str) -> RouteTable:
-        """The table that rules a subnet: its own, else its VPC's main one; KeyError for no subnet."""
+        """The route table of a subnet: its own, else its VPC's main one; KeyError when there is no such subnet."""
         vpc_id = self.subnet(subnet_id).vpc_id
         for table in self.route_tables:
             if subnet_id in table.subnet_ids:
@@ -268,7 +251,7 @@ class World:
         raise KeyError(subnet_id)
 
     def public_addresses(self) -> dict[IPv4Address, IPv4Address]:
-        """Private address to public address, for everything that has one (Elastic or auto-assigned)."""
+        """Private address to public address, for all that have one (Elastic or auto-assigned)."""
         found = {one.private_ip: one.public_ip for one in self.elastic_ips if one.private_ip}
         for instance in self.instances:
             if instance.private_ip and instance.public_ip:

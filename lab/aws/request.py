@@ -1,4 +1,4 @@
-"""A request to AWS, read from WSGI: who asks which service to do what.
+"""A request to AWS, read from WSGI: its signer, its service, its operation and parameters.
 
 Understands the protocols that the estate's hosts and tools speak: query and EC2 query (form), JSON 1.0/1.1 (target
 header), Smithy RPC v2 CBOR (CloudWatch from new SDKs), and S3's REST in path and virtual-hosted style.
@@ -31,7 +31,7 @@ _READ_ONLY = re.compile(r"^(Describe|Get|List|Head|Search|Simulate|Batch[GD]e[ts
 
 
 class Protocol(StrEnum):
-    """How a service speaks, which decides how it says no."""
+    """The protocol of a service, which decides the form of its errors."""
 
     EC2 = "ec2"
     QUERY = "query"
@@ -42,7 +42,7 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True)
 class Credential:
-    """What a request says of who signed it."""
+    """What a request says about its signature."""
 
     access_key: str
     date: str
@@ -54,7 +54,7 @@ class Credential:
 
 @dataclass
 class AwsRequest:
-    """One request. Reading `params` reads a form, JSON or CBOR body, and puts it back for those who come after."""
+    """One request. Reading `params` reads a form or JSON body, and puts it back for the next reader."""
 
     environ: WSGIEnvironment
     credential: Credential | None
@@ -76,12 +76,12 @@ class AwsRequest:
 
     @property
     def from_host(self) -> bool:
-        """Whether it came through the front that hosts use (which says for whom it asks)."""
+        """Whether it came through the TLS proxy that hosts use (which adds their address)."""
         return self.source_address is not None
 
     @property
     def source_address(self) -> str | None:
-        """The address of the host that asked, when it came through the front."""
+        """The address of the host that sent it, when it came through the TLS proxy."""
         forwarded = self.header("X-Forwarded-For")
         return forwarded.split(",")[-1].strip() if forwarded else None
 
@@ -108,18 +108,12 @@ class AwsRequest:
 
     @cached_property
     def params(self) -> dict[str, Any]:
-        """The parameters: nested for JSON and CBOR, flat (`InstanceId.1`) for query; S3's are in `query`."""
+        """The parameters: nested for JSON, flat (`InstanceId.1`) for query, those of the URL for S3 and CBOR."""
         match self.protocol:
-            case Protocol.S3:
+            case Protocol.S3 | Protocol.CBOR:
                 return dict(self.query)
             case Protocol.JSON:
                 document = json.loads(self.body or b"{}")
-                return document if isinstance(document, dict) else {}
-            case Protocol.CBOR:
-                from botocore.parsers import RpcV2CBORParser
-
-                stream = io.BufferedReader(io.BytesIO(self.body))
-                document = RpcV2CBORParser().parse_data_item(stream) if self.body else {}
                 return document if isinstance(document, dict) else {}
             case _:
                 form = dict(parse_qsl(self.body.decode(), keep_blank_values=True))
@@ -127,7 +121,7 @@ class AwsRequest:
 
     @cached_property
     def operation(self) -> str:
-        """The API operation, e.g. `PutParameter`, or what S3's method, path and query amount to; "" if unknown."""
+        """The API operation, e.g. `PutParameter`; for S3 by method, path and query; "" if unknown."""
         match self.protocol:
             case Protocol.S3:
                 return s3_operation(self.method, self.bucket, self.key, self.query, self.header("X-Amz-Copy-Source"))
@@ -148,12 +142,12 @@ class AwsRequest:
 
     @property
     def read_only(self) -> bool:
-        """Whether it surely changes nothing."""
+        """Whether it is certain to change nothing."""
         return bool(_READ_ONLY.match(self.operation))
 
 
 def read_request(environ: WSGIEnvironment) -> AwsRequest:
-    """Read a request's head; its body only when asked for."""
+    """Read a request's head; its body is read when it is used."""
     query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     credential = _credential(environ, query)
     host = str(environ.get("HTTP_HOST", "")).partition(":")[0].lower()
@@ -223,7 +217,7 @@ _VERBS = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "DELETE": "Delete"}
 def s3_operation(
     method: str, bucket: str | None, key: str | None, query: dict[str, str], copy_source: str | None = None
 ) -> str:
-    """The name of an S3 operation in its API reference; "" when it is none that the lab knows."""
+    """The name of an S3 operation, as in its API reference; "" for one that the lab does not know."""
     if bucket is None:
         return "ListBuckets" if method == "GET" else ""
     if key is None:

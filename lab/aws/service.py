@@ -1,7 +1,7 @@
-"""The AWS API of the lab: moto behind our layers, served on one loopback port.
+"""The AWS API of the lab: moto behind layers of our own, served on one loopback port.
 
-A request passes the layers in order (Run Command answers its own; the gate lets pass or denies) and ends at moto.
-After every call that may have changed something `on_change` is told, so that hosts and network follow at once.
+A request passes the layers in order (the gate passes or denies it, Run Command answers its own) and ends at moto.
+After every call that may have changed something `on_change` is called, so that hosts and network follow at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 from lab.aws import moto_internals
 from lab.aws.answers import AwsError, answer_error
 from lab.aws.request import AwsRequest, read_request
-from lab.aws.world import Clients
+from lab.aws.snapshot import Clients
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.05
-"""How often the server looks whether it is to end."""
+"""How often the server checks whether it has to end."""
 OPERATOR_ACCESS_KEY = "AKIALABOPERATOR00000"
-# The lab's operator is whoever reaches its loopback port: this guards nothing.
+# Whoever reaches the loopback port is the operator: this key protects nothing.
 OPERATOR_SECRET_KEY = "lab-operator"
 
 OnChange = Callable[[str, str, Collection[str]], None]
-"""Told of a call that may have changed something: service and operation, e.g. ("ec2", "StopInstances"), and the ids of
-the instances that it named."""
+"""Called after a call that may have changed something, with its service and operation, e.g. ("ec2", "StopInstances"),
+and the ids of the instances that it named."""
 
 
 class Layer(Protocol):
@@ -63,7 +63,7 @@ def client(service: str, endpoint_url: str, region: str) -> Any:
     from botocore.config import Config
 
     # A session of its own: boto3's default one is shared and not safe to use from several threads.
-    # What they may share is the description of the services, which is large: EC2's takes a quarter of a second to read.
+    # The descriptions of the services are shared: they are large, and to read EC2's takes a quarter of a second.
     core = botocore.session.get_session()
     core.register_component("data_loader", _descriptions())
     session = boto3.session.Session(
@@ -142,11 +142,6 @@ class AwsService:
             raise RuntimeError("the AWS API is not started")
         return f"http://{self._server.host}:{self._server.port}"
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """`operator_environment` for this API."""
-        return operator_environment(self.url, self.region)
-
     def client(self, service: str) -> Any:
         """A boto3 client of the operator, one for each service: they may be shared, and take a while to make."""
         with self._clients_lock:
@@ -154,8 +149,8 @@ class AwsService:
                 self._clients[service] = client(service, self.url, self.region)
             return self._clients[service]
 
-    def world_clients(self) -> Clients:
-        """What `read_world` takes."""
+    def snapshot_clients(self) -> Clients:
+        """The clients that `read_snapshot` needs."""
         return Clients(ec2=self.client("ec2"), iam=self.client("iam"))
 
     def register_image(self, *, name: str, owner: str, architecture: str) -> str:
@@ -165,7 +160,7 @@ class AwsService:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """One request (WSGI)."""
         request = read_request(environ)
-        # Told from the body, which moto reads to its end: so before it.
+        # Before moto, which reads the body to its end.
         changes = not request.read_only
         named = request.instance_ids if changes else ()
         try:
@@ -187,12 +182,12 @@ class AwsService:
                 return answer
         if request.virtual_hosted:
             _to_path_style(request)
-        # A list: moto has done its work, and `on_change` may be told, only when its answer is whole.
+        # A list: only when its answer is complete has moto done its work, and may `on_change` be called.
         return list(self._moto(request.environ, start_response))
 
 
 def _to_path_style(request: AwsRequest) -> None:
-    """Turn `bucket.s3.region.amazonaws.com/key` into `/bucket/key`: moto is told to look at paths only."""
+    """Turn `bucket.s3.region.amazonaws.com/key` into `/bucket/key`: moto is set to look at paths only."""
     environ = request.environ
     for name in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):
         if name in environ:

@@ -1,6 +1,6 @@
-"""Checks Signature Version 4 of a request, so that a host must know its secret key and not just its name.
+"""Checks Signature Version 4 of a request, so that a host must know its secret key, not only the access key.
 
-The body of an S3 request is not read for it: its hash is taken as signed in `X-Amz-Content-Sha256`.
+The body of an S3 request is not read: its hash is the signed header `X-Amz-Content-Sha256`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SKEW_S = 15 * 60
 
 
 def signature_fault(request: AwsRequest, secret_key: str, now: float) -> str | None:
-    """Why the signature does not hold, or None when it does.
+    """Why the signature is not valid, or None when it is.
 
     Only signatures in the Authorization header are accepted: nothing on the estate makes pre-signed URLs.
     """
@@ -28,7 +28,7 @@ def signature_fault(request: AwsRequest, secret_key: str, now: float) -> str | N
     if credential is None or not request.header("Authorization") or not date:
         return "the request is not signed in its Authorization header"
     if abs(_seconds(date) - now) > _SKEW_S:
-        return f"the signature's date {date} is not near the server's"
+        return f"the signature's date {date} is too far from the server's time"
     if request.protocol is not Protocol.S3:
         stated = request.header("X-Amz-Content-Sha256")
         if stated and stated != sha256(request.body).hexdigest():

@@ -1,4 +1,4 @@
-"""Asks the IAM simulator, a Node process that lives as long as the lab's API, whether a role may do something."""
+"""Asks the IAM simulator, a Node process that runs as long as the lab's API, whether a role may do something."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ class Question:
     identity_policies: Mapping[str, Document]
     """Policy documents of the role by name."""
     resource_policy: Document | None = None
-    boundary: Document | None = None
     context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
     def as_simulation(self) -> dict[str, Any]:
@@ -49,14 +48,12 @@ class Question:
         }
         if self.resource_policy is not None:
             simulation["resourcePolicy"] = self.resource_policy
-        if self.boundary is not None:
-            simulation["permissionBoundaryPolicies"] = [{"name": "boundary", "policy": self.boundary}]
         return simulation
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Allowed or not; `explicit` tells a Deny from the absence of an Allow."""
+    """Allowed or not; `explicit` is true for a Deny, false when no Allow matches."""
 
     allowed: bool
     explicit: bool
@@ -100,7 +97,7 @@ class IamSimulator:
         return False
 
     def decide(self, question: Question) -> Decision:
-        """Answer a question. :raises RuntimeError: when the simulator cannot (a policy that it refuses, or its end)."""
+        """Answer a question. :raises RuntimeError: when the simulator refuses a policy or has ended."""
         simulation = question.as_simulation()
         key = json.dumps(simulation, sort_keys=True)
         with self._lock:

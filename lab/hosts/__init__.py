@@ -1,1 +1,1 @@
-"""Hosts that follow the API: systemd containers with an overlay each, their volumes, and who may reach into them."""
+"""Hosts that follow the API: one systemd container each, on an overlay over the image, with its volumes."""

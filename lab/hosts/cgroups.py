@@ -15,23 +15,23 @@ from pathlib import Path
 from lab.process import Argument
 
 _MOUNT = Path("/sys/fs/cgroup")
-# Moves itself into the groups named before "--", then becomes the program named after it: never outside of a group that
-# has gone, where the end of the lab would not reach it.
+# Moves itself into the groups named before "--", then becomes the program named after it. It fails if a group is gone:
+# outside of the groups a program would not end with the lab.
 _ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
 
 
 HOST_CPU_WEIGHT = 100
 SUPERVISOR_CPU_WEIGHT = 500
-"""AWS answers at once however busy the hosts are: SDKs wait for metadata no longer than a second."""
+"""The API must answer at once however busy the hosts are: SDKs wait for metadata no longer than a second."""
 ENGINE_CPU_WEIGHT = 300
-"""Hosts that have booted do not starve the engine, which has the others still to make."""
+"""So that booted hosts do not starve the engine, which still has to make the others."""
 _LAB_CPU_WEIGHT = 1000
 _PERIOD_US = 10_000
-"""Short, so that a limited host is slow rather than standing still for most of each tenth of a second."""
+"""Short: with the usual 100 ms a limited host would stop for most of each period."""
 
 
 def _set(path: Path, names: tuple[str, ...], value: int) -> None:
-    """Writes to the one of the files that this hierarchy has, if any."""
+    """Writes a value to those of the files that exist in this hierarchy."""
     for name in names:
         if (path / name).exists():
             (path / name).write_text(str(value), encoding="ascii")
@@ -53,14 +53,14 @@ class CgroupTree:
         self.roots = [mount / self.name for mount in mounts if (mount / "cgroup.procs").exists()]
 
     def paths(self, group: str) -> list[Path]:
-        """The directory of a group in every hierarchy, made or not."""
+        """The directory of a group in every hierarchy, whether it exists or not."""
         return [root / group for root in self.roots]
 
     def create(self, group: str, *, memory_mib: int | None = None, cpu_weight: int = HOST_CPU_WEIGHT) -> list[Path]:
         """Makes a group; returns its directory in every hierarchy.
 
-        :param memory_mib: the most memory that it may take; past that the kernel ends one of its processes.
-        :param cpu_weight: its share of the processors when they are busy, against the other groups' weights.
+        :param memory_mib: the most memory that it may use; above that the kernel kills one of its processes.
+        :param cpu_weight: its share of busy processors, relative to the other groups' weights.
         """
         paths = self.paths(group)
         if self.unified:
@@ -79,7 +79,7 @@ class CgroupTree:
         return paths
 
     def limit_cpu(self, group: str, cpus: float | None) -> None:
-        """Holds a group to so much of a processor in each hundredth of a second; None lifts the limit."""
+        """Limits a group to so many processors in each period; None lifts the limit."""
         quota_us = None if cpus is None else max(1000, round(cpus * _PERIOD_US))
         for path in self.paths(group):
             if (path / "cpu.max").exists():
@@ -93,7 +93,7 @@ class CgroupTree:
         return ["sh", "-c", _ENTER, "enter", *groups, "--", *command]
 
     def remove(self, group: str = "") -> None:
-        """Removes a group and those below it; with no name all of the lab's. Those still in use stay."""
+        """Removes a group and those below it, by default all of the lab's. Those still in use stay."""
         for root in self.roots:
             top = root / group if group else root
             for directory, _, _ in os.walk(top, topdown=False):
@@ -101,7 +101,7 @@ class CgroupTree:
                     Path(directory).rmdir()
 
     def processes(self, group: str = "") -> list[int]:
-        """The processes that are still in a group and those below it; with no name in any of the lab's."""
+        """The processes in a group and those below it, by default in all of the lab's."""
         found: set[int] = set()
         for top in self.paths(group):
             for directory, _, _ in os.walk(top):

@@ -32,7 +32,7 @@ class LoopDevice:
         return os.makedev(_MAJOR, self.number)
 
     def grow(self) -> None:
-        """Takes up the new size of its file."""
+        """Adopts the new size of its file."""
         fcntl.ioctl(self.descriptor, _SET_CAPACITY)
 
     def close(self) -> None:
@@ -40,7 +40,7 @@ class LoopDevice:
 
 
 def attach(path: Path) -> LoopDevice:
-    """Attaches a file to a free loop device, made if the machine has none left."""
+    """Attaches a file to a free loop device; the kernel adds one if the machine has none left."""
     backing = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     control = os.open(_CONTROL, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -85,7 +85,7 @@ def backing_files() -> dict[int, str]:
 
 
 def remove(number: int) -> None:
-    """Takes a device that is not attached off the machine; one that is in use stays."""
+    """Removes a device that is not attached; one that is in use stays."""
     with contextlib.suppress(OSError):
         control = os.open(_CONTROL, os.O_RDWR | os.O_CLOEXEC)
         try:

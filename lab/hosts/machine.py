@@ -1,4 +1,4 @@
-"""One host's machinery: its root file system, its container, and ways to reach into it, stop it and cut it off."""
+"""One host's root file system and container: to boot it, run scripts on it, stop it and remove it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MEMINFO = "var/lib/lab-meminfo"
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
-    """What a host is made from; nothing of it changes while the host exists."""
+    """What a host is made from. It does not change while the host exists."""
 
     instance_id: str
     name: str
@@ -82,11 +82,11 @@ class Machine:
         return self._container is not None and self._container.poll() is None
 
     def create(self) -> None:
-        """Lays its disk over the image and puts in place what differs from host to host."""
+        """Mounts its disk over the image, and writes the files that differ from host to host."""
         for name in ("upper", "work", "root"):
             (self._directory / name).mkdir(parents=True)
         options = f"lowerdir={self.blueprint.image},upperdir={self._directory}/upper,workdir={self._directory}/work"
-        # volatile: a host's disk is gone with the lab, so nothing waits for it to be on the machine's disk.
+        # volatile: a host's disk goes with the lab, so no write waits for the machine's disk.
         process.run(["mount", "-t", "overlay", "-o", f"{options},volatile", "overlay", self.root])
         (self.logs / "journal").mkdir(parents=True, exist_ok=True)
         _write(self.root / "etc/machine-id", hashlib.md5(self.blueprint.instance_id.encode()).hexdigest() + "\n")
@@ -94,7 +94,7 @@ class Machine:
         _trust(self.root, self.blueprint.certificate_authority)
 
     def _network_file(self) -> str:
-        """What DHCP would say in a subnet."""
+        """The configuration that DHCP would give in a subnet."""
         subnet = self.blueprint.subnet
         return "\n".join(
             [
@@ -113,7 +113,7 @@ class Machine:
         )
 
     def boot(self) -> None:
-        """Starts the container; returns when its init runs and its link is there."""
+        """Starts the container; returns when its init runs and its link exists."""
         groups = self._cgroups.create(self.blueprint.instance_id, memory_mib=self.blueprint.memory_mib)
         nspawn: list[Argument] = [
             "systemd-nspawn",
@@ -129,7 +129,7 @@ class Machine:
             "--link-journal=no",
             "--console=read-only",
             f"--bind={self.logs / 'journal'}:/var/log/journal",
-            # systemd 257 refuses a container on a machine with cgroup v1 unless told; on v2 it means nothing.
+            # Without this, systemd 257 refuses a container on a machine with cgroup v1; on v2 it has no effect.
             "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
         ]
         self._container = process.start(
@@ -144,16 +144,16 @@ class Machine:
         self._show_own_memory()
 
     def _show_own_memory(self) -> None:
-        """Puts a file in the place of /proc/meminfo, which would show the machine's: programs size themselves by it."""
+        """Mounts a file over /proc/meminfo, which shows the machine's memory: programs size themselves by it."""
         total_kib = self.blueprint.memory_mib * 1024
-        # What the kernel of such an instance leaves to programs, and an idle system's use of it.
+        # As on such an instance: what its kernel leaves to programs, and what an idle system uses.
         known = {"MemTotal": total_kib * 95 // 100, "MemFree": total_kib // 2, "MemAvailable": total_kib * 3 // 4}
         path = self.root / _MEMINFO
         lines = [
             f"{name}: {known.get(name, 0):>15} kB" for name in (*known, "Buffers", "Cached", "SwapTotal", "SwapFree")
         ]
         path.write_text("\n".join(lines) + "\n", encoding="ascii")
-        # systemd-nspawn takes no mount below /proc, so it is made inside.
+        # systemd-nspawn cannot mount below /proc, so it is done inside.
         inside = ["nsenter", f"--target={self.leader}", "--mount", "--"]
         process.run([*inside, "mount", "--bind", "--options=ro", f"/{_MEMINFO}", "/proc/meminfo"])
 
@@ -180,7 +180,7 @@ class Machine:
         return code
 
     def power_off(self, deadline_s: float) -> None:
-        """Shuts the system down as ACPI's power button does; after `deadline_s` the plug is pulled."""
+        """Shuts the system down as ACPI's power button does, and kills it after `deadline_s`."""
         container = self._container
         if container is None or container.poll() is not None:
             return
@@ -191,7 +191,7 @@ class Machine:
             self.kill()
 
     def kill(self) -> None:
-        """Ends every process of the host at once. For a power loss cut the link first, or connections say goodbye."""
+        """Kills every process of the host. The kernel closes its connections, which a power failure does not do."""
         if self._container is not None and self._container.poll() is None:
             if leader := self.leader:
                 _signal(leader, signal.SIGKILL)
@@ -215,7 +215,7 @@ class Machine:
         """
         if not self.leader:
             raise HaError(f"{self.blueprint.name} is not running", where=self.blueprint.instance_id)
-        # Ended on the host itself: to end what is outside would leave the script running there.
+        # Limited on the host itself: to end `nsenter` would leave the script running there.
         limit = ["timeout", "--kill-after=2", f"{timeout_s:g}"]
         started = time.monotonic()
         done = process.run(self.argv([*limit, "sh", "-c", script]), check=False)
@@ -224,7 +224,7 @@ class Machine:
         return done
 
     def remove(self) -> None:
-        """Takes its disk away. What it logged outside the journal is kept with its logs."""
+        """Removes its disk. Log files outside the journal are kept with its logs."""
         kept = self.logs / self.blueprint.instance_id
         for log in ("cloud-init.log", "cloud-init-output.log", "ha-setup.log"):
             source = self.root / "var/log" / log
@@ -237,7 +237,7 @@ class Machine:
 
 
 def _signal(pid: int, number: int) -> None:
-    """Signals a process that may have ended since its id was noted; 0 is no process (but `kill`'s own group)."""
+    """Signals a process that may have ended since its id was noted; 0 is no process (`kill` takes it for its group)."""
     if pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)

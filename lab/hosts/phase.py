@@ -1,4 +1,4 @@
-"""How far a host has come, in words for a person: from its power, cloud-init's result and its set-up's own report."""
+"""The phase of a host on its way to ready: from its power, cloud-init's result and its set-up's own report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SETUP_PROGRAM = "usr/local/sbin/ha-setup"
 
 
 class Stage(StrEnum):
-    """The stages of a host's way to being ready, and where it can end instead."""
+    """The stages of a host until it is ready, and those that it can end in."""
 
     WAITING = "waiting"
     BOOTING = "booting"
@@ -31,7 +31,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """Where a host is: its stage, the step of its set-up, and what failed."""
+    """A host's stage, the step of its set-up, and what failed."""
 
     stage: Stage
     step: str = ""
@@ -49,14 +49,14 @@ _BY_POWER = {
 
 
 def phase_of(driver: Driver) -> Phase:
-    """The present phase of a host."""
+    """The current phase of a host."""
     if driver.power is not Power.ON:
         return Phase(stage=_BY_POWER[driver.power], error=driver.problem)
     return phase_from_reports(Path(f"/proc/{driver.machine.leader}/root"))
 
 
 def phase_from_reports(root: Path) -> Phase:
-    """The phase that a running host's own reports tell; `root` is its root file system with its /run."""
+    """The phase of a running host by its own reports; `root` is its root file system with its /run."""
     setup = _read(root / _SETUP)
     if setup:
         match setup.get("state"):

@@ -1,4 +1,4 @@
-"""EBS volumes: sparse files in the lab's state that outlive hosts, seen by a host as an NVMe disk."""
+"""EBS volumes: sparse files in the lab's state that outlive hosts. A host sees a volume as an NVMe disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class VolumeStore:
     """The files and loop devices of all volumes. A volume is created when it is first attached."""
 
     def __init__(self, directory: Path, added: Path) -> None:
-        """`added` is a file that keeps the numbers of loop devices that the machine did not have before."""
+        """`added` is a file for the numbers of the loop devices that the machine did not have before."""
         self._directory = directory
         self._added = added
         self._devices: dict[str, LoopDevice] = {}
@@ -30,7 +30,7 @@ class VolumeStore:
         directory.mkdir(parents=True, exist_ok=True)
 
     def device(self, volume: Volume) -> LoopDevice:
-        """The block device of a volume, of the volume's present size."""
+        """The block device of a volume, with the volume's current size."""
         size = volume.size_gib * 2**30
         path = self._path(volume.id)
         with self._lock:
@@ -47,7 +47,7 @@ class VolumeStore:
             return self._devices[volume.id]
 
     def keep_only(self, volume_ids: Iterable[str]) -> None:
-        """Deletes what the API has deleted."""
+        """Deletes the volumes that the API has deleted."""
         wanted = set(volume_ids)
         with self._lock:
             for path in self._directory.glob("vol-*"):
@@ -80,7 +80,7 @@ def show(dev: Path, index: int, volume_id: str, device: LoopDevice) -> None:
 
 
 def hide(dev: Path, index: int, volume_id: str) -> None:
-    """Takes a volume out of a host's /dev."""
+    """Removes a volume from a host's /dev."""
     _unlink(dev / f"{BY_ID}{volume_id.replace('-', '', 1)}")
     _unlink(dev / f"nvme{index}n1")
 

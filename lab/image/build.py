@@ -1,4 +1,4 @@
-"""Builds host images into the cache: into a temporary folder first, renamed when whole, one build at a time."""
+"""Builds host images into the cache, one at a time: in a temporary folder, renamed when the image is complete."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from spec.errors import EXIT_USAGE, HaError
 Progress = Callable[[str], None]
 NEEDED_GIB = {ImageKind.BARE: 1.5, ImageKind.FULL: 4.0}
 KEPT_IMAGES_A_KIND = 2
-"""The newest images of a kind that stay in the cache: this one, and the one before (another branch)."""
+"""How many images of a kind stay in the cache: this one, and the one before (of another branch)."""
 
 
 def image_path(wanted: Contents) -> Path:
-    """Where an image is, or will be once built."""
+    """Where an image is, or will be once it is built."""
     return cache_directory() / "images" / f"{wanted.kind}-{wanted.key}"
 
 
@@ -40,7 +40,7 @@ def ensure_image(kind: ImageKind, progress: Progress = lambda _: None) -> Path:
             check_room(path.parent, NEEDED_GIB[kind], "the host image")
             progress(f"building the {kind} host image ({len(wanted.packages)} packages and what they need)")
             _build(wanted, path)
-            _forget_old(path)
+            _delete_old(path)
     return path
 
 
@@ -50,7 +50,7 @@ def check_room(directory: Path, needed_gib: float, what: str) -> None:
     free_gib = shutil.disk_usage(existing).free / 2**30
     if free_gib < needed_gib:
         raise HaError(
-            f"no room for {what}: {needed_gib:g} GiB are needed, {free_gib:.1f} GiB are free",
+            f"no room for {what}: it needs {needed_gib:g} GiB, {free_gib:.1f} GiB are free",
             where=str(directory),
             fix="free some space, or set HA_CACHE and HA_LAB_STATE to folders on a larger disk",
             exit_code=EXIT_USAGE,
@@ -110,7 +110,7 @@ def _finish_script(wanted: Contents) -> str:
     """What is done in the finished tree; `$1` is its root."""
     lines = ["set -eu"]
     if wanted.disabled_services:
-        # A unit that the package does not ship in this version must not be forgotten silently: systemctl fails then.
+        # systemctl fails for a unit that the package does not have in this version: the list must be corrected then.
         lines.append(f"systemctl --root=$1 disable --quiet {' '.join(wanted.disabled_services)}")
     lines += [
         f"systemctl --root=$1 mask --quiet {' '.join(wanted.masked_units)}",
@@ -121,14 +121,14 @@ def _finish_script(wanted: Contents) -> str:
         "rm -f $1/etc/hostname $1/var/lib/dbus/machine-id",
         # Seven hosts that compile the same modules at once would take both cores for seconds.
         "chroot $1 python3 -m compileall -q /usr/lib/python3/dist-packages /usr/lib/python3.13 >/dev/null || true",
-        # What systemd would do at the first boot after an installation is done: packages' own scripts did it.
+        # systemd need not do its first-boot updates: the packages' own scripts have done them.
         "touch $1/etc/.updated $1/var/.updated",
         "rm -rf $1/var/cache/apt/*.bin $1/var/log/*.log $1/var/log/apt",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _forget_old(path: Path) -> None:
+def _delete_old(path: Path) -> None:
     kind = path.name.split("-", 1)[0]
     images = [one for one in path.parent.glob(f"{kind}-*") if one.suffix == "" and one != path]
     images.sort(key=lambda one: one.stat().st_mtime, reverse=True)

@@ -1,4 +1,4 @@
-"""What goes into a host image, and the key that says whether a built one is still right."""
+"""What goes into a host image, and the key that says whether a built image has these contents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spec.project import REPOSITORY
 HERE = Path(__file__).parent
 RELEASE = "trixie"
 FORMAT = 1
-"""Raised when `build.py` makes something else of the same contents."""
+"""To be increased when `build.py` makes another image of the same contents."""
 
 
 class ImageKind(StrEnum):
@@ -26,7 +26,7 @@ class ImageKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """Everything that decides what an image is."""
+    """Everything that an image is made from."""
 
     kind: ImageKind
     packages: tuple[str, ...]
@@ -39,7 +39,7 @@ class Contents:
 
     @property
     def key(self) -> str:
-        """Names the image: the same contents, the same key."""
+        """Identifies the image: the same contents have the same key."""
         digest = hashlib.sha256(f"{FORMAT} {RELEASE} {self.kind}".encode())
         for words in (self.packages, self.disabled_services, self.masked_units):
             digest.update("\n".join(words).encode() + b"\0")
@@ -48,7 +48,7 @@ class Contents:
         return digest.hexdigest()[:16]
 
 
-# Configuration that Debian's packages read while they are installed, so it must be on the host before them.
+# Configuration that Debian's packages read while they are installed, so it is copied before them.
 _READ_AT_INSTALL = "etc/postgresql-common"
 
 

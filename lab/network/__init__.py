@@ -1,1 +1,1 @@
-"""The network that hosts see: an internet, a VPC whose rules are those that the API tells, and a client outside."""
+"""The network of the hosts: an internet, a VPC with the routes and rules that the API holds, and a client outside."""

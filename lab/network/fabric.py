@@ -1,4 +1,4 @@
-"""Keeps the lab's network as the API says: links, routes and rules, applied when the world changes."""
+"""Keeps the lab's network as the API says: links, routes and rules, applied at each change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from lab.aws.model import World
+from lab.aws.model import AwsSnapshot
 from lab.network import rules, topology
 from lab.network.namespace import Namespace
 from lab.network.topology import FABRIC_ADDRESS, INTERNET_ADDRESS
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 _ROUTER = {
     "net.ipv4.ip_forward": 1,
-    # A host is answered for every address that a route exists for: that is what a VPC's router does.
+    # ARP requests of hosts are answered for each address that has a route, as a VPC's router does.
     "net.ipv4.conf.all.proxy_arp": 1,
     "net.ipv4.conf.default.proxy_arp": 1,
     # A reply may come by another link than the request would leave by; the rules check sources.
@@ -36,13 +36,13 @@ delete table ip internet
 table ip internet {{
 	chain forward {{
 		type filter hook forward priority 0; policy accept;
-		# Load and faults stay inside: the client never reaches the machine's network.
-		iifname "client" oifname "{topology.WAY_OUT}" drop
-		iifname "{topology.WAY_OUT}" ct state new drop
+		# Load and faults stay inside: the client cannot reach the machine's network.
+		iifname "client" oifname "{topology.UPLINK}" drop
+		iifname "{topology.UPLINK}" ct state new drop
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority 100; policy accept;
-		oifname "{topology.WAY_OUT}" masquerade
+		oifname "{topology.UPLINK}" masquerade
 	}}
 }}
 """
@@ -66,7 +66,7 @@ class Fabric:
     def _set_up(self) -> None:
         for namespace in (self.internet, self.vpc):
             namespace.sysctl(_ROUTER)
-        # The internet has no hosts of its own to answer for.
+        # The internet has no hosts of its own that it must answer for.
         self.internet.sysctl({"net.ipv4.conf.all.proxy_arp": 0, "net.ipv4.conf.default.proxy_arp": 0})
         self.internet.ip(
             [
@@ -97,38 +97,38 @@ class Fabric:
                 f"address add {topology.LINK_LOCAL_RESOLVER}/32 dev lo",
             ]
         )
-        # The link to the internet is no neighbourhood: nothing is to be answered for there.
+        # No host is on the link to the internet: no ARP request is answered there.
         self.vpc.sysctl({f"net.ipv4.conf.{topology.INTERNET_LINK}.proxy_arp": 0})
         self.internet.run(["nft", "-f", "-"], stdin=_INTERNET_RULES)
-        self.vpc.run(["nft", "-f", "-"], stdin=rules.ruleset(World()))
+        self.vpc.run(["nft", "-f", "-"], stdin=rules.ruleset(AwsSnapshot()))
 
-    def apply(self, world: World, live: set[str]) -> None:
-        """Makes the network what the world says; `live` are the ids of the instances whose link is there."""
+    def apply(self, snapshot: AwsSnapshot, live: set[str]) -> None:
+        """Makes the network what the snapshot says. `live` are the ids of the instances whose link exists."""
         with self._lock:
-            text = rules.ruleset(world)
+            text = rules.ruleset(snapshot)
             if text != self._ruleset:
                 self.vpc.run(["nft", "-f", "-"], stdin=text)
                 self._ruleset = text
-            self._apply_local_addresses(world)
-            self._apply_host_routes(world, live)
-            self._apply_outside_routes(world)
+            self._apply_local_addresses(snapshot)
+            self._apply_host_routes(snapshot, live)
+            self._apply_outside_routes(snapshot)
 
-    def _apply_local_addresses(self, world: World) -> None:
-        wanted = {topology.vpc_resolver(vpc.cidr) for vpc in world.vpcs}
-        wanted |= {topology.router_address(subnet.cidr) for subnet in world.subnets}
+    def _apply_local_addresses(self, snapshot: AwsSnapshot) -> None:
+        wanted = {topology.vpc_resolver(vpc.cidr) for vpc in snapshot.vpcs}
+        wanted |= {topology.router_address(subnet.cidr) for subnet in snapshot.subnets}
         lines = [f"address del {one}/32 dev lo" for one in sorted(self._local - wanted)]
         lines += [f"address add {one}/32 dev lo" for one in sorted(wanted - self._local)]
         self.vpc.ip(lines)
         self._local = wanted
 
-    def _apply_host_routes(self, world: World, live: set[str]) -> None:
+    def _apply_host_routes(self, snapshot: AwsSnapshot, live: set[str]) -> None:
         wanted = {
             (address, topology.host_link(host.id))
-            for host in rules.hosts_of(world)
+            for host in rules.hosts_of(snapshot)
             if host.id in live
             for address in rules.addresses_of(host)
         }
-        # Routes vanish with their link; one that is gone already is no error.
+        # The kernel removes routes with their link: one that is gone already is no error.
         self.vpc.ip([f"route del {a}/32 dev {link}" for a, link in self._host_routes - wanted], force=True)
         self._host_routes &= wanted
         new = wanted - self._host_routes
@@ -138,9 +138,9 @@ class Fabric:
                 self._host_routes |= {(address, link) for address in addresses}
 
     def _set_up_link(self, link: str, addresses: Sequence[IPv4Address]) -> bool:
-        """Brings a link and its routes up; false when its host has gone, and the link with it, a moment ago."""
+        """Brings a link and its routes up; false when the link has just gone with its host."""
         try:
-            # Linux answers for others after a random part of 0.8 s unless told otherwise, link by link.
+            # By default Linux delays answers for other hosts by up to 0.8 s; this is set link by link.
             self.vpc.sysctl({f"net.ipv4.neigh.{link}.proxy_delay": 0})
             self.vpc.ip([f"link set {link} up", *(f"route replace {one}/32 dev {link}" for one in addresses)])
         except (FileNotFoundError, ProgramFailed):
@@ -151,23 +151,23 @@ class Fabric:
         return True
 
     def forget_link(self, instance_id: str) -> None:
-        """Says that a host's link is gone, and its routes with it."""
+        """To be called when a host's link is gone, and its routes with it."""
         with self._lock:
             link = topology.host_link(instance_id)
             self._host_routes = {pair for pair in self._host_routes if pair[1] != link}
 
-    def _apply_outside_routes(self, world: World) -> None:
-        """The internet knows the VPC's public addresses, one by one: the rest of their range is others'."""
-        wanted = {f"{address}/32" for address in world.public_addresses().values()}
-        # Replies of S3 to hosts that come through a gateway endpoint, with their own addresses.
-        wanted |= {str(vpc.cidr) for vpc in world.vpcs if not vpc.default}
+    def _apply_outside_routes(self, snapshot: AwsSnapshot) -> None:
+        """Routes from the internet to the VPC's public addresses, one by one: not all of the range is the VPC's."""
+        wanted = {f"{address}/32" for address in snapshot.public_addresses().values()}
+        # For S3's replies to hosts that use a gateway endpoint, and so keep their own addresses.
+        wanted |= {str(vpc.cidr) for vpc in snapshot.vpcs if not vpc.default}
         via = f"via {FABRIC_ADDRESS.ip}"
         self.internet.ip([f"route del {one} {via}" for one in sorted(self._outside_routes - wanted)], force=True)
         self.internet.ip([f"route replace {one} {via}" for one in sorted(wanted - self._outside_routes)])
         self._outside_routes = wanted
 
     def set_host_link(self, instance_id: str, *, up: bool) -> None:
-        """Cuts or heals a host's link: a pulled cable, silent for both ends. Healing brings its routes back."""
+        """Takes a host's link down, as a pulled cable does, or brings it up with its routes."""
         link = topology.host_link(instance_id)
         with self._lock:
             self.vpc.ip([f"link set {link} {'up' if up else 'down'}"])

@@ -1,6 +1,6 @@
-"""Network namespaces held by a file, and what is done inside them.
+"""Network namespaces that a mounted file keeps alive, and how to run something inside.
 
-The file is a mount in the supervisor's own mount namespace: when that dies, so do they, whatever killed it.
+The mount is in the supervisor's own mount namespace: however the supervisor ends, the mount and the namespace end too.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Namespace:
-    """A network namespace that a file stands for."""
+    """A network namespace, by the file that it is reached by."""
 
     name: str
     path: Path
 
     @classmethod
     def create(cls, name: str, directory: Path) -> Namespace:
-        """Makes one, with its loopback up; it lasts until the mount that `directory` is on goes."""
+        """Makes one, with its loopback up; it lasts as long as the mount that `directory` is on."""
         path = directory / name
         path.touch()
         process.run(["unshare", f"--net={path}", "ip", "link", "set", "lo", "up"])
@@ -92,7 +92,7 @@ class Namespace:
             try:
                 enter(self.path)
                 results.append(action())
-            except BaseException as error:  # handed to the caller, whatever it is
+            except BaseException as error:  # raised again in the calling thread
                 errors.append(error)
 
         thread = threading.Thread(target=inside, name=f"in-{self.name}")
@@ -104,7 +104,7 @@ class Namespace:
 
 
 def enter(path: Path) -> None:
-    """Moves the calling thread into the network namespace that a file stands for."""
+    """Moves the calling thread into the network namespace of a file."""
     libc = ctypes.CDLL(None, use_errno=True)
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

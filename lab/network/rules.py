@@ -1,6 +1,6 @@
-"""What the API says, as nftables rules: a pure function from a `World` to the text that `nft -f` applies in one step.
+"""nftables rules for what the API says: a pure function from an `AwsSnapshot` to a text that `nft -f` applies at once.
 
-The way of a packet from a host: source/destination check; then, for what starts a connection, the sender's security
+The path of a packet from a host: source/destination check; then, if it starts a connection, the sender's security
 groups, the receiver's security groups, and the route table of the sender's subnet, which also decides its address
 outside. Replies follow their connection, as security groups are stateful. The metadata service and the resolver are
 not subject to security groups or routes, as in a VPC.
@@ -14,13 +14,13 @@ from ipaddress import IPv4Address, IPv4Network
 
 from lab.aws.model import (
     ANY_PROTOCOL,
+    AwsSnapshot,
     Instance,
     Route,
     RouteTable,
     Rule,
     Subnet,
     TargetKind,
-    World,
 )
 from lab.network import topology
 
@@ -30,39 +30,39 @@ _S3_SUFFIX = ".s3"
 
 @dataclass(frozen=True)
 class Egress:
-    """What becomes of packets to `destination` that leave the VPC; no public address and not `plain` means dropped."""
+    """What happens to packets to `destination` that leave the VPC: dropped, unless one of the fields says otherwise."""
 
     destination: IPv4Network
     public_of: tuple[tuple[IPv4Address, IPv4Address], ...] = ()
     """Internet gateway: private and public address of each host that has one."""
     nat: IPv4Address | None = None
-    """NAT gateway: its public address, which everyone in the subnet shares."""
+    """NAT gateway: its public address, which all hosts of the subnet share."""
     plain: bool = False
     """Gateway endpoint: delivered with the sender's own address."""
 
 
-def ruleset(world: World) -> str:
-    """The whole table, replacing what is there; the same world gives the same text."""
-    hosts = sorted(hosts_of(world), key=lambda one: one.id)
-    subnets = sorted(world.subnets, key=lambda one: (one.cidr, one.id))
+def ruleset(snapshot: AwsSnapshot) -> str:
+    """The whole table, replacing what is there; the same snapshot gives the same text."""
+    hosts = sorted(hosts_of(snapshot), key=lambda one: one.id)
+    subnets = sorted(snapshot.subnets, key=lambda one: (one.cidr, one.id))
     used = [subnet for subnet in subnets if any(host.subnet_id == subnet.id for host in hosts)]
-    ways = {subnet.id: egress_of(world, subnet) for subnet in used}
+    egress = {subnet.id: egress_of(snapshot, subnet) for subnet in used}
     lines = [f"table ip {TABLE}", f"delete table ip {TABLE}", f"table ip {TABLE} {{"]
-    lines += _group_sets(world, hosts)
-    lines += _input_chains(world, hosts)
+    lines += _group_sets(snapshot, hosts)
+    lines += _input_chains(snapshot, hosts)
     lines += _forward_chain(hosts, used)
     for host in hosts:
-        lines += _host_chains(world, host)
+        lines += _host_chains(snapshot, host)
     for subnet in used:
-        lines += _chain(f"leave-{subnet.id}", [*_leave_rules(ways[subnet.id]), "drop"])
-    lines += _nat_chains(world, used, ways)
+        lines += _chain(f"leave-{subnet.id}", [*_leave_rules(egress[subnet.id]), "drop"])
+    lines += _nat_chains(snapshot, used, egress)
     lines.append("}")
     return "\n".join(lines) + "\n"
 
 
-def hosts_of(world: World) -> list[Instance]:
+def hosts_of(snapshot: AwsSnapshot) -> list[Instance]:
     """The instances that hold an address."""
-    return [one for one in world.instances if one.private_ip is not None]
+    return [one for one in snapshot.instances if one.private_ip is not None]
 
 
 def addresses_of(host: Instance) -> tuple[IPv4Address, ...]:
@@ -70,64 +70,64 @@ def addresses_of(host: Instance) -> tuple[IPv4Address, ...]:
     return (*([host.private_ip] if host.private_ip else []), *host.secondary_ips)
 
 
-def has_internet_route(world: World, subnet: Subnet) -> bool:
+def has_internet_route(snapshot: AwsSnapshot, subnet: Subnet) -> bool:
     """Whether a subnet is public: its default route leads to an internet gateway that its VPC has."""
     return any(
-        route.cidr is not None and route.cidr.prefixlen == 0 and _is_internet(world, subnet, route)
-        for route in world.route_table_of(subnet.id).routes
+        route.cidr is not None and route.cidr.prefixlen == 0 and _is_internet(snapshot, subnet, route)
+        for route in snapshot.route_table_of(subnet.id).routes
     )
 
 
-def egress_of(world: World, subnet: Subnet) -> tuple[Egress, ...]:
+def egress_of(snapshot: AwsSnapshot, subnet: Subnet) -> tuple[Egress, ...]:
     """What each route of a subnet does with packets that leave the VPC, the longest prefix first."""
-    table = world.route_table_of(subnet.id)
+    table = snapshot.route_table_of(subnet.id)
     found = [
-        _egress(world, subnet, table, route, destination)
+        _egress(snapshot, subnet, table, route, destination)
         for route in table.routes
         if route.kind is not TargetKind.LOCAL
-        for destination in _destinations(world, route)
+        for destination in _destinations(snapshot, route)
     ]
     return tuple(sorted(found, key=lambda one: (-one.destination.prefixlen, one.destination)))
 
 
-def _egress(world: World, subnet: Subnet, table: RouteTable, route: Route, destination: IPv4Network) -> Egress:
-    if _is_internet(world, subnet, route):
-        public = world.public_addresses()
+def _egress(snapshot: AwsSnapshot, subnet: Subnet, table: RouteTable, route: Route, destination: IPv4Network) -> Egress:
+    if _is_internet(snapshot, subnet, route):
+        public = snapshot.public_addresses()
         mine = sorted(
             (private, public[private])
-            for host in hosts_of(world)
+            for host in hosts_of(snapshot)
             if host.subnet_id == subnet.id
             for private in addresses_of(host)
             if private in public
         )
         return Egress(destination, public_of=tuple(mine))
     if route.kind is TargetKind.NAT_GATEWAY:
-        for gateway in world.nat_gateways:
-            # A NAT gateway reaches the internet by the routes of the subnet that it stands in.
-            if gateway.id == route.target_id and has_internet_route(world, world.subnet(gateway.subnet_id)):
+        for gateway in snapshot.nat_gateways:
+            # A NAT gateway reaches the internet by the routes of its own subnet.
+            if gateway.id == route.target_id and has_internet_route(snapshot, snapshot.subnet(gateway.subnet_id)):
                 return Egress(destination, nat=gateway.public_ip)
     if route.kind is TargetKind.VPC_ENDPOINT:
-        known = any(one.id == route.target_id and table.id in one.route_table_ids for one in world.endpoints)
+        known = any(one.id == route.target_id and table.id in one.route_table_ids for one in snapshot.endpoints)
         return Egress(destination, plain=known)
     # Routes to another host's interface are not followed yet: nothing of the estate has one.
     return Egress(destination)
 
 
-def _is_internet(world: World, subnet: Subnet, route: Route) -> bool:
+def _is_internet(snapshot: AwsSnapshot, subnet: Subnet, route: Route) -> bool:
     return route.kind is TargetKind.INTERNET_GATEWAY and any(
-        gateway.id == route.target_id and gateway.vpc_id == subnet.vpc_id for gateway in world.internet_gateways
+        gateway.id == route.target_id and gateway.vpc_id == subnet.vpc_id for gateway in snapshot.internet_gateways
     )
 
 
-def _destinations(world: World, route: Route) -> list[IPv4Network]:
+def _destinations(snapshot: AwsSnapshot, route: Route) -> list[IPv4Network]:
     if route.cidr is not None:
         return [route.cidr]
-    return [IPv4Network(address) for address in prefix_list(world, route.prefix_list_id)]
+    return [IPv4Network(address) for address in prefix_list(snapshot, route.prefix_list_id)]
 
 
-def prefix_list(world: World, prefix_list_id: str | None) -> list[IPv4Address]:
-    """The addresses behind a prefix list: the lab knows S3's."""
-    name = world.prefix_lists.get(prefix_list_id or "", "")
+def prefix_list(snapshot: AwsSnapshot, prefix_list_id: str | None) -> list[IPv4Address]:
+    """The addresses of a prefix list; of AWS's lists the lab has S3's only."""
+    name = snapshot.prefix_lists.get(prefix_list_id or "", "")
     return [topology.S3] if name.endswith(_S3_SUFFIX) else []
 
 
@@ -144,9 +144,9 @@ def _links(hosts: Iterable[Instance]) -> str:
     return _list(f'"{topology.host_link(host.id)}"' for host in hosts)
 
 
-def _group_sets(world: World, hosts: Sequence[Instance]) -> list[str]:
+def _group_sets(snapshot: AwsSnapshot, hosts: Sequence[Instance]) -> list[str]:
     lines = []
-    for group in sorted(world.security_groups, key=lambda one: one.id):
+    for group in sorted(snapshot.security_groups, key=lambda one: one.id):
         members = sorted(
             address for host in hosts if group.id in host.security_group_ids for address in addresses_of(host)
         )
@@ -155,14 +155,14 @@ def _group_sets(world: World, hosts: Sequence[Instance]) -> list[str]:
     return lines
 
 
-def _input_chains(world: World, hosts: Sequence[Instance]) -> list[str]:
-    """The source check, and what hosts may ask of the fabric itself."""
+def _input_chains(snapshot: AwsSnapshot, hosts: Sequence[Instance]) -> list[str]:
+    """The source check, and the services that hosts may use on the fabric itself."""
     check = [
         f'iifname "{topology.host_link(host.id)}" ip saddr != {_list(addresses_of(host))} drop'
         for host in hosts
         if host.source_dest_check
     ]
-    resolvers = [topology.LINK_LOCAL_RESOLVER, *sorted(topology.vpc_resolver(vpc.cidr) for vpc in world.vpcs)]
+    resolvers = [topology.LINK_LOCAL_RESOLVER, *sorted(topology.vpc_resolver(vpc.cidr) for vpc in snapshot.vpcs)]
     accept = [
         'iifname "lo" accept',
         "ct state established,related accept",
@@ -180,7 +180,7 @@ def _forward_chain(hosts: Sequence[Instance], subnets: Sequence[Subnet]) -> list
     rules = [
         "ct state established,related accept",
         "ct state invalid drop",
-        # From outside only what was sent to a public address comes in.
+        # From outside only packets to a public address come in.
         f'iifname "{topology.INTERNET_LINK}" ct status & dnat == 0 drop',
     ]
     if hosts:
@@ -197,25 +197,25 @@ def _forward_chain(hosts: Sequence[Instance], subnets: Sequence[Subnet]) -> list
     return _chain("forward", rules, hook="filter hook forward priority 0; policy drop;")
 
 
-def _host_chains(world: World, host: Instance) -> list[str]:
-    """A host's security groups: return lets a packet go on, falling through drops it."""
-    groups = [group for group in world.security_groups if group.id in host.security_group_ids]
-    sent = sorted({line for group in groups for rule in group.egress for line in match(world, rule, "daddr")})
-    received = sorted({line for group in groups for rule in group.ingress for line in match(world, rule, "saddr")})
+def _host_chains(snapshot: AwsSnapshot, host: Instance) -> list[str]:
+    """A host's security groups: `return` lets a packet pass; at the end of the chain it is dropped."""
+    groups = [group for group in snapshot.security_groups if group.id in host.security_group_ids]
+    sent = sorted({line for group in groups for rule in group.egress for line in match(snapshot, rule, "daddr")})
+    received = sorted({line for group in groups for rule in group.ingress for line in match(snapshot, rule, "saddr")})
     return [
         *_chain(f"from-{host.id}", [*(f"{line} return" for line in sent), "drop"]),
         *_chain(f"to-{host.id}", [*(f"{line} return" for line in received), "drop"]),
     ]
 
 
-def match(world: World, rule: Rule, peer_field: str) -> list[str]:
+def match(snapshot: AwsSnapshot, rule: Rule, peer_field: str) -> list[str]:
     """A security group's rule as nftables matches; `peer_field` is `saddr` for ingress, `daddr` for egress."""
     protocol = _protocol_match(rule)
     if rule.group_id is not None:
-        known = any(group.id == rule.group_id for group in world.security_groups)
+        known = any(group.id == rule.group_id for group in snapshot.security_groups)
         peers = [f"ip {peer_field} @{rule.group_id}"] if known else []
     elif rule.prefix_list_id is not None:
-        peers = [f"ip {peer_field} {address}" for address in prefix_list(world, rule.prefix_list_id)]
+        peers = [f"ip {peer_field} {address}" for address in prefix_list(snapshot, rule.prefix_list_id)]
     else:
         peers = [f"ip {peer_field} {rule.cidr}"]
     return [f"{peer} {protocol}".strip() for peer in peers]
@@ -234,25 +234,23 @@ def _protocol_match(rule: Rule) -> str:
     return f"ip protocol {rule.protocol}"
 
 
-def _leave_rules(ways: Sequence[Egress]) -> list[str]:
+def _leave_rules(egress: Sequence[Egress]) -> list[str]:
     rules = []
-    for way in ways:
-        if way.public_of:
-            rules.append(f"ip daddr {way.destination} ip saddr {_list(own for own, _ in way.public_of)} accept")
-        if way.nat or way.plain:
-            rules.append(f"ip daddr {way.destination} accept")
-        else:
-            rules.append(f"ip daddr {way.destination} drop")
+    for one in egress:
+        if one.public_of:
+            rules.append(f"ip daddr {one.destination} ip saddr {_list(own for own, _ in one.public_of)} accept")
+        verdict = "accept" if one.nat or one.plain else "drop"
+        rules.append(f"ip daddr {one.destination} {verdict}")
     return rules
 
 
-def _nat_chains(world: World, subnets: Sequence[Subnet], ways: dict[str, tuple[Egress, ...]]) -> list[str]:
+def _nat_chains(snapshot: AwsSnapshot, subnets: Sequence[Subnet], egress: dict[str, tuple[Egress, ...]]) -> list[str]:
     public = {
         outside: inside
         for subnet in subnets
-        for way in ways[subnet.id]
-        for inside, outside in way.public_of
-        if has_internet_route(world, subnet)
+        for one in egress[subnet.id]
+        for inside, outside in one.public_of
+        if has_internet_route(snapshot, subnet)
     }
     arriving = []
     if public:
@@ -267,13 +265,13 @@ def _nat_chains(world: World, subnets: Sequence[Subnet], ways: dict[str, tuple[E
     ]
     for subnet in subnets:
         rules = []
-        for way in ways[subnet.id]:
-            if way.public_of:
-                pairs = ", ".join(f"{inside} : {outside}" for inside, outside in way.public_of)
-                rules.append(f"ip daddr {way.destination} snat to ip saddr map {{ {pairs} }}")
-            elif way.nat:
-                rules.append(f"ip daddr {way.destination} snat to {way.nat}")
+        for one in egress[subnet.id]:
+            if one.public_of:
+                pairs = ", ".join(f"{inside} : {outside}" for inside, outside in one.public_of)
+                rules.append(f"ip daddr {one.destination} snat to ip saddr map {{ {pairs} }}")
+            elif one.nat:
+                rules.append(f"ip daddr {one.destination} snat to {one.nat}")
             else:
-                rules.append(f"ip daddr {way.destination} return")
+                rules.append(f"ip daddr {one.destination} return")
         lines += _chain(f"source-{subnet.id}", rules)
     return lines

@@ -1,6 +1,6 @@
-"""The programs that the network is served by: the way out, the resolver, AWS's TLS front and the published ports.
+"""The programs of the network: the uplink, the resolver, the TLS proxy before the API and the published ports.
 
-Each is Debian's own program with a configuration written here; all end with the supervisor.
+Each is a program of Debian's with a configuration written here; all end with the supervisor.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import contextlib
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from trustme import CA, LeafCert
+
 from lab import process
 from lab.network import topology
-from lab.network.authority import Authority, service_names
 from lab.network.fabric import Fabric
 from lab.waiting import eventually
 
@@ -23,8 +24,8 @@ READY_S = 10.0
 
 
 @contextlib.contextmanager
-def way_out(machine_network: int, log: Path) -> Iterator[None]:
-    """Lets the internet namespace reach what the machine reaches, without touching the machine's network.
+def uplink(machine_network: int, log: Path) -> Iterator[None]:
+    """Lets the internet namespace reach what the machine reaches, without a change to the machine's network.
 
     :param machine_network: an open descriptor of the machine's network namespace.
     """
@@ -34,11 +35,11 @@ def way_out(machine_network: int, log: Path) -> Iterator[None]:
             *("nsenter", f"--net=/proc/self/fd/{machine_network}", "--"),
             *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback"),
             *(
-                f"--cidr={topology.WAY_OUT_NETWORK}",
+                f"--cidr={topology.UPLINK_NETWORK}",
                 f"--ready-fd={write_end}",
                 "--netns-type=path",
                 "/proc/1/ns/net",
-                topology.WAY_OUT,
+                topology.UPLINK,
             ),
         ]
         stack.callback(os.close, read_end)
@@ -46,14 +47,14 @@ def way_out(machine_network: int, log: Path) -> Iterator[None]:
             child = stack.enter_context(process.spawn(argv, log=log, pass_fds=(machine_network, write_end)))
         finally:
             os.close(write_end)
-        # It writes one byte when the link is up; the pipe ends without one when it dies.
+        # slirp4netns writes one byte when the link is up; the pipe ends without it when slirp4netns fails.
         if os.read(read_end, 1) != b"1":
             raise _ended(argv, child, log)
         yield
 
 
 class Resolver:
-    """dnsmasq where a VPC has its resolver: AWS's names lead to the lab, all others to the machine's own DNS."""
+    """dnsmasq at the address of a VPC's resolver: answers AWS's names and asks the machine's DNS for others."""
 
     def __init__(self, fabric: Fabric, regions: Sequence[str], directory: Path, log: Path) -> None:
         self._fabric = fabric
@@ -63,7 +64,7 @@ class Resolver:
         lines = [
             *("no-hosts", "no-resolv", "log-facility=-", "pid-file=", "user=root", "group=root", "cache-size=10000"),
             f"except-interface={topology.INTERNET_LINK}",
-            f"server={topology.WAY_OUT_RESOLVER}",
+            f"server={topology.UPLINK_RESOLVER}",
             *(f"address=/{name}/{topology.S3}" for name in s3),
             f"address=/amazonaws.com/{topology.SERVICES}",
         ]
@@ -94,7 +95,7 @@ defaults
     timeout server 10m
 """
 
-_FRONT = """
+_TLS_PROXY = """
     mode http
     option forwardfor
 frontend aws
@@ -116,26 +117,38 @@ backend {name}
 """
 
 
+def new_authority() -> CA:
+    """A certificate authority for one lab. Its key exists in this process alone."""
+    return CA(organization_name="Event Manager HA", organization_unit_name="lab", path_length=0)
+
+
+def service_certificate(authority: CA, regions: Iterable[str]) -> LeafCert:
+    """A certificate for the DNS names of AWS's services in these regions; a wildcard covers one label."""
+    names = ["*.amazonaws.com", "*.s3.amazonaws.com"]
+    for region in sorted(regions):
+        names += [f"*.{region}.amazonaws.com", f"*.s3.{region}.amazonaws.com"]
+    return authority.issue_cert(*names)
+
+
 @contextlib.contextmanager
-def aws_front(authority: Authority, regions: Sequence[str], directory: Path) -> Iterator[None]:
-    """TLS in front of the API at the addresses of AWS's names; the client's address goes into X-Forwarded-For."""
-    identity = authority.issue(service_names(regions))
+def tls_proxy(authority: CA, regions: Sequence[str], directory: Path) -> Iterator[None]:
+    """TLS before the API, at the addresses of AWS's names; it puts the client's address into X-Forwarded-For."""
     certificate = directory / "aws.pem"
     certificate.touch(mode=0o600)
-    certificate.write_text(identity.certificate + identity.key, encoding="ascii")
-    control = directory / "front.sock"
-    text = _HAPROXY_HEAD.format(socket=control) + _FRONT.format(
+    certificate.write_bytes(service_certificate(authority, regions).private_key_and_cert_chain_pem.bytes())
+    control = directory / "tls-proxy.sock"
+    text = _HAPROXY_HEAD.format(socket=control) + _TLS_PROXY.format(
         services=topology.SERVICES, s3=topology.S3, certificate=certificate, port=topology.API_PORT
     )
-    with _haproxy(text, control, directory / "front", []):
+    with _haproxy(text, control, directory / "tls-proxy", []):
         yield
 
 
 class PublishedPorts:
-    """Ports of the machine's loopback that lead to the estate's entry, as a browser outside AWS would reach it."""
+    """Ports of the machine's loopback that lead to the estate's public address, from where clients outside AWS are."""
 
     def __init__(self, fabric: Fabric, sockets: Mapping[int, int], directory: Path) -> None:
-        """`sockets`: descriptor of a socket that is bound on the machine, by the estate's port that it leads to."""
+        """`sockets`: the descriptor of a socket that is bound on the machine, by the port of the estate."""
         self._fabric = fabric
         self._sockets = dict(sockets)
         self._directory = directory
@@ -196,6 +209,6 @@ def _haproxy(
 
 
 def _ended(argv: Sequence[process.Argument], child: subprocess.Popen[bytes], log: Path) -> process.ProgramFailed:
-    """What to say of a program that should have gone on; its last words are in its log."""
+    """The error for a program that ended too early, with the end of its log."""
     output = log.read_text(encoding="utf-8", errors="replace")
     return process.ProgramFailed(process.Finished(tuple(map(str, argv)), child.wait(), "", output))

@@ -1,8 +1,8 @@
-"""Names and addresses of the lab's network that are not the stack's own. All of it lives in the lab's namespaces.
+"""Names and addresses of the lab's network that are not the stack's own. All are in the lab's namespaces.
 
 client ── internet ── fabric ── one link per host
           │  └── 198.18.0.10, 198.18.0.20: AWS's services and S3, behind TLS
-          └── tap0: the way out to package mirrors, in user space
+          └── tap0: the uplink to package mirrors, in user space
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ API_PORT: Final = 4566
 """Where the API listens on the loopback of the internet namespace, without TLS, for the engine and the CLI."""
 
 SERVICES_NETWORK: Final = IPv4Network("198.18.0.0/24")
-"""Where `SERVICES` and `S3` are from."""
+"""The range of `SERVICES` and `S3`."""
 
 METADATA: Final = IPv4Address("169.254.169.254")
 LINK_LOCAL_RESOLVER: Final = IPv4Address("169.254.169.253")
@@ -27,7 +27,7 @@ LINK_LOCAL_RESOLVER: Final = IPv4Address("169.254.169.253")
 INTERNET_LINK: Final = "internet"
 """The fabric's end of the link to the internet."""
 FABRIC_LINK: Final = "vpc"
-"""The internet's end of it."""
+"""The internet's end of that link."""
 INTERNET_ADDRESS: Final = IPv4Interface("100.64.0.1/30")
 FABRIC_ADDRESS: Final = IPv4Interface("100.64.0.2/30")
 
@@ -35,23 +35,23 @@ CLIENT_NETWORK: Final = IPv4Network("198.51.100.0/24")
 CLIENT_ROUTER: Final = IPv4Interface("198.51.100.1/24")
 CLIENT_ADDRESS: Final = IPv4Interface("198.51.100.2/24")
 
-WAY_OUT: Final = "tap0"
+UPLINK: Final = "tap0"
 # Not slirp4netns's usual 10.0.2.0/24: a VPC may well be 10.0.0.0/16.
-WAY_OUT_NETWORK: Final = IPv4Network("100.127.255.0/24")
-WAY_OUT_RESOLVER: Final = WAY_OUT_NETWORK[3]
+UPLINK_NETWORK: Final = IPv4Network("100.127.255.0/24")
+UPLINK_RESOLVER: Final = UPLINK_NETWORK[3]
 
 OWN_RANGES: Final[Mapping[IPv4Network, str]] = {
     SERVICES_NETWORK: "AWS's services",
     INTERNET_ADDRESS.network: "the link between the internet and the VPC",
     CLIENT_NETWORK: "computers outside AWS",
     PUBLIC_RANGE: "Elastic IPs",
-    WAY_OUT_NETWORK: "the way out to package mirrors",
+    UPLINK_NETWORK: "the uplink to package mirrors",
     IPv4Network("169.254.0.0/16"): "the metadata service and the resolver",
 }
-"""What no stack may use, and for what the lab does."""
+"""The ranges that no stack may use, and what the lab uses each for."""
 
 HOST_INTERFACE: Final = "ens5"
-"""What a host calls its network interface, as Debian does on the t3 family."""
+"""The name of a host's network interface, as Debian names it on the t3 family."""
 
 
 def host_link(instance_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The AWS provider of the lab: speaks to the real Pulumi engine as `pulumi-resource-aws` does, and to the lab's API.
+"""The lab's AWS provider: to the real Pulumi engine it is `pulumi-resource-aws`; it calls the lab's API by boto3.
 
-One table row a resource type (`rows/`), boto3 behind it. What the table does not know is an error that names it.
+There is one `ResourceType` for each type that it supports (`resource_types/`). Anything else is an error that names it.
 """

@@ -16,12 +16,12 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from lab.provider.provider import VERSION, LabAwsProvider
 from lab.provider.wire import hide_assets, show_assets
 
-_LOOK_EVERY_S = 1.0
+_POLL_S = 1.0
 _METHODS = ("CheckConfig", "DiffConfig", "Configure", "Invoke", "Check", "Diff", "Create", "Read", "Update", "Delete")
 
 
-def _answering(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Assets as the rows know them; an error as its own message, without its exception's class before it."""
+def _wrapped(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The method with assets as plain dictionaries, and with an error as its message alone, without its class."""
 
     async def answer(self: ProviderServicer, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
@@ -38,15 +38,15 @@ def _answering(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
 
 
 class Servicer(ProviderServicer):
-    """The SDK's servicer, with errors told plainly."""
+    """The SDK's servicer with each method wrapped."""
 
 
 for _name in _METHODS:
-    setattr(Servicer, _name, _answering(getattr(ProviderServicer, _name)))
+    setattr(Servicer, _name, _wrapped(getattr(ProviderServicer, _name)))
 
 
 async def serve(engine_address: str) -> None:
-    """Serve until the engine ends the process or is itself gone; the port is told on standard output, as plugins do."""
+    """Serves until the engine ends this process or is gone. Prints the port, as plugins do."""
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     servicer = Servicer(sys.argv[1:], VERSION, LabAwsProvider(), engine_address=engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
@@ -54,15 +54,15 @@ async def serve(engine_address: str) -> None:
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await _orphaned()
+    await _engine_gone()
     await server.stop(None)
 
 
-async def _orphaned() -> None:
-    """Return when the engine is gone: killed, it cannot end its plugins, and nobody else would."""
+async def _engine_gone() -> None:
+    """Returns when the engine is gone: one that was killed cannot end its plugins."""
     engine = os.getppid()
     while os.getppid() == engine:
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(_POLL_S)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The provider's way to the lab's API: cached clients, the account, the region, the default tags."""
+"""The provider's access to the lab's API: clients, account, region and default tags."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PARTITION = "aws"
 
 
 class NotTheLabError(Exception):
-    """The provider was started without the lab's endpoint: it must never reach the real AWS."""
+    """The provider was started without the lab's endpoint: it must never call the real AWS."""
 
 
 class Cloud:
-    """What rows call AWS with. Clients are made once each and are safe to use from several threads."""
+    """What resource types call AWS with. Each client is made once and is safe to use from several threads."""
 
     def __init__(self, region: str, default_tags: Mapping[str, str] | None = None) -> None:
         self.region = region
@@ -69,7 +69,7 @@ def _loopback_endpoint() -> str:
     host = urlsplit(url).hostname or ""
     if not (host == "localhost" or host.startswith("127.")):
         raise NotTheLabError(
-            f"the lab's provider speaks to the lab only: AWS_ENDPOINT_URL must be a loopback address, not {url!r}"
+            f"the lab's provider calls the lab only: AWS_ENDPOINT_URL must be a loopback address, not {url!r}"
         )
     return url
 
@@ -81,6 +81,6 @@ def error_code(error: BaseException) -> str:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether an error says that the thing asked about does not exist."""
+    """Whether an error says that something does not exist."""
     code = error_code(error)
     return "NotFound" in code or code.startswith("NoSuch") or code in ("NotFoundException", "404", "NotFound")

@@ -1,4 +1,4 @@
-"""What changes between a resource's state and its new inputs, property by property."""
+"""The changes between a resource's state and its new inputs, property by property."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pulumi.provider.experimental.provider import PropertyDiff, PropertyDiffKind
 
-from lab.provider.row import Properties, Row
+from lab.provider.resource_type import Properties, ResourceType
 
 _SIMPLE_KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _KINDS = {
@@ -24,41 +24,43 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """The changed inputs, those of them that replace the resource, and each change in detail."""
+    """The changed inputs, those that replace the resource, and each change in detail."""
 
     changed: set[str] = field(default_factory=set)
     replaces: set[str] = field(default_factory=set)
     detail: dict[str, PropertyDiff] = field(default_factory=dict)
 
 
-def compare(row: Row, old: Properties, new: Properties, tags_all: Mapping[str, str]) -> Difference:
+def compare(resource_type: ResourceType, old: Properties, new: Properties, tags_all: Mapping[str, str]) -> Difference:
     """Compare a state with new inputs (both plain; new values may be unknown).
 
     :param tags_all: the tags that the resource should have, default tags included.
     """
     changed = {
-        name for name in row.all_inputs if _changed(row, name, old.get(name), new.get(name, _default(row, name)))
+        name
+        for name in resource_type.all_inputs
+        if _changed(resource_type, name, old.get(name), new.get(name, _default(resource_type, name)))
     }
-    replaces = changed & row.replaces | row.also_replaces(old, new, changed)
+    replaces = changed & resource_type.replaces | resource_type.also_replaces(old, new, changed)
     detail: dict[str, PropertyDiff] = {}
     for name in sorted(changed):
-        for path, kind in _steps(name, old.get(name), new.get(name, _default(row, name))):
+        for path, kind in _steps(name, old.get(name), new.get(name, _default(resource_type, name))):
             detail[path] = PropertyDiff(_KINDS[kind, name in replaces], input_diff=True)
-    if row.retag and "tags" not in changed and dict(old.get("tagsAll") or {}) != dict(tags_all):
+    if resource_type.retag and "tags" not in changed and dict(old.get("tagsAll") or {}) != dict(tags_all):
         changed.add("tagsAll")
         for path, kind in _steps("tagsAll", old.get("tagsAll") or {}, dict(tags_all)):
             detail[path] = PropertyDiff(_KINDS[kind, False], input_diff=False)
     return Difference(changed, replaces, detail)
 
 
-def _default(row: Row, name: str) -> Any:
-    return row.defaults.get(name)
+def _default(resource_type: ResourceType, name: str) -> Any:
+    return resource_type.defaults.get(name)
 
 
-def _changed(row: Row, name: str, old: Any, new: Any) -> bool:
+def _changed(resource_type: ResourceType, name: str, old: Any, new: Any) -> bool:
     if _empty(new):
-        return not _empty(old) and name not in row.all_computed
-    return not row.same(name, old, new)
+        return not _empty(old) and name not in resource_type.all_computed
+    return not resource_type.same(name, old, new)
 
 
 def _empty(value: Any) -> bool:
@@ -94,7 +96,7 @@ def _steps(path: str, old: Any, new: Any) -> Iterator[tuple[str, str]]:
 
 
 def _is_map(path: str) -> bool:
-    """Whether keys that are gone are a difference: in maps that users write, not in blocks that AWS fills in."""
+    """Whether a missing key is a difference: it is in maps that users write, not in blocks that AWS fills in."""
     return path.rpartition(".")[2] in ("tags", "tagsAll", "dimensions")
 
 

@@ -1,4 +1,4 @@
-"""Between the engine's property values and plain Python."""
+"""Converts between the engine's property values and plain Python."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNKNOWN = Unknown()
 def plain(value: Any) -> Any:
     """A property value as plain Python: secrets unwrapped, whole numbers as int, `UNKNOWN` where not yet known."""
     inner = value.value if isinstance(value, PropertyValue) else value
-    # The SDK hands the engine's mark for an unknown on as the text that it is.
+    # The SDK passes the engine's marker of an unknown value on as text.
     if isinstance(inner, Computed) or inner == UNKNOWN_ON_THE_WIRE:
         return UNKNOWN
     if isinstance(inner, float) and inner.is_integer():
@@ -37,7 +37,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_map(values: Mapping[str, PropertyValue]) -> dict[str, Any]:
-    """The properties of a resource as plain Python, those without a value left out."""
+    """The properties of a resource as plain Python, without those that have no value."""
     found = {name: plain(value) for name, value in values.items()}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -58,7 +58,7 @@ def property_value(value: Any, *, secret: bool = False) -> PropertyValue:
 
 
 def outputs_of(values: Mapping[str, Any], inputs: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
-    """Outputs for the engine: what was put in stays as it was given, with its secrets, where its value is the same."""
+    """Outputs for the engine: an input whose value is the same stays as it was given, with its secrets."""
     answer = {}
     for name, value in values.items():
         given = inputs.get(name)

@@ -1,7 +1,7 @@
-"""Assets on the wire: taken from and put back into the engine's messages around the SDK.
+"""Assets in the engine's messages: made plain dictionaries before the SDK reads a message, and assets again after it.
 
-The SDK's own reading of an asset drops its hash and refuses one that has nothing but a hash, which is how the
-engine hands over an asset of a state. Here an asset is a plain dictionary: its hash, and its path or text if known.
+The SDK drops the hash of an asset and refuses one that has only a hash, which is what the engine sends for an asset of
+a state. Here an asset is a plain dictionary: its hash, and its path or text if known.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _STRUCTS_OF_RESPONSES = ("properties", "inputs")
 
 
 def hide_assets(request: Any) -> None:
-    """Make assets in a request plain dictionaries."""
+    """Turn the assets of a request into plain dictionaries."""
     for name in _STRUCTS_OF_REQUESTS:
         if name in request.DESCRIPTOR.fields_by_name:
             _rename(getattr(request, name), _SIGNATURE_KEY, ASSET_KEY)
 
 
 def show_assets(response: Any) -> None:
-    """Make those dictionaries assets again in a response."""
+    """Turn those dictionaries of a response into assets again."""
     for name in _STRUCTS_OF_RESPONSES:
         if name in response.DESCRIPTOR.fields_by_name:
             _rename(getattr(response, name), ASSET_KEY, _SIGNATURE_KEY)

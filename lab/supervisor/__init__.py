@@ -1,1 +1,1 @@
-"""The one process that owns the lab: first in namespaces of its own, so that everything ends when it does."""
+"""The process that owns the lab. It is the first in its own namespaces: when it ends, the kernel ends all others."""

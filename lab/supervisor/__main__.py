@@ -1,7 +1,7 @@
 """The first process of the lab's PID namespace: `python -m lab.supervisor STATE MACHINE_NETWORK_FD ESTATE_PORT=FD...`.
 
-It adopts and buries what loses its parent, and ends when the supervisor proper, its child, does; the kernel then ends
-everything else in the namespace. Kept free of imports, so that it takes little memory.
+It reaps orphans, and ends when its child, the supervisor, does; the kernel then ends everything else in the namespace.
+It imports little, so that it takes little memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 
 def init() -> int:
-    """Forks the supervisor and waits for it; SIGTERM and SIGINT are handed on."""
+    """Forks the supervisor and waits for it; SIGTERM and SIGINT are passed on to it."""
     child = os.fork()
     if child == 0:
         from lab.supervisor.supervisor import main

@@ -1,4 +1,4 @@
-"""What the launcher tells the supervisor, as a file in the lab's state."""
+"""The supervisor's configuration, and where the files of a lab are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.image.contents import ImageKind
 
 @dataclass(frozen=True, kw_only=True)
 class MachineImage:
-    """A machine image that the lab's API knows: by exact name and owner, as a stack names it."""
+    """A machine image of the lab's API, with the exact name and owner by which a stack names it."""
 
     name: str
     owner: str
@@ -20,7 +20,7 @@ class MachineImage:
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisorConfig:
-    """Everything that decides what lab it is."""
+    """What a lab is started with: a file in its state."""
 
     stack: str
     region: str
@@ -53,12 +53,12 @@ class StatePaths:
 
     @property
     def lock(self) -> Path:
-        """Held by the supervisor for as long as it lives. Beside the state, which a new lab replaces."""
+        """Held by the supervisor for as long as it runs. Beside the state, which a new lab replaces."""
         return self.state.with_name(f"{self.state.name}.lock")
 
     @property
     def marker(self) -> Path:
-        """Says that a lab made the folder: no other is ever deleted."""
+        """Says that a lab made the folder: no other folder is ever deleted."""
         return self.state / "event-manager-ha-lab"
 
     @property
@@ -72,13 +72,13 @@ class StatePaths:
 
     @property
     def ending(self) -> Path:
-        """Is there from when the lab is told to end."""
+        """Exists once the lab is told to end."""
         return self.state / "ending"
 
     @property
     def engine(self) -> Path:
-        """What the engine has of its own. Made with the state and by nobody later: else an engine that outlives its
-        lab would bring the folder back."""
+        """The engine's folder. It is made with the state and not later: an engine that outlives its lab would make it
+        again."""
         return self.state / "engine"
 
     @property
@@ -101,10 +101,10 @@ class StatePaths:
 
     @property
     def loop_devices(self) -> Path:
-        """The numbers of loop devices that the lab had to add to the machine's."""
+        """The numbers of the loop devices that the lab added to the machine."""
         return self.state / "loop-devices"
 
     @property
     def private(self) -> Path:
-        """A mount that only the supervisor sees: names of namespaces, what programs put under /run."""
+        """A mount that only the supervisor sees: its namespaces, and what programs write to /run."""
         return self.state / "private"

@@ -1,4 +1,4 @@
-"""The control channel: one JSON document each way over a socket in the lab's state, with the answer in one line."""
+"""The control channel: one line of JSON each way, over a socket in the lab's state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def serve(path: Path, operations: Mapping[str, Handler]) -> Iterator[None]:
 
     class Connection(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who asked has gone
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client has gone
                 request = json.loads(self.rfile.readline() or "{}")
                 self.wfile.write(json.dumps(_answer(operations, request), default=str).encode() + b"\n")
 
@@ -47,7 +47,7 @@ def _answer(operations: Mapping[str, Handler], request: Mapping[str, Any]) -> Ma
         return {"result": handler(request)}
     except HaError as error:
         return {"error": {"what": error.what, "where": error.where, "fix": error.fix}}
-    except Exception as error:  # told to who asked; the lab goes on
+    except Exception as error:  # reported to the client; the lab goes on
         return {"error": {"what": f"the lab's supervisor failed: {error!r}", "where": "", "fix": ""}}
 
 
@@ -58,7 +58,7 @@ ANSWER_S = 30.0
 def ask(path: Path, operation: str, **arguments: Any) -> Any:
     """The answer to one request.
 
-    :raises HaError: when nobody answers there, or the answer is an error.
+    :raises HaError: when the supervisor does not answer, or answers with an error.
     """
     try:
         with _connect(path, ANSWER_S) as connection, connection.makefile("rwb") as stream:
@@ -66,18 +66,18 @@ def ask(path: Path, operation: str, **arguments: Any) -> Any:
             stream.flush()
             line = stream.readline()
     except OSError as error:
-        raise silent(path) from error
+        raise no_answer(path) from error
     if not line:
-        raise HaError("the lab ended while it was asked", where=str(path), fix="`ha lab up` starts one anew")
+        raise HaError("the lab ended before it answered", where=str(path), fix="`ha lab up` starts it again")
     answer = json.loads(line)
     if "error" in answer:
         raise HaError(**answer["error"])
     return answer["result"]
 
 
-def silent(path: Path) -> HaError:
-    """That the supervisor is there and says nothing."""
-    return HaError("the lab does not answer", where=str(path), fix="`ha lab down` ends it whatever it does")
+def no_answer(path: Path) -> HaError:
+    """The error for a supervisor that does not answer."""
+    return HaError("the lab does not answer", where=str(path), fix="end it with `ha lab down`")
 
 
 def peer_pid(path: Path) -> int:

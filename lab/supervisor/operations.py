@@ -1,4 +1,4 @@
-"""What the supervisor answers on its control channel."""
+"""The operations that the supervisor offers on its control channel."""
 
 from __future__ import annotations
 
@@ -10,39 +10,37 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lab.hosts.driver import Driver
-from lab.hosts.keeper import Keeper
 from lab.hosts.phase import Phase, phase_of
+from lab.hosts.reconciler import HostReconciler
 from lab.network.fabric import Fabric
-from lab.supervisor.config import StatePaths, SupervisorConfig
+from lab.supervisor.config import SupervisorConfig
 from lab.supervisor.control import Handler
 from spec.errors import HaError
 
 POLL_S = 0.25
-"""How often hosts are looked at to note when they came to a stage. Their reports are files: a look is cheap."""
+"""How often the hosts' stages are read, to note when each was reached. They are files: reading them is cheap."""
 
 
 @dataclass
 class _History:
-    """The stages of one host's present boot, with the time since that boot began."""
+    """The stages of one host's current boot, with the seconds from its begin to each."""
 
     booted_at: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Operations:
-    """The handlers, and the thread that notes when hosts come to a stage."""
+    """The handlers, and the thread that notes when hosts reach a stage."""
 
     def __init__(
         self,
         config: SupervisorConfig,
-        paths: StatePaths,
-        keeper: Keeper,
+        reconciler: HostReconciler,
         fabric: Fabric,
         ending: threading.Event,
     ) -> None:
         self._config = config
-        self._paths = paths
-        self._keeper = keeper
+        self._reconciler = reconciler
         self._fabric = fabric
         self._ending = ending
         self._started_at = time.time()
@@ -70,7 +68,7 @@ class Operations:
 
     def _watch(self) -> None:
         while not self._closed.wait(POLL_S):
-            for driver in self._keeper.drivers():
+            for driver in self._reconciler.drivers():
                 self._note(driver, phase_of(driver))
 
     def _note(self, driver: Driver, phase: Phase) -> _History:
@@ -89,8 +87,8 @@ class Operations:
             "image": self._config.image_kind,
             "ports": self._config.ports,
             "started_at": self._started_at,
-            "problem": self._keeper.problem,
-            "hosts": [self._describe(driver) for driver in self._keeper.drivers()],
+            "problem": self._reconciler.problem,
+            "hosts": [self._describe(driver) for driver in self._reconciler.drivers()],
         }
 
     def _describe(self, driver: Driver) -> Mapping[str, Any]:
@@ -109,12 +107,11 @@ class Operations:
         }
 
     def _host(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Where a host is for who wants to reach into it: its init's process id as the supervisor sees it."""
+        """What it takes to run a command on a host: its init's process id as the supervisor sees it; and its logs."""
         driver = self._find(str(request.get("name")))
         return {
             "leader": driver.machine.leader,
             "logs": str(driver.machine.logs),
-            "root": str(driver.machine.root),
             "instance_id": driver.instance_id,
         }
 
@@ -124,7 +121,7 @@ class Operations:
         return {}
 
     def _kill(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Ends a host as a power loss does: cut off first, so that nobody hears of its end."""
+        """Ends a host as a power failure does. Its link goes down first, so that its peers get no last packets."""
         driver = self._find(str(request.get("name")))
         self._fabric.set_host_link(driver.instance_id, up=False)
         driver.machine.kill()
@@ -135,9 +132,9 @@ class Operations:
         return {}
 
     def _find(self, name: str) -> Driver:
-        drivers = self._keeper.drivers()
+        drivers = self._reconciler.drivers()
         for driver in drivers:
             if name in (driver.machine.blueprint.name, driver.instance_id):
                 return driver
         known = ", ".join(one.machine.blueprint.name for one in drivers) or "none"
-        raise HaError(f"there is no host {name}", where="the lab", fix=f"hosts: {known}")
+        raise HaError(f"there is no host {name}", where="the lab", fix=f"name one of: {known}")

@@ -1,4 +1,4 @@
-"""Sets the lab up part by part, serves until it is told to end, and takes it down in reverse."""
+"""Sets the lab up part by part, serves until it is told to end, and takes it down in reverse order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lab import process
-from lab.aws.model import World
+from lab.aws.model import AwsSnapshot
 from lab.aws.service import AwsService
-from lab.aws.world import read_world
-from lab.hosts.keeper import Keeper, KeeperSettings
+from lab.aws.snapshot import read_snapshot
+from lab.hosts.reconciler import HostReconciler, HostSettings
 from lab.network import services, topology
-from lab.network.authority import Authority
 from lab.network.fabric import Fabric
 from lab.supervisor import aws, control
 from lab.supervisor.config import StatePaths, SupervisorConfig
@@ -61,51 +60,50 @@ def _set_up(
     programs = paths.private / "programs"
     programs.mkdir()
     fabric = Fabric(paths.private)
-    stack.enter_context(services.way_out(network, paths.hosts_logs / "way-out.log"))
-    authority = Authority()
-    (paths.state / "ca.crt").write_text(authority.certificate, encoding="ascii")
+    stack.enter_context(services.uplink(network, paths.hosts_logs / "uplink.log"))
+    authority = services.new_authority()
 
     api = stack.enter_context(AwsService(region=config.region, port=topology.API_PORT))
     for image in config.machine_images:
         api.register_image(name=image.name, owner=image.owner, architecture=image.architecture)
-    clients = api.world_clients()
+    clients = api.snapshot_clients()
     published = services.PublishedPorts(fabric, sockets, programs)
 
-    def follow() -> World:
-        world = read_world(clients)
-        published.lead_to(aws.entry(world))
-        return world
+    def read() -> AwsSnapshot:
+        snapshot = read_snapshot(clients)
+        published.lead_to(aws.public_address(snapshot))
+        return snapshot
 
-    keeper = Keeper(
-        KeeperSettings(
+    reconciler = HostReconciler(
+        HostSettings(
             state=paths.state,
             image=config.image,
-            certificate_authority=authority.certificate,
+            certificate_authority=authority.cert_pem.bytes().decode(),
             powered_off=lambda instance_id: api.client("ec2").stop_instances(InstanceIds=[instance_id]),
         ),
         fabric,
-        follow,
+        read,
     )
-    stack.callback(keeper.close)
-    operations = Operations(config, paths, keeper, fabric, ending)
+    stack.callback(reconciler.close)
+    operations = Operations(config, reconciler, fabric, ending)
     regions = aws.regions()
     stack.enter_context(services.Resolver(fabric, regions, programs, paths.hosts_logs / "resolver.log").running())
-    stack.enter_context(services.aws_front(authority, regions, programs))
+    stack.enter_context(services.tls_proxy(authority, regions, programs))
     stack.enter_context(published.running())
-    stack.enter_context(aws.connected(api, keeper, fabric))
+    stack.enter_context(aws.connected(api, reconciler, fabric))
     stack.enter_context(operations.watching())
-    keeper.start()
+    reconciler.start()
     stack.enter_context(control.serve(paths.control, operations.handlers()))
 
 
 def _private_mounts(paths: StatePaths) -> None:
-    """What only the lab may see: a small file system for names, and a /run that the lab's programs may write to."""
+    """Mounts that only the lab sees: a small file system of its own, and a /run that its programs may write to."""
     private = paths.private
     private.mkdir()
     process.run(["mount", "-t", "tmpfs", "-o", "mode=700,size=64m", "event-manager-ha", private])
     for name in ("run", "work"):
         (private / name).mkdir(mode=0o755)
-    # systemd-nspawn leaves directories and locks under /run: over the machine's, so that none is left there.
+    # systemd-nspawn leaves directories and locks in /run: the overlay keeps them off the machine's.
     options = f"lowerdir=/run,upperdir={private}/run,workdir={private}/work"
     process.run(["mount", "-t", "overlay", "-o", options, "overlay", "/run"])
     os.environ["TMPDIR"] = str(paths.state / "tmp")

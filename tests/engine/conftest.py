@@ -90,12 +90,12 @@ def project(tmp_path: Path, api: AwsService) -> Project:
 
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory, api: AwsService) -> Project:
-    """The project itself, as it is in the checkout, unprotected and with a release of its own."""
+    """The project of the checkout, without protection and with a release of its own."""
     root = tmp_path_factory.mktemp("estate")
     made = make_project(root / "project", root / "state", api)
     for name in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml"):
         shutil.copy(REPOSITORY / name, made.directory)
-    for name in ("components", "cloud-init"):
+    for name in ("spec", "components", "cloud-init"):
         shutil.copytree(REPOSITORY / name, made.directory / name)
     document = yaml.safe_load(made.stack_file.read_text(encoding="utf-8"))
     settings = document["config"]["ha:settings"]

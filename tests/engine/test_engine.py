@@ -76,7 +76,7 @@ def test_a_stack_lives_its_whole_life(project: Project, api: AwsService) -> None
     assert "encryptionsalt" not in project.stack_file.read_text(encoding="utf-8") + before
 
 
-def test_a_replacement_replaces_what_hangs_on_it(project: Project) -> None:
+def test_a_replacement_replaces_what_depends_on_it(project: Project) -> None:
     project.write(NETWORK)
     project.up()
     project.change(lambda settings: settings.update(cidr="10.30.0.0/16"))
@@ -153,15 +153,15 @@ def test_a_refusal_of_the_program_comes_out_as_it_was_raised(project: Project) -
     [
         (
             "import pulumi_aws as aws\naws.sqs.Queue('queue')",
-            "the lab's provider does not know the resource type aws:sqs/queue:Queue",
+            "the lab's provider does not support the resource type aws:sqs/queue:Queue",
         ),
         (
             "import pulumi_aws as aws\naws.ec2.Vpc('vpc', cidr_block='10.0.0.0/16', ipv6_netmask_length=56)",
-            "does not know the property ipv6NetmaskLength of aws:ec2/vpc:Vpc",
+            "does not support the property ipv6NetmaskLength of aws:ec2/vpc:Vpc",
         ),
         (
             "import pulumi_aws as aws\naws.route53.get_zone(name='example.com')",
-            "the lab's provider does not know the function aws:route53/getZone:getZone",
+            "the lab's provider does not support the function aws:route53/getZone:getZone",
         ),
         (
             "import pulumi_aws as aws\naws.ec2.get_ami(owners=['1'], filters=[{'name': 'name', 'values': ['x']}])",
@@ -175,7 +175,7 @@ def test_a_refusal_of_the_program_comes_out_as_it_was_raised(project: Project) -
     ],
     ids=["type", "property", "function", "image", "instance type", "program"],
 )
-def test_what_cannot_be_is_told_with_its_name(project: Project, program: str, expected: str) -> None:
+def test_an_error_names_what_is_wrong(project: Project, program: str, expected: str) -> None:
     project.write(program)
     with pytest.raises(HaError) as failed:
         project.preview()
@@ -191,7 +191,7 @@ def test_the_program_gets_a_clean_environment(project: Project, monkeypatch: pyt
     assert not {"AWS_CA_BUNDLE", "AWS_PROFILE"} & set(names)
 
 
-def test_a_program_is_read_anew_each_time(project: Project) -> None:
+def test_a_program_is_read_again_each_time(project: Project) -> None:
     (project.directory / "helper.py").write_text("VALUE = 1", encoding="utf-8")
     project.write("import helper, pulumi\npulumi.export('value', helper.VALUE)")
     assert project.up()["value"] == 1

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from lab.aws.model import InstanceState
 from lab.aws.service import AwsService
-from lab.aws.world import InstanceState, read_world
+from lab.aws.snapshot import read_snapshot
 from tests.engine.conftest import Project
 
 pytestmark = pytest.mark.engine
@@ -22,8 +23,8 @@ def applied(estate: Project) -> Iterator[Project]:
 
 
 def test_the_estate_is_what_the_guide_draws(applied: Project, api: AwsService) -> None:
-    world = read_world(api.world_clients())
-    running = {one.name: one for one in world.instances if one.state is InstanceState.RUNNING}
+    snapshot = read_snapshot(api.snapshot_clients())
+    running = {one.name: one for one in snapshot.instances if one.state is InstanceState.RUNNING}
     assert set(running) == {"lb1", "app1", "app2", "db1", "db2", "monitor1", "cache1"}
     hosts = applied.engine.outputs("dev")["hosts"]
     assert {name: str(one.private_ip) for name, one in running.items()} == hosts
@@ -59,7 +60,7 @@ def test_an_edit_shows_exactly_what_it_changes(applied: Project) -> None:
 
 
 def test_one_host_is_replaced_and_its_volume_stays(applied: Project, api: AwsService) -> None:
-    before = read_world(api.world_clients())
+    before = read_snapshot(api.snapshot_clients())
     old = next(one for one in before.instances if one.name == "cache1")
     volume = next(one for one in before.volumes if one.attachment and one.attachment.instance_id == old.id and one.tags)
     template = applied.directory / "cloud-init" / "cache" / "files" / "etc" / "changed"
@@ -74,7 +75,7 @@ def test_one_host_is_replaced_and_its_volume_stays(applied: Project, api: AwsSer
         ("create-replacement", "cache1"),
         ("create-replacement", "cache1-data"),
     ]
-    after = read_world(api.world_clients())
+    after = read_snapshot(api.snapshot_clients())
     new = next(one for one in after.instances if one.name == "cache1" and one.state is InstanceState.RUNNING)
     assert new.id != old.id
     assert new.private_ip == old.private_ip

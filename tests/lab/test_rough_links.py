@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab import process
-from lab.network import rough_links
+from lab.network import impaired_links
 from lab.network.namespace import Namespace
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -55,15 +55,15 @@ def world(tmp_path: Path) -> Iterator[dict[str, Namespace]]:
 @contextmanager
 def rough(router: Namespace, delay_up_to_s: float, loss: float) -> Iterator[subprocess.Popen[str]]:
     """Both ways between the hosts are bad for as long as the block."""
-    child = process.converse(router.argv([sys.executable, "-I", rough_links.__file__]))
-    plan = rough_links.Plan(
+    child = process.converse(router.argv([sys.executable, "-I", impaired_links.__file__]))
+    plan = impaired_links.Plan(
         links={"e-near": [FAR], "e-far": [NEAR]}, delay_up_to_s=delay_up_to_s, loss=loss, max_seconds=60
     )
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write(plan.to_json() + "\n")
     child.stdin.flush()
-    assert child.stdout.readline().strip() == rough_links.READY
+    assert child.stdout.readline().strip() == impaired_links.READY
     try:
         yield child
     finally:
@@ -107,7 +107,7 @@ def test_datagrams_are_late_and_some_are_lost_and_all_is_well_again_afterwards(w
     assert 0.3 < max(times) < 1.0
     assert 8 <= COUNT - len(times) <= 58
     assert "clsact" not in qdiscs(world["router"])
-    assert "rough" not in world["router"].run(["ip", "-brief", "link"]).stdout
+    assert "impaired" not in world["router"].run(["ip", "-brief", "link"]).stdout
     times = round_trips(world)
     assert len(times) == COUNT
     assert statistics.mean(times) < 0.1

@@ -1,23 +1,21 @@
-// Reads a question a line, {"id", "simulation"}, and answers with a line, {"id", "decision", "why"} or {"id", "error"}.
+// Reads one question a line, {"id", "simulation"}, and answers with one line, {"id", "decision"} or {"id", "error"}.
 import { createInterface } from 'node:readline'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 
 async function answer ({ id, simulation }) {
   const outcome = await runSimulation(simulation, {})
   if (outcome.resultType === 'error') return { id, error: JSON.stringify(outcome.errors) }
-  // A question about one resource may be answered for several patterns of it: any denial is one.
-  const results = outcome.resultType === 'wildcard' ? outcome.results : [outcome.result]
-  return { id, decision: outcome.overallResult, why: results.map(one => one.analysis.result).join(', ') }
+  return { id, decision: outcome.overallResult }
 }
 
-// In order: the asker waits for its own answer, and questions are few.
+// One after the other: each question waits for its answer, and they are few.
 for await (const line of createInterface({ input: process.stdin })) {
   const question = JSON.parse(line)
-  let said
+  let reply
   try {
-    said = await answer(question)
+    reply = await answer(question)
   } catch (error) {
-    said = { id: question.id, error: String(error?.stack ?? error) }
+    reply = { id: question.id, error: String(error?.stack ?? error) }
   }
-  process.stdout.write(JSON.stringify(said) + '\n')
+  process.stdout.write(JSON.stringify(reply) + '\n')
 }

@@ -1,8 +1,8 @@
-"""The one package that reaches into moto (pinned at 5.2.5): what its API does not do as EC2 does.
+"""Changes moto where its API differs from AWS's. No other package reaches into moto, whose version is pinned.
 
-`prepare()` changes moto for the whole process; it is safe to repeat. Each function says what AWS does and
-what moto does instead. `tests/unit/lab_aws/test_moto_internals.py` shows each of them through the API, so that
-a moto of another version fails there and nowhere else.
+`prepare()` changes moto for the whole process; it is safe to repeat. Each function says what AWS does and what moto
+does instead. `tests/unit/lab/aws/test_moto_internals.py` tests each through the API, so that another version of moto
+fails there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lab.aws.moto_internals import addresses, resources
-from lab.aws.moto_internals.common import LOCK, PUBLIC_RANGE
+from lab.aws.moto_internals.patching import LOCK, PUBLIC_RANGE
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _prepared = False
 
 
 def wsgi_app() -> WSGIApplication:
-    """Moto's whole API as one WSGI application; the service is told by the credential scope of a request."""
+    """Moto's whole API as one WSGI application; the credential scope of a request names the service."""
     prepare()
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -32,7 +32,7 @@ def wsgi_app() -> WSGIApplication:
 
 
 def reset() -> None:
-    """Forget everything that the API holds."""
+    """Delete everything that the API holds."""
     prepare()
     from moto.core.base_backend import BackendDict
     from moto.core.model_instances import reset_model_data
@@ -43,9 +43,9 @@ def reset() -> None:
 
 
 def register_image(*, region: str, name: str, owner: str, architecture: str) -> str:
-    """Make a public machine image known by its exact name and owner, as Debian's are. Returns its id.
+    """Add a public machine image with an exact name and owner, as Debian's have them. Returns its id.
 
-    The id follows from the name, so that it is the same in every lab. Registering one twice changes nothing.
+    The id follows from name and owner, so it is the same in every lab. To register one twice changes nothing.
     """
     prepare()
     from moto.ec2.models import ec2_backends
@@ -75,7 +75,7 @@ def register_image(*, region: str, name: str, owner: str, architecture: str) -> 
 
 
 def zones_of(region: str) -> list[str]:
-    """The names of a region's zones; none of a region that the API does not know."""
+    """The names of a region's zones; none for a region that moto does not have."""
     from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
     return [zone.name for zone in RegionsAndZonesBackend.zones.get(region, ())]
@@ -88,9 +88,8 @@ def prepare() -> None:
         if _prepared:
             return
         os.environ["MOTO_ACCOUNT_ID"] = EXAMPLE_ACCOUNT_ID
-        # Read when the EC2 backend is made: a stack's image is registered by name, and no others exist.
+        # Read when the EC2 backend is made: only the stack's image exists, which is registered by name.
         os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         from moto import settings
 
         settings.ENABLE_AMI_VALIDATION = True

@@ -1,4 +1,4 @@
-"""Private and public addresses, as EC2 gives and takes them."""
+"""Private and public addresses, as EC2 assigns and releases them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import wraps
 from ipaddress import IPv4Network, ip_address
 from typing import Any
 
-from lab.aws.moto_internals.common import LOCK, PUBLIC_RANGE, client_error, replace
+from lab.aws.moto_internals.patching import LOCK, PUBLIC_RANGE, client_error, replace
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 _nat_address = threading.local()
@@ -23,7 +23,7 @@ def change() -> None:
 
 
 def _public_addresses() -> None:
-    """Public addresses come from `PUBLIC_RANGE`; moto's are 127.x and 54.214.x at random, repeats included."""
+    """Public addresses come from `PUBLIC_RANGE`; moto takes 127.x and 54.214.x at random, with repeats."""
     from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
 
     replace(elastic_ip_addresses, "random_ip", _free_public_address)
@@ -38,7 +38,7 @@ def _free_public_address() -> str:
         for backend in list(ec2_backends[EXAMPLE_ACCOUNT_ID].values()):
             taken.update(one.public_ip for one in backend.addresses)
             taken.update(one.public_ip for one in backend.enis.values())
-        # The first ten are left to the lab's own routers on that range.
+        # The first ten are left for routers of the lab on that range.
         for number in range(10, PUBLIC_RANGE.num_addresses - 1):
             address = str(PUBLIC_RANGE[number])
             if address not in taken:
@@ -47,10 +47,10 @@ def _free_public_address() -> str:
 
 
 def _nat_gateways() -> None:
-    """A NAT gateway's private address lies in its subnet and ends with it, its Elastic IP is free again.
+    """A NAT gateway's private address is in its subnet; both its addresses are released when it is deleted.
 
-    moto draws the address from all of 10.0.0.0/8 and keeps both for ever. Here it is the highest that is
-    free: AWS gives any, and planned addresses count from the low end. `PrivateIpAddress` is honoured.
+    moto takes the private address from all of 10.0.0.0/8 and releases neither. Here it is the highest free one: AWS may
+    give any, and planned addresses count from the low end. `PrivateIpAddress` has its effect.
     """
     from moto.ec2.models import nat_gateways
     from moto.ec2.responses.nat_gateways import NatGateways
@@ -102,7 +102,7 @@ def _highest_free(subnet: Any) -> str:
 
 
 def _address_checks() -> None:
-    """A private address must lie in its subnet, neither reserved nor in use; moto answers with a bare 500."""
+    """A private address must be in its subnet, and neither reserved nor in use; moto answers with a bare 500."""
     from moto.ec2.models.subnets import Subnet
 
     request_ip = Subnet.request_ip
@@ -124,9 +124,9 @@ def _address_checks() -> None:
 
 
 def _secondary_addresses() -> None:
-    """An Elastic IP lands on the private address that AssociateAddress names; moto knows only the first.
+    """An Elastic IP is associated with the private address that AssociateAddress names; moto supports only the first.
 
-    Without this a load balancer that keeps a public address of its own could not also hold a floating one.
+    Without this a load balancer with a public address of its own could not hold the stack's public address too.
     """
     from moto.ec2.models.elastic_ip_addresses import ElasticAddress, ElasticAddressBackend
     from moto.ec2.models.elastic_network_interfaces import NetworkInterface
@@ -163,7 +163,7 @@ def _secondary_addresses() -> None:
             if interface and interface.instance and not address.instance:
                 address.instance = interface.instance
             secondary = bool(interface and wanted and wanted != interface.private_ip_address)
-            address.landed_on = wanted if secondary else None
+            address.associated_with = wanted if secondary else None
             if interface and secondary:
                 interface.public_ip = None if kept == address.public_ip else kept
         return address
@@ -172,22 +172,22 @@ def _secondary_addresses() -> None:
     def disassociate_address(self: Any, address: Any = None, association_id: Any = None) -> None:
         found = self.address_by_ip([address]) if address else self.address_by_association([association_id])
         interface = found[0].eni
-        kept = interface.public_ip if interface and getattr(found[0], "landed_on", None) else None
+        kept = interface.public_ip if interface and getattr(found[0], "associated_with", None) else None
         disassociate(self, address=address, association_id=association_id)
-        found[0].landed_on = None
+        found[0].associated_with = None
         if kept:
             interface.public_ip = kept
 
     def private_ip_address(self: Any) -> str | None:
-        landed_on: str | None = getattr(self, "landed_on", None)
-        return landed_on or (self.eni.private_ip_address if self.eni else None)
+        associated_with: str | None = getattr(self, "associated_with", None)
+        return associated_with or (self.eni.private_ip_address if self.eni else None)
 
     def addresses(self: Any, original: Callable[[Any], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         items = original(self)
         on = {
-            one.landed_on: one
+            one.associated_with: one
             for one in self.ec2_backend.addresses
-            if one.eni is self and getattr(one, "landed_on", None)
+            if one.eni is self and getattr(one, "associated_with", None)
         }
         for item in items:
             if item["PrivateIpAddress"] in on:

@@ -1,4 +1,4 @@
-"""Instances, security groups, endpoints and buckets, where moto's answers are not AWS's."""
+"""Instances, security groups, endpoints, buckets and volumes, where moto differs from AWS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 from functools import wraps
 from typing import Any
 
-from lab.aws.moto_internals.common import client_error, replace
+from lab.aws.moto_internals.patching import client_error, replace
 
 
 def change() -> None:
@@ -21,10 +21,10 @@ def change() -> None:
 
 
 def _interfaces_end_with_their_instance() -> None:
-    """What RunInstances makes goes with the instance, and gives its Elastic IPs back.
+    """An interface that RunInstances makes is deleted with its instance, and its Elastic IPs are disassociated.
 
-    In EC2 an interface made at launch has DeleteOnTermination unless the caller says otherwise; moto has it
-    only when asked, and without it a replaced host could never have its planned address again.
+    In EC2 such an interface has DeleteOnTermination unless the caller says otherwise. In moto it has it only when the
+    caller asks for it; without it a replaced host could not have its planned address again.
     """
     from moto.ec2.models.instances import Instance
 
@@ -51,7 +51,7 @@ def _interfaces_end_with_their_instance() -> None:
             if address.eni is not None and address.eni.id in ids:
                 self.ec2_backend.disassociate_address(association_id=address.association_id)
         previous = terminate(self)
-        # moto frees them once more when the object is collected: they may be another's by then.
+        # moto releases them again when the object is collected: another instance may have them by then.
         self._private_ips.clear()
         return previous
 
@@ -60,7 +60,7 @@ def _interfaces_end_with_their_instance() -> None:
 
 
 def _changes_of_instances() -> None:
-    """A running instance's groups and instance profile change whole; moto adds groups, and keeps the old profile."""
+    """A running instance's groups and its profile are replaced; moto adds the groups and keeps the old profile."""
     from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBackend
     from moto.ec2.models.instances import InstanceBackend
 
@@ -85,9 +85,9 @@ def _changes_of_instances() -> None:
 
 
 def _endpoint_routes() -> None:
-    """An endpoint is a gateway unless its maker says otherwise, and its routes come and go with its route tables.
+    """An endpoint is of type Gateway by default, and its routes follow its route tables.
 
-    moto makes routes only together with the endpoint, and cannot delete one whose type was not given.
+    moto adds routes only when the endpoint is created, and cannot delete an endpoint that was created without a type.
     """
     from moto.ec2.models.vpcs import VPCBackend
 
@@ -117,7 +117,7 @@ def _endpoint_routes() -> None:
 
 
 def _user_data() -> None:
-    """ModifyInstanceAttribute takes user data encoded once, as every SDK sends it; moto wants it encoded twice."""
+    """ModifyInstanceAttribute takes user data encoded once, as every SDK sends it; moto requires it encoded twice."""
     from moto.ec2.responses import instances
 
     parse = vars(instances)["parse_user_data"]
@@ -150,7 +150,7 @@ def _security_group_rules() -> None:
 
 
 def _bucket_policies() -> None:
-    """Bucket policies are the gate's business; moto applies a Deny whatever its condition says, to all and sundry."""
+    """The gate applies bucket policies; moto applies a Deny without its condition, and to every caller."""
     from moto.iam.access_control import PermissionResult
     from moto.s3.models import FakeBucket
 

@@ -103,12 +103,12 @@ def test_a_default_route_in_parts_takes_no_range(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("ports", "said"),
     [
-        ({80: 70000, 443: 8443}, "70000 is no port"),
-        ({80: 0, 443: 8443}, "0 is no port"),
+        ({80: 70000, 443: 8443}, "70000 is not a port number"),
+        ({80: 0, 443: 8443}, "0 is not a port number"),
         ({80: 8080, 443: 8080}, "port 8080 of this machine cannot lead to two ports"),
     ],
 )
-def test_ports_that_cannot_be_are_refused(ports: dict[int, int], said: str) -> None:
+def test_impossible_ports_are_refused(ports: dict[int, int], said: str) -> None:
     with pytest.raises(HaError) as refused:
         preflight.bind_ports(ports)
     assert said in refusal(refused)

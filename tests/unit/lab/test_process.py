@@ -1,4 +1,4 @@
-"""The one way to start a program: nothing of the caller's environment, and failures that say what failed."""
+"""Programs start without the caller's environment, and a failure says what failed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_child_gets_a_clean_environment_and_no_input(monkeypatch: pytest.Monke
     assert "'EXTRA'" in done.stdout
 
 
-def test_a_failure_names_the_program_its_code_and_its_last_words() -> None:
+def test_a_failure_names_the_program_its_code_and_its_last_lines() -> None:
     with pytest.raises(ProgramFailed, match=r"sh failed with exit code 3\nnot today") as failed:
         process.run(["sh", "-c", "echo not today >&2; exit 3"])
     assert failed.value.finished.exit_code == 3
@@ -36,7 +36,7 @@ def test_a_program_that_takes_too_long_is_ended() -> None:
         process.run(["sleep", "60"], timeout_s=0.1)
 
 
-def test_a_program_that_is_not_there_is_named() -> None:
+def test_a_program_that_is_not_installed_is_named() -> None:
     with pytest.raises(HaError, match="no-such-program is not installed"):
         process.run(["no-such-program"])
 

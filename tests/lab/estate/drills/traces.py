@@ -49,7 +49,7 @@ class Traces:
         return self._fabric("tc", "qdisc", "show", word="clsact")
 
     def _taps(self) -> str:
-        return self._fabric("ip", "-brief", "link", word="rough")
+        return self._fabric("ip", "-brief", "link", word="impaired")
 
     def _units(self, host: str) -> str:
         listing = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "ha-drill*")

@@ -1,4 +1,4 @@
-"""One API for all tests of a module: moto takes a while to start, its state is reset with each."""
+"""One API and one IAM simulator for all tests, as both take a while to start; each module begins with an empty API."""
 
 from __future__ import annotations
 
@@ -8,16 +8,32 @@ from typing import Any
 
 import pytest
 
+from lab.aws import moto_internals
 from lab.aws.service import AwsService
+from lab.aws.simulator import IamSimulator
 
+REGION = "us-east-1"
 IMAGE_NAME = "debian-13-amd64-20260914-2601"
 IMAGE_OWNER = "136693071363"
 
 
-@pytest.fixture(scope="module")
-def api() -> Iterator[AwsService]:
-    with AwsService(region="us-east-1") as service:
+@pytest.fixture(scope="session")
+def served() -> Iterator[AwsService]:
+    with AwsService(region=REGION) as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def api(served: AwsService) -> AwsService:
+    """The API, with nothing in it."""
+    moto_internals.reset()
+    return served
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[IamSimulator]:
+    with IamSimulator() as started:
+        yield started
 
 
 @dataclass(frozen=True)

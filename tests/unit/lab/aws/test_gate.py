@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from components.policies import role_policy
 from lab.aws.actions import Place
 from lab.aws.credentials import Credentials, HostKey
 from lab.aws.gate import Gate
-from lab.aws.service import AwsService
+from lab.aws.service import AwsService, _descriptions
 from lab.aws.simulator import IamSimulator
 from spec.project import EXAMPLE_ACCOUNT_ID
+from spec.scope import Scope
+from spec.tags import tags
+from spec.tiers import Tier
+from tests.unit.lab.aws.conftest import REGION, Network
 
-REGION = "us-east-1"
+PLACE = Place(EXAMPLE_ACCOUNT_ID, REGION)
 PARAMETERS = f"arn:aws:ssm:{REGION}:{EXAMPLE_ACCOUNT_ID}:parameter"
 POLICY = {
     "Version": "2012-10-17",
@@ -45,18 +53,12 @@ POLICY = {
             "Condition": {"StringEquals": {"aws:ResourceTag/ha:stack": "dev"}},
         },
         {"Effect": "Allow", "Action": "sns:Publish", "Resource": f"arn:aws:sns:{REGION}:{EXAMPLE_ACCOUNT_ID}:alerts"},
-        {
-            "Effect": "Allow",
-            "Action": "cloudwatch:PutMetricData",
-            "Resource": "*",
-            "Condition": {"StringEquals": {"cloudwatch:namespace": "ha/dev"}},
-        },
     ],
 }
 
 
 class Clock:
-    """Time that a test can put forward."""
+    """A clock that a test can set forward."""
 
     ahead_s = 0.0
 
@@ -75,8 +77,8 @@ def credentials(clock: Clock) -> Credentials:
 
 
 @pytest.fixture(scope="module")
-def guarded(api: AwsService, credentials: Credentials) -> Iterator[AwsService]:
-    """The API with a gate before it, a role, and things to ask for."""
+def guarded(api: AwsService, credentials: Credentials, simulator: IamSimulator) -> Iterator[AwsService]:
+    """The API behind a gate, with a role, and things to ask for."""
     iam = api.client("iam")
     iam.create_role(RoleName="db", AssumeRolePolicyDocument="{}")
     iam.put_role_policy(RoleName="db", PolicyName="db", PolicyDocument=json.dumps(POLICY))
@@ -100,14 +102,9 @@ def guarded(api: AwsService, credentials: Credentials) -> Iterator[AwsService]:
     for key in ("releases/a b+c.tar.gz", "backups/secret"):
         s3.put_object(Bucket="releases-box", Key=key, Body=b"content")
     api.client("sns").create_topic(Name="alerts")
-    with IamSimulator() as simulator:
-        api.layers = [
-            Gate(
-                credentials=credentials, simulator=simulator, place=Place(EXAMPLE_ACCOUNT_ID, REGION), client=api.client
-            )
-        ]
-        yield api
-        api.layers = []
+    api.layers = [Gate(credentials=credentials, simulator=simulator, place=PLACE, client=api.client)]
+    yield api
+    api.layers = []
 
 
 @pytest.fixture
@@ -115,9 +112,12 @@ def key(guarded: AwsService, credentials: Credentials) -> HostKey:
     return credentials.issue("i-0123456789abcdef0", "db")
 
 
-def host_client(api: AwsService, key: HostKey, service: str, *, front: bool = True, style: str = "path") -> Any:
-    """A client as a host has it. With `front`, its requests say from where they come, as the TLS front makes them."""
+def host_client(api: AwsService, key: HostKey, service: str, *, tls: bool = True, style: str = "path") -> Any:
+    """A client as a host has it. With `tls`, its requests have the header that the TLS proxy adds."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _descriptions())  # shared: reading them takes longer than most tests
     session: Any = boto3.session.Session(
+        botocore_session=core,
         aws_access_key_id=key.access_key,
         aws_secret_access_key=key.secret_key,
         aws_session_token=key.token,
@@ -126,12 +126,12 @@ def host_client(api: AwsService, key: HostKey, service: str, *, front: bool = Tr
     s3: Any = {"addressing_style": style}
     config = Config(retries={"total_max_attempts": 1}, s3=s3, proxies={})
     client = session.client(service, endpoint_url=api.url, config=config)
-    if front:
-        client.meta.events.register("before-send.*", say_where_from)
+    if tls:
+        client.meta.events.register("before-send.*", add_source_address)
     return client
 
 
-def say_where_from(request: Any, **_: Any) -> None:
+def add_source_address(request: Any, **_: Any) -> None:
     request.headers["X-Forwarded-For"] = "10.20.0.21"
 
 
@@ -180,14 +180,14 @@ def virtual_host(request: Any) -> None:
     request.headers["Host"] = "releases-box.s3.us-east-1.amazonaws.com"
 
 
-def test_a_bucket_policy_counts_too(guarded: AwsService, key: HostKey) -> None:
-    """Without the front there was no TLS, which the bucket insists on."""
-    s3 = host_client(guarded, key, "s3", front=False)
+def test_a_bucket_policy_applies_too(guarded: AwsService, key: HostKey) -> None:
+    """The bucket insists on TLS."""
+    s3 = host_client(guarded, key, "s3", tls=False)
     with pytest.raises(ClientError, match="explicit deny"):
         s3.get_object(Bucket="releases-box", Key="releases/a b+c.tar.gz")
 
 
-def test_conditions_on_tags_of_the_resource_hold(guarded: AwsService, network: Any, key: HostKey) -> None:
+def test_conditions_on_tags_of_the_resource_apply(guarded: AwsService, network: Network, key: HostKey) -> None:
     instance = network.launch(
         "10.20.0.80",
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "ha:stack", "Value": "dev"}]}],
@@ -201,28 +201,22 @@ def test_conditions_on_tags_of_the_resource_hold(guarded: AwsService, network: A
     assert code(denied) == "UnauthorizedOperation"
 
 
-def test_query_and_cbor_protocols_are_decided_and_refused_in_kind(guarded: AwsService, key: HostKey) -> None:
+def test_requests_in_the_query_and_cbor_protocols_are_refused_in_kind(guarded: AwsService, key: HostKey) -> None:
     sns = host_client(guarded, key, "sns")
     sns.publish(TopicArn=f"arn:aws:sns:{REGION}:{EXAMPLE_ACCOUNT_ID}:alerts", Message="down")
     with pytest.raises(ClientError) as denied:
         sns.publish(TopicArn=f"arn:aws:sns:{REGION}:{EXAMPLE_ACCOUNT_ID}:other", Message="down")
     assert "AuthorizationError" in code(denied) or code(denied) == "AccessDenied"
-    cloudwatch = host_client(guarded, key, "cloudwatch")
-    cloudwatch.put_metric_data(Namespace="ha/dev", MetricData=[{"MetricName": "lag", "Value": 1.0}])
     with pytest.raises(ClientError) as denied:
-        cloudwatch.put_metric_data(Namespace="AWS/EC2", MetricData=[{"MetricName": "lag", "Value": 1.0}])
+        host_client(guarded, key, "cloudwatch").put_metric_data(Namespace="ha/dev", MetricData=[{"MetricName": "lag"}])
     assert "AccessDenied" in code(denied)
 
 
-def test_what_the_table_lacks_is_refused_and_says_so(guarded: AwsService, key: HostKey) -> None:
+def test_an_operation_without_a_row_is_refused_and_says_so(guarded: AwsService, key: HostKey) -> None:
     ec2 = host_client(guarded, key, "ec2")
     assert ec2.describe_addresses()["Addresses"] is not None
     with pytest.raises(ClientError, match="the lab's table of actions"):
         ec2.terminate_instances(InstanceIds=["i-0"])
-
-
-def test_anyone_may_ask_who_they_are(guarded: AwsService, key: HostKey) -> None:
-    assert host_client(guarded, key, "sts").get_caller_identity()["Account"] == EXAMPLE_ACCOUNT_ID
 
 
 @pytest.mark.parametrize(
@@ -235,7 +229,7 @@ def test_anyone_may_ask_who_they_are(guarded: AwsService, key: HostKey) -> None:
     ],
     ids=["secret", "token", "access key", "the operator's key from a host"],
 )
-def test_who_does_not_know_a_key_whole_is_nobody(
+def test_a_request_without_the_whole_key_is_refused(
     guarded: AwsService, key: HostKey, change: dict[str, Any], expected: str
 ) -> None:
     ssm = host_client(guarded, replace(key, **change), "ssm")
@@ -244,7 +238,7 @@ def test_who_does_not_know_a_key_whole_is_nobody(
     assert code(denied) == expected
 
 
-def test_a_key_dies_with_its_time(guarded: AwsService, credentials: Credentials, clock: Clock) -> None:
+def test_a_key_expires(guarded: AwsService, credentials: Credentials, clock: Clock) -> None:
     old = credentials.issue("i-0aaaaaaaaaaaaaaaa", "db")
     clock.ahead_s = 6 * 3600 + 1
     try:
@@ -257,17 +251,19 @@ def test_a_key_dies_with_its_time(guarded: AwsService, credentials: Credentials,
         clock.ahead_s = 0.0
 
 
-def test_a_key_dies_with_its_instance(guarded: AwsService, credentials: Credentials) -> None:
+def test_a_key_ends_with_its_instance(guarded: AwsService, credentials: Credentials) -> None:
     doomed = credentials.issue("i-0bbbbbbbbbbbbbbbb", "db")
     ssm = host_client(guarded, doomed, "ssm")
     ssm.get_parameter(Name="/ha/dev/db/app-password")
-    credentials.keep_only(["i-0123456789abcdef0"])
+    described = guarded.client("ec2").describe_instances()["Reservations"]
+    alive = [instance["InstanceId"] for one in described for instance in one["Instances"]]
+    credentials.keep_only(["i-0123456789abcdef0", *alive])
     with pytest.raises(ClientError) as denied:
         ssm.get_parameter(Name="/ha/dev/db/app-password")
     assert code(denied) == "UnrecognizedClientException"
 
 
-def test_a_changed_policy_counts_at_once(guarded: AwsService, credentials: Credentials) -> None:
+def test_a_changed_policy_applies_at_once(guarded: AwsService, credentials: Credentials) -> None:
     iam = guarded.client("iam")
     iam.create_role(RoleName="late", AssumeRolePolicyDocument="{}")
     ssm = host_client(guarded, credentials.issue("i-0cccccccccccccccc", "late"), "ssm")
@@ -280,27 +276,7 @@ def test_a_changed_policy_counts_at_once(guarded: AwsService, credentials: Crede
         ssm.get_parameter(Name="/ha/dev/db/app-password")
 
 
-def test_attached_policies_and_boundaries_count(guarded: AwsService, credentials: Credentials) -> None:
-    iam = guarded.client("iam")
-    iam.create_role(RoleName="managed", AssumeRolePolicyDocument="{}")
-    arn = iam.create_policy(PolicyName="all-ssm", PolicyDocument=json.dumps(POLICY))["Policy"]["Arn"]
-    iam.attach_role_policy(RoleName="managed", PolicyArn=arn)
-    ssm = host_client(guarded, credentials.issue("i-0dddddddddddddddd", "managed"), "ssm")
-    assert ssm.get_parameter(Name="/ha/dev/db/app-password")
-    narrow = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
-    }
-    boundary = iam.create_policy(PolicyName="narrow", PolicyDocument=json.dumps(narrow))["Policy"]["Arn"]
-    iam.put_role_permissions_boundary(RoleName="managed", PermissionsBoundary=boundary)
-    with pytest.raises(ClientError):
-        ssm.get_parameter(Name="/ha/dev/db/app-password")
-
-
 def test_an_unsigned_request_is_refused(guarded: AwsService) -> None:
-    import urllib.error
-    import urllib.request
-
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{guarded.url}/releases-box/releases/a")
     assert refused.value.code == 403
@@ -308,3 +284,98 @@ def test_an_unsigned_request_is_refused(guarded: AwsService) -> None:
 
 def test_the_operator_passes(guarded: AwsService) -> None:
     guarded.client("ssm").put_parameter(Name="/ha/dev/any", Value="x", Type="String", Overwrite=True)
+
+
+# --- The policy of the load balancers
+
+SCOPE = Scope(
+    partition="aws",
+    account=EXAMPLE_ACCOUNT_ID,
+    region=REGION,
+    project="ha",
+    stack="prod",
+    artifact_bucket="artifacts",
+    load_balancers=2,
+)
+SECOND = "10.20.0.121"
+
+
+def specification(kind: str, of: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in of.items()]}]
+
+
+@dataclass
+class Addresses:
+    """The operator's and a load balancer's access to the addresses of a small estate."""
+
+    ec2: Any
+    host: Any
+    ids: dict[str, str]
+
+    def holder(self) -> tuple[str | None, str | None]:
+        (found,) = self.ec2.describe_addresses(AllocationIds=[self.ids["public"]])["Addresses"]
+        return found.get("InstanceId"), found.get("PrivateIpAddress")
+
+    def move(self, address: str, to: str, **more: Any) -> None:
+        self.host.associate_address(
+            AllocationId=self.ids[address], InstanceId=self.ids[to], AllowReassociation=True, **more
+        )
+
+
+@pytest.fixture(scope="module")
+def addresses(guarded: AwsService, network: Network, credentials: Credentials) -> Addresses:
+    """Load balancers with the policy of their own role."""
+    guarded.client("iam").create_role(RoleName="lb", AssumeRolePolicyDocument="{}")
+    guarded.client("iam").put_role_policy(
+        RoleName="lb", PolicyName="lb", PolicyDocument=json.dumps(role_policy(Tier.LB, SCOPE))
+    )
+    ids = {}
+    for name, tier, address in (
+        ("lb1", Tier.LB, "10.20.0.110"),
+        ("lb2", Tier.LB, "10.20.0.111"),
+        ("app1", Tier.APP, "10.20.0.112"),
+    ):
+        own = tags("prod", name, tier=tier, host=name)
+        ids[name] = network.launch(address, TagSpecifications=specification("instance", own))["InstanceId"]
+    ids["foreign"] = network.launch(
+        "10.20.0.113", TagSpecifications=specification("instance", tags("dev", "lb1", tier=Tier.LB, host="lb1"))
+    )["InstanceId"]
+    (seen,) = network.ec2.describe_instances(InstanceIds=[ids["lb1"]])["Reservations"][0]["Instances"]
+    interface = seen["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    network.ec2.assign_private_ip_addresses(NetworkInterfaceId=interface, PrivateIpAddresses=[SECOND])
+    for name, own in (
+        ("public", tags("prod", "public", tier=Tier.LB)),
+        ("own", tags("prod", "lb1-own", tier=Tier.LB, host="lb1")),
+    ):
+        made = network.ec2.allocate_address(Domain="vpc", TagSpecifications=specification("elastic-ip", own))
+        ids[name] = made["AllocationId"]
+    return Addresses(network.ec2, host_client(guarded, credentials.issue(ids["lb1"], "lb"), "ec2"), ids)
+
+
+def test_a_load_balancer_takes_the_public_address_on_its_second_one_and_from_the_other(addresses: Addresses) -> None:
+    addresses.move("public", "lb2")
+    addresses.move("public", "lb1", PrivateIpAddress=SECOND)
+    assert addresses.holder() == (addresses.ids["lb1"], SECOND)
+    addresses.move("public", "lb1", PrivateIpAddress=SECOND)  # again changes nothing
+    assert addresses.holder() == (addresses.ids["lb1"], SECOND)
+    assert addresses.host.describe_addresses()["Addresses"]
+
+
+@pytest.mark.parametrize(
+    ("address", "to"),
+    [("public", "app1"), ("public", "foreign"), ("own", "lb2")],
+    ids=["not to another tier", "not to another stack", "no other address"],
+)
+def test_nothing_else_is_moved(addresses: Addresses, address: str, to: str) -> None:
+    with pytest.raises(ClientError) as denied:
+        addresses.move(address, to)
+    assert denied.value.response["Error"]["Code"] == "UnauthorizedOperation"
+
+
+def test_it_may_not_give_it_away_or_release_it(addresses: Addresses) -> None:
+    addresses.move("public", "lb1", PrivateIpAddress=SECOND)
+    (seen,) = addresses.ec2.describe_addresses(AllocationIds=[addresses.ids["public"]])["Addresses"]
+    with pytest.raises(ClientError):
+        addresses.host.disassociate_address(AssociationId=seen["AssociationId"])
+    with pytest.raises(ClientError):
+        addresses.host.release_address(AllocationId=addresses.ids["public"])

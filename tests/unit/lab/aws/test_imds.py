@@ -1,4 +1,4 @@
-"""The metadata service, asked over HTTP from two addresses of this machine as two instances would."""
+"""The metadata service over HTTP, asked from two addresses of this machine, as by two instances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from lab.aws.credentials import Credentials
 from lab.aws.imds import HostMetadata, MetadataService, Tokens, metadata_of
-from lab.aws.model import Instance, InstanceState, MetadataOptions, Subnet, Vpc, World
+from lab.aws.model import AwsSnapshot, Instance, InstanceState, MetadataOptions, Subnet, Vpc
 
 ONE, TWO, NOBODY = IPv4Address("127.0.0.11"), IPv4Address("127.0.0.12"), IPv4Address("127.0.0.13")
 USER_DATA = gzip.compress(b"#cloud-config\n", mtime=0)
@@ -42,7 +42,7 @@ def instance(number: int, address: IPv4Address) -> Instance:
         role_name="ha-dev-db",
         launch_time="2026-11-24T12:00:00+00:00",
         launch_index=0,
-        metadata=MetadataOptions(enabled=True, tokens_required=True, hop_limit=1, tags=False),
+        metadata=MetadataOptions(enabled=True, tokens_required=True, tags=False),
     )
 
 
@@ -59,7 +59,6 @@ class Lab:
 
     port: int
     hosts: dict[IPv4Address, Instance]
-    user_data: dict[str, bytes]
     credentials: Credentials
     clock: Clock
 
@@ -86,29 +85,36 @@ class Lab:
         return body.decode()
 
 
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    hosts = {ONE: instance(1, ONE), TWO: instance(2, TWO)}
+@pytest.fixture(scope="module")
+def served() -> Iterator[Lab]:
+    lab = Lab(0, {}, Credentials(), Clock())
     user_data = {"i-1": USER_DATA, "i-2": b""}
-    credentials, clock = Credentials(), Clock()
 
     def lookup(address: IPv4Address) -> HostMetadata | None:
-        world = World(
+        snapshot = AwsSnapshot(
             vpcs=(Vpc("vpc-1", IPv4Network("10.20.0.0/16"), default=False),),
-            subnets=(Subnet("subnet-1", "vpc-1", IPv4Network("10.20.0.0/24"), "us-east-1a", False, "use1-az6"),),
-            instances=tuple(hosts.values()),
+            subnets=(Subnet("subnet-1", "vpc-1", IPv4Network("10.20.0.0/24"), "use1-az6"),),
+            instances=tuple(lab.hosts.values()),
         )
         return metadata_of(
-            world, address, region="us-east-1", account_id="123456789012", user_data=user_data.__getitem__
+            snapshot, address, region="us-east-1", account_id="123456789012", user_data=user_data.__getitem__
         )
 
-    service = MetadataService(lookup, credentials, Tokens(clock))
-    listener = socket.create_server(("127.0.0.1", 0))
-    with service.serve(listener) as port:
-        yield Lab(port, hosts, user_data, credentials, clock)
+    service = MetadataService(lookup, lab.credentials, Tokens(lab.clock))
+    with service.serve(socket.create_server(("127.0.0.1", 0))) as lab.port:
+        yield lab
 
 
-def test_without_a_token_there_is_nothing_to_be_had(lab: Lab) -> None:
+@pytest.fixture
+def lab(served: Lab) -> Lab:
+    """The service with two instances, as no test has changed them; it is served once, as its end takes a while."""
+    served.hosts.clear()
+    served.hosts.update({ONE: instance(1, ONE), TWO: instance(2, TWO)})
+    served.clock.now = 0.0
+    return served
+
+
+def test_without_a_token_every_request_is_refused(lab: Lab) -> None:
     for path in ("/latest/meta-data/instance-id", "/latest/user-data", "/", "/latest/nothing"):
         assert lab.ask("GET", path)[0] == 401
 
@@ -165,7 +171,7 @@ def test_a_disabled_service_says_nothing(lab: Lab) -> None:
     assert lab.ask("PUT", "/latest/api/token", x_aws_ec2_metadata_token_ttl_seconds="60")[0] == 403
 
 
-def test_who_is_no_instance_gets_nothing(lab: Lab) -> None:
+def test_an_address_of_no_instance_gets_nothing(lab: Lab) -> None:
     assert lab.ask("PUT", "/latest/api/token", NOBODY, x_aws_ec2_metadata_token_ttl_seconds="60")[0] == 404
     assert lab.ask("GET", "/latest/meta-data/", NOBODY)[0] == 404
 
@@ -220,14 +226,14 @@ def test_tags_are_given_when_the_instance_says_so(lab: Lab) -> None:
     assert lab.get("/latest/meta-data/tags/instance/ha:stack") == "dev"
 
 
-def test_a_public_address_is_told_by_who_has_one(lab: Lab) -> None:
+def test_an_instance_with_a_public_address_knows_it(lab: Lab) -> None:
     lab.hosts[ONE] = replace(lab.hosts[ONE], public_ip=IPv4Address("203.0.113.10"))
     assert lab.get("/latest/meta-data/public-ipv4") == "203.0.113.10"
     macs = "/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01"
     assert lab.get(f"{macs}/public-ipv4s") == "203.0.113.10"
 
 
-def test_user_data_comes_as_its_very_bytes(lab: Lab) -> None:
+def test_user_data_comes_byte_for_byte(lab: Lab) -> None:
     status, body, _ = lab.ask("GET", "/latest/user-data", x_aws_ec2_metadata_token=lab.token())
     assert (status, body) == (200, USER_DATA)
     assert lab.ask("GET", "/latest/user-data", TWO, x_aws_ec2_metadata_token=lab.token(TWO))[0] == 404

@@ -1,4 +1,4 @@
-"""What the lab changes in moto, seen through the API: a moto that works otherwise fails here."""
+"""What the lab changes in moto, tested through the API: another version of moto may fail here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from lab.aws.moto_internals import PUBLIC_RANGE
 from lab.aws.service import AwsService
-from lab.aws.world import read_user_data, read_world
+from lab.aws.snapshot import read_snapshot, read_user_data
 from tests.unit.lab.aws.conftest import IMAGE_NAME, IMAGE_OWNER, Network
 
 
@@ -66,7 +66,7 @@ def test_a_terminated_instance_frees_its_planned_address_and_its_elastic_ip(netw
         ("10.99.0.10", "InvalidParameterValue"),
     ],
 )
-def test_an_address_that_cannot_be_had_is_refused_as_ec2_does(network: Network, address: str, code: str) -> None:
+def test_an_address_that_is_not_available_is_refused_as_in_ec2(network: Network, address: str, code: str) -> None:
     holder = network.launch("10.20.0.41")
     try:
         with pytest.raises(ClientError) as refused:
@@ -194,7 +194,7 @@ def test_an_endpoints_routes_follow_its_route_tables(network: Network) -> None:
     assert through() == [False, False]
 
 
-def test_groups_profile_and_user_data_of_an_instance_change_whole(api: AwsService, network: Network) -> None:
+def test_groups_profile_and_user_data_of_an_instance_are_replaced(api: AwsService, network: Network) -> None:
     iam = api.client("iam")
     for name in ("whole-a", "whole-b"):
         iam.create_instance_profile(InstanceProfileName=name)
@@ -213,12 +213,12 @@ def test_groups_profile_and_user_data_of_an_instance_change_whole(api: AwsServic
     network.ec2.replace_iam_instance_profile_association(
         AssociationId=association, IamInstanceProfile={"Name": "whole-b"}
     )
-    world = read_world(api.world_clients())
-    found = world.instance(host)
+    snapshot = read_snapshot(api.snapshot_clients())
+    found = snapshot.instance(host)
     assert found is not None
     assert found.security_group_ids == (groups[1],)
     assert str(found.profile_arn).endswith("/whole-b")
-    assert read_user_data(api.world_clients(), host) == b"\x1f\x8bbinary"
+    assert read_user_data(api.snapshot_clients(), host) == b"\x1f\x8bbinary"
     network.ec2.terminate_instances(InstanceIds=[host])
 
 

@@ -41,7 +41,7 @@ def test_a_group_is_limited_and_set_free(
     assert found() == free
 
 
-def test_nothing_is_run_outside_of_a_group_that_has_gone(tmp_path: Path) -> None:
+def test_nothing_runs_outside_of_a_group_that_is_gone(tmp_path: Path) -> None:
     tree = CgroupTree(tmp_path)
     group = tmp_path / "engine"
     argv = tree.argv([group], ["echo", "inside"])

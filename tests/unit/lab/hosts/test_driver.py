@@ -10,16 +10,16 @@ from typing import cast
 import pytest
 
 from lab.aws.model import Volume
-from lab.hosts.driver import Claims, Driver, Power, Surroundings, Wanted
+from lab.hosts.driver import Claims, DesiredState, Driver, DriverContext, Power
 from lab.hosts.machine import REBOOT_EXIT_CODE, Blueprint, Machine
 from lab.hosts.volumes import VolumeStore
 from lab.waiting import eventually
 from spec.errors import HaError
 
 WAIT_S = 5.0
-UP = Wanted(running=True)
-DOWN = Wanted(running=False)
-GONE = Wanted(running=False, exists=False)
+UP = DesiredState(running=True)
+DOWN = DesiredState(running=False)
+GONE = DesiredState(running=False, exists=False)
 
 
 class FakeMachine:
@@ -70,7 +70,7 @@ class FakeMachine:
 
 
 class Bench:
-    """Drivers over fake machines that share claims, as the keeper's do."""
+    """Drivers over fake machines that share claims, as the reconciler's do."""
 
     def __init__(self, directory: Path) -> None:
         self.events: list[str] = []
@@ -79,13 +79,13 @@ class Bench:
         self.starts_again_at_once = False
         self.link_fails = ""
         self._directory = directory
-        self._around = Surroundings(
+        self._context = DriverContext(
             claims=Claims(),
             store=cast(VolumeStore, type("Store", (), {"device": lambda *_: None})()),
             link_is_up=self._link_is_up,
             link_is_gone=lambda _: None,
             powered_off=self._power_off_in_api,
-            look_again=self._look_again,
+            read_again=self._read_again,
             changed=self._nudge,
         )
 
@@ -96,19 +96,19 @@ class Bench:
     def _power_off_in_api(self, instance_id: str) -> None:
         self.powered_off.append(instance_id)
         if self.starts_again_at_once:
-            self.drivers[0].want(UP)
+            self.drivers[0].set_desired(UP)
 
-    def _look_again(self) -> None:
+    def _read_again(self) -> None:
         if self.starts_again_at_once:
-            self.drivers[0].want(UP)
+            self.drivers[0].set_desired(UP)
 
     def _nudge(self) -> None:
         for driver in list(self.drivers):
             driver.nudge()
 
-    def driver(self, name: str, address: str = "10.0.0.10", wanted: Wanted = UP) -> tuple[Driver, FakeMachine]:
+    def driver(self, name: str, address: str = "10.0.0.10", desired: DesiredState = UP) -> tuple[Driver, FakeMachine]:
         machine = FakeMachine(name, address, self.events, self._directory / name)
-        driver = Driver(cast(Machine, machine), wanted, self._around)
+        driver = Driver(cast(Machine, machine), desired, self._context)
         self.drivers.append(driver)
         driver.start()
         return driver, machine
@@ -119,7 +119,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
     for driver in made.drivers:
-        driver.want(GONE)
+        driver.set_desired(GONE)
         reaches(driver, Power.GONE)
 
 
@@ -130,7 +130,7 @@ def reaches(driver: Driver, power: Power) -> None:
 def test_a_running_instance_boots_and_a_terminated_one_is_gone(bench: Bench) -> None:
     driver, _ = bench.driver("a")
     reaches(driver, Power.ON)
-    driver.want(GONE)
+    driver.set_desired(GONE)
     reaches(driver, Power.GONE)
     assert bench.events == ["create a", "boot a", "power off a", "remove a"]
 
@@ -138,10 +138,10 @@ def test_a_running_instance_boots_and_a_terminated_one_is_gone(bench: Bench) -> 
 def test_a_stopped_instance_is_off_and_boots_again_with_the_same_disk(bench: Bench) -> None:
     driver, _ = bench.driver("a")
     reaches(driver, Power.ON)
-    driver.want(DOWN)
+    driver.set_desired(DOWN)
     assert driver.settled(WAIT_S)
     assert driver.power is Power.OFF
-    driver.want(UP)
+    driver.set_desired(UP)
     reaches(driver, Power.ON)
     assert bench.events == ["create a", "boot a", "power off a", "boot a"]
 
@@ -149,9 +149,9 @@ def test_a_stopped_instance_is_off_and_boots_again_with_the_same_disk(bench: Ben
 def test_stopped_and_started_at_once_is_still_stopped(bench: Bench) -> None:
     driver, _ = bench.driver("a")
     reaches(driver, Power.ON)
-    driver.want(DOWN)
+    driver.set_desired(DOWN)
     assert driver.settled(WAIT_S)
-    driver.want(UP)
+    driver.set_desired(UP)
     eventually("it boots again", lambda: bench.events.count("boot a") == 2, deadline_s=WAIT_S, every_s=0.005)
 
 
@@ -164,7 +164,7 @@ def test_a_host_that_reboots_comes_back(bench: Bench) -> None:
     assert bench.powered_off == []
 
 
-def test_a_host_that_shuts_itself_down_is_told_to_the_api(bench: Bench) -> None:
+def test_a_host_that_shuts_itself_down_is_reported_to_the_api(bench: Bench) -> None:
     driver, machine = bench.driver("a")
     reaches(driver, Power.ON)
     machine.finish(0)
@@ -185,21 +185,21 @@ def test_a_host_that_crashes_stays_so_until_it_is_stopped_and_started(bench: Ben
     reaches(driver, Power.ON)
     machine.finish(1)
     reaches(driver, Power.CRASHED)
-    driver.want(UP)
+    driver.set_desired(UP)
     assert bench.events.count("boot a") == 1
-    driver.want(DOWN)
+    driver.set_desired(DOWN)
     assert driver.settled(WAIT_S)
-    driver.want(UP)
+    driver.set_desired(UP)
     reaches(driver, Power.ON)
 
 
 def test_a_host_that_cannot_boot_says_why_and_can_be_removed(bench: Bench) -> None:
-    driver, machine = bench.driver("a", wanted=DOWN)
+    driver, machine = bench.driver("a", desired=DOWN)
     machine.refuses_to_boot = "no such file"
-    driver.want(UP)
+    driver.set_desired(UP)
     reaches(driver, Power.BROKEN)
     assert driver.problem == "no such file"
-    driver.want(GONE)
+    driver.set_desired(GONE)
     reaches(driver, Power.GONE)
 
 
@@ -213,10 +213,10 @@ def test_a_host_whose_link_cannot_be_set_up_is_ended_before_another_gets_its_add
     other, _ = bench.driver("b")
     reaches(other, Power.ON)
     assert bench.events.index("kill a") < bench.events.index("boot b")
-    other.want(GONE)
-    broken.want(DOWN)
+    other.set_desired(GONE)
+    broken.set_desired(DOWN)
     reaches(broken, Power.OFF)
-    broken.want(UP)
+    broken.set_desired(UP)
     reaches(broken, Power.ON)
     assert broken.problem == ""
 
@@ -227,7 +227,7 @@ def test_a_replacement_waits_for_the_address_of_the_host_that_it_replaces(bench:
     new, _ = bench.driver("new")
     reaches(new, Power.WAITING)
     assert "boot new" not in bench.events
-    old.want(GONE)
+    old.set_desired(GONE)
     reaches(new, Power.ON)
     assert bench.events.index("power off old") < bench.events.index("boot new")
 
@@ -240,13 +240,13 @@ def test_a_volume_is_shown_to_the_next_host_only_when_the_last_one_let_go(
 
     monkeypatch.setattr("lab.hosts.volumes.show", note("show"))
     monkeypatch.setattr("lab.hosts.volumes.hide", note("hide"))
-    volume = Volume("vol-1", 1, "us-east-1a", "in-use", {}, None)
-    holding = Wanted(running=True, volumes={"vol-1": volume})
+    volume = Volume("vol-1", 1, {}, None)
+    holding = DesiredState(running=True, volumes={"vol-1": volume})
     old, _ = bench.driver("old", "10.0.0.1", holding)
     eventually("old sees it", lambda: "show vol-1 old nvme1n1" in bench.events, deadline_s=WAIT_S, every_s=0.005)
     new, _ = bench.driver("new", "10.0.0.2", holding)
     reaches(new, Power.ON)
     assert "show vol-1 new nvme1n1" not in bench.events
-    old.want(UP)
+    old.set_desired(UP)
     eventually("new sees it", lambda: "show vol-1 new nvme1n1" in bench.events, deadline_s=WAIT_S, every_s=0.005)
     assert bench.events.index("hide vol-1 old nvme1n1") < bench.events.index("show vol-1 new nvme1n1")

@@ -1,4 +1,4 @@
-"""How far a host has come, read from the files that it writes about itself."""
+"""The phase of a host, read from the files that it writes about itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network's rules as text: a table of cases, properties, and one whole world that a person has read."""
+"""The network's rules as text: cases, properties, and the rules of one small snapshot that a person has reviewed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.aws.model import Instance, InternetGateway, Route, Rule, SecurityGroup, Subnet, TargetKind, World
+from lab.aws.model import AwsSnapshot, Instance, InternetGateway, Route, Rule, SecurityGroup, Subnet, TargetKind
 from lab.network import rules, topology
-from tests.unit.lab.network.worlds import EVERYWHERE, PRIVATE, PUBLIC, host, with_route, world
+from tests.unit.lab.network.snapshots import EVERYWHERE, PRIVATE, PUBLIC, host, snapshot, with_route
 
-GOLDEN = Path(__file__).with_name("small-world.nft")
+GOLDEN = Path(__file__).with_name("small-snapshot.nft")
 
 
 def chain(text: str, name: str) -> list[str]:
@@ -23,8 +23,8 @@ def chain(text: str, name: str) -> list[str]:
     return [line.strip() for line in body.splitlines()]
 
 
-def test_the_small_world_gives_exactly_the_rules_that_were_read() -> None:
-    assert rules.ruleset(world()) == GOLDEN.read_text(encoding="utf-8")
+def test_the_small_snapshot_gives_exactly_the_reviewed_rules() -> None:
+    assert rules.ruleset(snapshot()) == GOLDEN.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_small_world_gives_exactly_the_rules_that_were_read() -> None:
     ],
 )
 def test_a_security_group_rule_becomes_a_match(rule: Rule, field: str, expected: list[str]) -> None:
-    assert rules.match(world(), rule, field) == expected
+    assert rules.match(snapshot(), rule, field) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,30 +72,30 @@ def test_a_security_group_rule_becomes_a_match(rule: Rule, field: str, expected:
     ],
 )
 def test_a_route_table_says_who_leaves_the_vpc(routes: tuple[Route, ...], expected: list[str]) -> None:
-    text = rules.ruleset(with_route(world(), "rtb-prv", *routes))
+    text = rules.ruleset(with_route(snapshot(), "rtb-prv", *routes))
     assert chain(text, "leave-subnet-prv") == expected
 
 
-def test_a_nat_gateway_in_a_subnet_without_internet_is_no_way_out() -> None:
-    text = rules.ruleset(with_route(world(), "rtb-pub"))
+def test_a_nat_gateway_in_a_subnet_without_internet_lets_nothing_out() -> None:
+    text = rules.ruleset(with_route(snapshot(), "rtb-pub"))
     assert chain(text, "leave-subnet-prv") == ["ip daddr 198.18.0.20/32 accept", "ip daddr 0.0.0.0/0 drop", "drop"]
 
 
-def test_a_detached_internet_gateway_is_no_way_out_or_in() -> None:
-    text = rules.ruleset(replace(world(), internet_gateways=(InternetGateway("igw-1", None),)))
+def test_a_detached_internet_gateway_lets_nothing_out_or_in() -> None:
+    text = rules.ruleset(replace(snapshot(), internet_gateways=(InternetGateway("igw-1", None),)))
     assert chain(text, "leave-subnet-pub") == ["ip daddr 0.0.0.0/0 drop", "drop"]
     assert "dnat" not in "\n".join(chain(text, "arriving"))
 
 
 def test_a_host_of_a_public_subnet_without_a_public_address_stays_inside() -> None:
-    lonely = replace(world(), elastic_ips=world().elastic_ips[1:])
+    lonely = replace(snapshot(), elastic_ips=snapshot().elastic_ips[1:])
     assert chain(rules.ruleset(lonely), "leave-subnet-pub") == ["ip daddr 0.0.0.0/0 drop", "drop"]
 
 
 def test_an_elastic_ip_may_land_on_a_secondary_address() -> None:
     lb = host("i-lb1", "10.20.0.10", PUBLIC, "sg-lb", secondary=("10.20.0.11",))
-    moved = replace(world().elastic_ips[0], private_ip=IPv4Address("10.20.0.11"))
-    text = rules.ruleset(replace(world(), instances=(lb,), elastic_ips=(moved,)))
+    moved = replace(snapshot().elastic_ips[0], private_ip=IPv4Address("10.20.0.11"))
+    text = rules.ruleset(replace(snapshot(), instances=(lb,), elastic_ips=(moved,)))
     assert 'iifname "internet" dnat to ip daddr map { 203.0.113.10 : 10.20.0.11 }' in chain(text, "arriving")
     assert chain(text, "source-subnet-pub") == [
         "ip daddr 0.0.0.0/0 snat to ip saddr map { 10.20.0.11 : 203.0.113.10 }",
@@ -103,8 +103,8 @@ def test_an_elastic_ip_may_land_on_a_secondary_address() -> None:
 
 
 def test_the_source_check_can_be_switched_off() -> None:
-    checked = rules.ruleset(world())
-    free = rules.ruleset(replace(world(), instances=(host("i-lb1", "10.20.0.10", PUBLIC, "sg-lb", check=False),)))
+    checked = rules.ruleset(snapshot())
+    free = rules.ruleset(replace(snapshot(), instances=(host("i-lb1", "10.20.0.10", PUBLIC, "sg-lb", check=False),)))
     assert 'iifname "e-lb1" ip saddr != { 10.20.0.10 } drop' in chain(checked, "check")
     assert not any("e-lb1" in line for line in chain(free, "check"))
 
@@ -113,10 +113,13 @@ def test_hosts_of_two_vpcs_do_not_meet() -> None:
     other = replace(PRIVATE, id="subnet-x", vpc_id="vpc-2", cidr=IPv4Network("10.30.0.0/24"))
     stranger = host("i-x", "10.30.0.10", other, "sg-app")
     two = replace(
-        world(),
-        subnets=(*world().subnets, other),
-        route_tables=(*world().route_tables, replace(world().route_tables[0], id="rtb-x", vpc_id="vpc-2", routes=())),
-        instances=(*world().instances, stranger),
+        snapshot(),
+        subnets=(*snapshot().subnets, other),
+        route_tables=(
+            *snapshot().route_tables,
+            replace(snapshot().route_tables[0], id="rtb-x", vpc_id="vpc-2", routes=()),
+        ),
+        instances=(*snapshot().instances, stranger),
     )
     accepted = [line for line in chain(rules.ruleset(two), "forward") if line.endswith("accept") and "e-x" in line]
     assert accepted == [
@@ -125,18 +128,22 @@ def test_hosts_of_two_vpcs_do_not_meet() -> None:
     ]
 
 
-def test_an_empty_world_lets_nothing_through() -> None:
-    forward = chain(rules.ruleset(World()), "forward")
+def test_an_empty_snapshot_lets_nothing_through() -> None:
+    forward = chain(rules.ruleset(AwsSnapshot()), "forward")
     assert forward[0] == "type filter hook forward priority 0; policy drop;"
     assert not any(" accept" in line for line in forward[1:] if "established" not in line)
 
 
-@given(st.permutations(world().instances), st.permutations(world().security_groups), st.permutations(world().subnets))
+@given(
+    st.permutations(snapshot().instances),
+    st.permutations(snapshot().security_groups),
+    st.permutations(snapshot().subnets),
+)
 def test_the_order_in_which_the_api_lists_things_does_not_matter(
     instances: list[Instance], groups: list[SecurityGroup], subnets: list[Subnet]
 ) -> None:
-    shuffled = replace(world(), instances=tuple(instances), security_groups=tuple(groups), subnets=tuple(subnets))
-    assert rules.ruleset(shuffled) == rules.ruleset(world())
+    shuffled = replace(snapshot(), instances=tuple(instances), security_groups=tuple(groups), subnets=tuple(subnets))
+    assert rules.ruleset(shuffled) == rules.ruleset(snapshot())
 
 
 @given(st.from_regex(r"i-[0-9a-f]{17}", fullmatch=True))

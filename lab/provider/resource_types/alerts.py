@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Naming, Properties, Row, names
-from lab.provider.rows.common import again, found, given, gone, present, tag_list
+from lab.provider.resource_type import Naming, Properties, ResourceType, names
+from lab.provider.resource_types.calls import again, found, given, gone, present
+from lab.provider.resource_types.tags import tag_list
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 # --- SNS
@@ -51,7 +53,7 @@ def _retag_sns(cloud: Cloud, arn: str, state: Properties, tags: dict[str, str], 
         cloud.client("sns").tag_resource(ResourceArn=arn, Tags=tag_list(tags))
 
 
-TOPIC = Row(
+TOPIC = ResourceType(
     type="aws:sns/topic:Topic",
     inputs=names("name namePrefix displayName kmsMasterKeyId"),
     outputs=names("arn owner"),
@@ -78,9 +80,7 @@ def _read_topic_policy(cloud: Cloud, arn: str, state: Properties) -> Properties 
 
 
 def _delete_topic_policy(cloud: Cloud, arn: str, state: Properties) -> None:
-    import json
-
-    # As the real provider does: a topic always has a policy, so it gets back the one that it was made with.
+    # As the real provider does: a topic always has a policy, so it gets the default one again.
     policy = {
         "Version": "2008-10-17",
         "Id": "__default_policy_ID",
@@ -102,7 +102,7 @@ def _delete_topic_policy(cloud: Cloud, arn: str, state: Properties) -> None:
     )
 
 
-TOPIC_POLICY = Row(
+TOPIC_POLICY = ResourceType(
     type="aws:sns/topicPolicy:TopicPolicy",
     inputs=names("arn policy"),
     required=names("arn policy"),
@@ -141,7 +141,7 @@ def _read_subscription(cloud: Cloud, arn: str, state: Properties) -> Properties 
     }
 
 
-TOPIC_SUBSCRIPTION = Row(
+TOPIC_SUBSCRIPTION = ResourceType(
     type="aws:sns/topicSubscription:TopicSubscription",
     inputs=names("topic protocol endpoint"),
     required=names("topic protocol endpoint"),
@@ -208,7 +208,7 @@ def _retag_alarm(cloud: Cloud, name: str, state: Properties, tags: dict[str, str
         cloud.client("cloudwatch").tag_resource(ResourceARN=state["arn"], Tags=tag_list(tags))
 
 
-METRIC_ALARM = Row(
+METRIC_ALARM = ResourceType(
     type="aws:cloudwatch/metricAlarm:MetricAlarm",
     inputs=names("name dimensions " + " ".join(_ALARM)),
     required=names("comparisonOperator evaluationPeriods"),
@@ -297,12 +297,12 @@ def _delete_budget(cloud: Cloud, budget_id: str, state: Properties) -> None:
 
 
 def _update_budget(cloud: Cloud, budget_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-    # moto has no UpdateBudget: what a budget is made of follows from its inputs alone, so it is made anew.
+    # moto has no UpdateBudget. A budget has no state besides its inputs, so it is created again.
     _delete_budget(cloud, budget_id, old)
     _create_budget(cloud, {**new, "name": _name(budget_id)})
 
 
-BUDGET = Row(
+BUDGET = ResourceType(
     type="aws:budgets/budget:Budget",
     inputs=names("accountId budgetType costFilters limitAmount limitUnit name namePrefix notifications timeUnit"),
     required=names("budgetType timeUnit limitAmount limitUnit"),
@@ -315,8 +315,8 @@ BUDGET = Row(
     read=_read_budget,
     update=_update_budget,
     delete=_delete_budget,
-    # moto keeps no tags of budgets; they are in the state, and that is all that the lab needs of them.
+    # moto keeps no tags of budgets; the lab needs them in the state only.
     retag=lambda cloud, budget_id, state, tags, old: None,
 )
 
-ROWS = (TOPIC, TOPIC_POLICY, TOPIC_SUBSCRIPTION, METRIC_ALARM, BUDGET)
+RESOURCE_TYPES = (TOPIC, TOPIC_POLICY, TOPIC_SUBSCRIPTION, METRIC_ALARM, BUDGET)

@@ -1,4 +1,4 @@
-"""Follows the API: one driver per instance, told what is wanted whenever the world changes, and the network with it."""
+"""Brings hosts and network to what the API says: one driver per instance, updated at each change."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.aws.model import Instance, InstanceState, Volume, World
+from lab.aws.model import AwsSnapshot, Instance, InstanceState, Volume
 from lab.hosts.cgroups import CgroupTree
-from lab.hosts.driver import Claims, Driver, Power, Surroundings, Wanted
+from lab.hosts.driver import Claims, DesiredState, Driver, DriverContext, Power
 from lab.hosts.machine import Blueprint, Machine
 from lab.hosts.volumes import ROOT_DEVICES, VolumeStore
 from lab.network import topology
@@ -23,29 +23,29 @@ log = logging.getLogger(__name__)
 _UP = (InstanceState.PENDING, InstanceState.RUNNING)
 _LEAVING = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 RETRY_S = 2.0
-"""The pause before the world is looked at again when it could not be followed."""
+"""The pause before the next attempt when hosts and network could not be brought to what the API says."""
 SETTLE_S = 40.0
 """How long a stop or terminate call waits for its hosts to be down."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeeperSettings:
+class HostSettings:
     """What hosts are made with."""
 
     state: Path
     image: Path
     certificate_authority: str
     powered_off: Callable[[str], None]
-    """Tells the API that an instance shut itself down."""
+    """Called with an instance id when the host has shut itself down."""
 
 
-class Keeper:
+class HostReconciler:
     """All hosts of the lab."""
 
-    def __init__(self, settings: KeeperSettings, fabric: Fabric, read_world: Callable[[], World]) -> None:
+    def __init__(self, settings: HostSettings, fabric: Fabric, read_snapshot: Callable[[], AwsSnapshot]) -> None:
         self._settings = settings
         self._fabric = fabric
-        self._read_world = read_world
+        self._read_snapshot = read_snapshot
         self._cgroups = CgroupTree(settings.state)
         self._store = VolumeStore(settings.state / "volumes", settings.state / "loop-devices")
         self._claims = Claims()
@@ -54,20 +54,20 @@ class Keeper:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._closing = threading.Event()
-        self.world = World()
-        """What the API said last, and the network is."""
+        self.snapshot = AwsSnapshot()
+        """What the API said last, and what the network is."""
         self.problem = ""
-        """Why network and hosts are not what the API says, while that is so."""
-        self._around = Surroundings(
+        """Why hosts or network are not what the API says; empty when they are."""
+        self._context = DriverContext(
             claims=self._claims,
             store=self._store,
             link_is_up=self._link_is_up,
             link_is_gone=self._link_is_gone,
             powered_off=settings.powered_off,
-            look_again=self._wake.set,
+            read_again=self._wake.set,
             changed=self._nudge,
         )
-        self._thread = threading.Thread(target=self._follow, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="reconciler", daemon=True)
 
     def start(self) -> None:
         """Begins to follow the API."""
@@ -95,16 +95,16 @@ class Keeper:
             return self._drivers.get(instance_id)
 
     def on_change(self, service: str, operation: str, instance_ids: Collection[str] = ()) -> None:
-        """Told by the API after each call that may have changed something, and the instances that it named.
+        """Called by the API after each call that may have changed something, with the instances that the call named.
 
-        A call that stops hosts returns when they are down, so that who waits for `stopped` or `terminated` waits for
-        the real thing; every other is followed in the background.
+        For a call that stops hosts it returns when they are down, so that a client that waits for `stopped` or
+        `terminated` waits for the host itself. All other changes are followed in the background.
         """
         if service not in ("ec2", "iam"):
             return
         if operation in ("StopInstances", "TerminateInstances", "StartInstances", "RunInstances"):
-            # Read at once: a host that is stopped and started again in a moment has still been stopped.
-            self._look()
+            # At once: a host that is stopped and started again a moment later must still stop.
+            self._try()
             if operation in ("StopInstances", "TerminateInstances"):
                 deadline = time.monotonic() + SETTLE_S
                 for driver in self.drivers():
@@ -117,56 +117,56 @@ class Keeper:
         while not self._closing.is_set():
             self._wake.wait(RETRY_S if self.problem else None)
             self._wake.clear()
-            self._look()
+            self._try()
 
-    def _look(self) -> None:
-        """Observes; a failure is kept as `problem`, and the follower tries again."""
+    def _try(self) -> None:
+        """Reconciles; a failure is kept as `problem` and tried again."""
         try:
-            self.observe()
+            self.reconcile()
             self.problem = ""
         except Exception as error:
-            log.exception("the world could not be followed")
-            # In this order: the follower, once awake, waits no longer than a pause.
-            self.problem = f"the API could not be followed: {error}"
+            log.exception("hosts and network could not follow the API")
+            # Before the thread is woken, which waits without a limit while there is no problem.
+            self.problem = f"hosts and network could not follow the API: {error}"
             if threading.current_thread() is not self._thread:
                 self._wake.set()
 
-    def observe(self) -> None:
-        """Reads the world and tells network and hosts what it wants of them."""
+    def reconcile(self) -> None:
+        """Reads what the API says, applies it to the network, and updates the drivers."""
         with self._lock:
             if self._closing.is_set():
                 return
-            world = self._read_world()
-            if world != self.world:
-                self._fabric.apply(world, self._live)
-                self.world = world
-            self._tell_hosts(world)
-            self._store.keep_only(volume.id for volume in world.volumes)
+            snapshot = self._read_snapshot()
+            if snapshot != self.snapshot:
+                self._fabric.apply(snapshot, self._live)
+                self.snapshot = snapshot
+            self._update_drivers(snapshot)
+            self._store.keep_only(volume.id for volume in snapshot.volumes)
 
-    def _tell_hosts(self, world: World) -> None:
+    def _update_drivers(self, snapshot: AwsSnapshot) -> None:
         listed = set()
-        for instance in world.instances:
+        for instance in snapshot.instances:
             if instance.state in _LEAVING:
                 continue
             listed.add(instance.id)
-            wanted = Wanted(running=instance.state in _UP, volumes=data_volumes(world, instance.id))
+            desired = DesiredState(running=instance.state in _UP, volumes=data_volumes(snapshot, instance.id))
             if instance.id in self._drivers:
-                self._drivers[instance.id].want(wanted)
+                self._drivers[instance.id].set_desired(desired)
             elif instance.private_ip is not None:
-                self._drivers[instance.id] = driver = self._new_driver(world, instance, wanted)
+                self._drivers[instance.id] = driver = self._new_driver(snapshot, instance, desired)
                 driver.start()
         for instance_id, driver in self._drivers.items():
             if instance_id not in listed:
-                driver.want(Wanted(running=False, exists=False))
+                driver.set_desired(DesiredState(running=False, exists=False))
 
-    def _new_driver(self, world: World, instance: Instance, wanted: Wanted) -> Driver:
+    def _new_driver(self, snapshot: AwsSnapshot, instance: Instance, desired: DesiredState) -> Driver:
         assert instance.private_ip is not None
         blueprint = Blueprint(
             instance_id=instance.id,
             name=instance.name,
             address=instance.private_ip,
-            subnet=world.subnet(instance.subnet_id).cidr,
-            resolver=topology.vpc_resolver(world.vpc(instance.vpc_id).cidr),
+            subnet=snapshot.subnet(instance.subnet_id).cidr,
+            resolver=topology.vpc_resolver(snapshot.vpc(instance.vpc_id).cidr),
             mac=instance.mac,
             memory_mib=memory_mib(instance.instance_type),
             image=self._settings.image,
@@ -179,12 +179,12 @@ class Keeper:
             cgroups=self._cgroups,
             fabric=self._fabric.vpc,
         )
-        return Driver(machine, wanted, self._around)
+        return Driver(machine, desired, self._context)
 
     def _link_is_up(self, instance_id: str) -> None:
         with self._lock:
             self._live.add(instance_id)
-            self._fabric.apply(self.world, self._live)
+            self._fabric.apply(self.snapshot, self._live)
 
     def _link_is_gone(self, instance_id: str) -> None:
         with self._lock:
@@ -199,16 +199,16 @@ class Keeper:
 
 
 def memory_mib(instance_type: str) -> int:
-    """The memory of an instance type; types that the estate's catalogue lacks get that of a t3.medium."""
+    """The memory of an instance type; that of a t3.medium for a type that the estate's catalogue lacks."""
     known = catalogue()
     return known.get(instance_type, known["t3.medium"]).memory_mib
 
 
-def data_volumes(world: World, instance_id: str) -> dict[str, Volume]:
+def data_volumes(snapshot: AwsSnapshot, instance_id: str) -> dict[str, Volume]:
     """The volumes that are attached to an instance, its root volume left out."""
     return {
         volume.id: volume
-        for volume in world.volumes
+        for volume in snapshot.volumes
         if volume.attachment
         and volume.attachment.instance_id == instance_id
         and volume.attachment.device not in ROOT_DEVICES

@@ -1,4 +1,4 @@
-"""What one row of the table says of a resource type."""
+"""What the provider has to know of one resource type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Properties = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """How a resource gets its physical name when the program gives none, as the real provider does it."""
+    """How a resource gets a physical name when the program gives none, as in the real provider."""
 
     property: str = "name"
     prefix_property: str | None = "namePrefix"
@@ -32,7 +32,7 @@ def nothing_more_replaces(old: Properties, new: Properties, changed: set[str]) -
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ResourceType:
     """One resource type.
 
     Functions get the `Cloud`, the resource's id and plain property dictionaries with the names that Pulumi uses.
@@ -47,20 +47,20 @@ class Row:
     replaces: frozenset[str] = frozenset()
     """Inputs whose change replaces the resource (ForceNew in the real provider's schema)."""
     computed: frozenset[str] = frozenset()
-    """Inputs that AWS fills in when they are not given: taking one away changes nothing."""
+    """Inputs that AWS fills in when they are not given: to remove one changes nothing."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Values that the real provider assumes when nothing is given."""
     documents: frozenset[str] = frozenset()
     """Inputs that are JSON: equal when they say the same."""
     sets: frozenset[str] = frozenset()
-    """Inputs that are lists whose order means nothing."""
+    """Inputs that are lists whose order has no meaning."""
     blocks: frozenset[str] = frozenset()
     """Inputs that are objects in which AWS fills in what is not given."""
     naming: Naming | None = None
     create: Callable[[Cloud, Properties], str]
-    """Make it; returns its id."""
+    """Creates it; returns its id."""
     read: Callable[[Cloud, str, Properties], Properties | None]
-    """What AWS says of it now (under the names of inputs and outputs), or None when it is gone."""
+    """What AWS says of it now, by the names of inputs and outputs; None when it is gone."""
     update: Callable[[Cloud, str, Properties, Properties, set[str]], None] | None = None
     """(cloud, id, old state, new inputs, names of changed inputs). None: nothing can be updated but tags."""
     delete: Callable[[Cloud, str, Properties], None]
@@ -69,7 +69,7 @@ class Row:
     refuse: Callable[[Cloud, Properties], list[tuple[str, str]]] = nothing_to_refuse
     """(property, reason) of inputs that AWS would refuse. Called at preview: values may be unknown."""
     also_replaces: Callable[[Properties, Properties, set[str]], set[str]] = nothing_more_replaces
-    """(old state, new inputs, changed): changed inputs that replace it this time."""
+    """(old state, new inputs, changed): the changed inputs that replace it in this case."""
 
     @property
     def all_inputs(self) -> frozenset[str]:
@@ -101,7 +101,7 @@ class Row:
 
 
 def _covers(old: Any, new: Any) -> bool:
-    """Whether everything in `new` stands in `old`, which AWS may have filled in further. Tags must be the same."""
+    """Whether `old`, which AWS may have filled in, has everything of `new`. Tags must be the same."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         if (old.get("tags") or {}) != (new.get("tags") or {}):
             return False

@@ -1,12 +1,12 @@
-"""Links that are slow, uneven and lossy, as the kernel's netem makes them; in user space, as not all kernels have it.
+"""Delays and drops packets on links at random, as the kernel's netem does; in user space, as not all kernels have it.
 
-A program for the namespace in which packets are forwarded; it needs nothing but Python. What is about to leave by a
-host's link, and comes from a given address, is handed to a tap device (tc's `mirred`), waits here for a random time,
-each packet for itself, and goes on through a packet socket that traffic control does not see. Routes and firewalls
-have seen it before, once. Packets may overtake each other, as with `netem delay 100ms 100ms loss 1%`.
+A program for the namespace that forwards the packets; it needs nothing but Python. A packet that is about to leave by a
+host's link, and comes from a given address, is redirected to a tap device (tc's `mirred`). It waits here for a random
+time of its own and goes on through a packet socket that bypasses traffic control. Routing and firewall rules have
+handled it before, once. Packets may overtake each other, as with `netem delay 100ms 100ms loss 1%`.
 
-It reads a plan as one line of JSON from standard input, says `ready`, and ends when its standard input does, or by a
-signal, or at its time's end. What it made is gone then.
+It reads a plan as one line of JSON from standard input, prints `ready`, and ends when its standard input ends, on a
+signal, or after `max_seconds`. It removes all that it made before it ends.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`links`: by the name of each link, the addresses that send what is held up there.
+    """`links`: for each link, by its name, the source addresses of the packets to impair.
 
-    A packet waits between nothing and `delay_up_to_s`, and is lost with the probability `loss`.
+    Each packet is delayed by 0 to `delay_up_to_s` and dropped with the probability `loss`.
     """
 
     links: dict[str, list[str]]
@@ -53,8 +53,8 @@ class Plan:
         return json.dumps(asdict(self))
 
 
-class RoughLink:
-    """One link on which traffic is held up."""
+class ImpairedLink:
+    """One link whose packets are delayed and dropped."""
 
     def __init__(self, link: str, tap: str, sources: Sequence[str]) -> None:
         self.tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -63,25 +63,25 @@ class RoughLink:
         self._out.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
         self._out.bind((link, 0))
         _run("ip", "link", "set", tap, "up")
-        smooth(link)
+        restore(link)
         _run("tc", "qdisc", "add", "dev", link, "clsact")
         for source in sources:
             match = ["protocol", "ip", "prio", "1", "u32", "match", "ip", "src", f"{source}/32"]
             _run("tc", "filter", "add", "dev", link, "egress", *match, *_redirected(tap))
 
     def held(self) -> Iterator[bytes]:
-        """The frames that have come since the last look."""
+        """The frames that came since the last call."""
         while True:
             try:
                 frame = os.read(self.tap, FRAME_BYTES)
             except BlockingIOError:
                 return
-            # The tap is a link of its own, on which the kernel may say something itself.
+            # The tap is a link of its own, on which the kernel may send frames too.
             if frame[12:14] == ETHERTYPE_IPV4:
                 yield frame
 
     def send(self, frame: bytes) -> None:
-        """Sends a frame on; when the host has gone, or its queue is full, the frame is lost."""
+        """Sends a frame on; it is lost when the host is gone or its queue is full."""
         with contextlib.suppress(OSError):
             self._out.send(frame)
 
@@ -90,8 +90,8 @@ def _redirected(tap: str) -> list[str]:
     return ["action", "mirred", "egress", "redirect", "dev", tap]
 
 
-def smooth(link: str) -> None:
-    """Lets a link be as it was. Harmless when it is, or is gone."""
+def restore(link: str) -> None:
+    """Ends the redirection of a link's packets. No error when there is none, or no such link."""
     subprocess.run(["tc", "qdisc", "del", "dev", link, "clsact"], check=False, capture_output=True)
 
 
@@ -99,9 +99,9 @@ def _run(*argv: str) -> None:
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
 
 
-def hold_up(plan: Plan, links: Sequence[RoughLink]) -> None:
-    """Passes frames on, late or never, until standard input ends or the time is up."""
-    waiting: list[tuple[float, int, RoughLink, bytes]] = []
+def impair(plan: Plan, links: Sequence[ImpairedLink]) -> None:
+    """Delays and drops frames until standard input ends or the time is up."""
+    waiting: list[tuple[float, int, ImpairedLink, bytes]] = []
     by_tap = {one.tap: one for one in links}
     number = 0
     end = time.monotonic() + plan.max_seconds
@@ -111,7 +111,7 @@ def hold_up(plan: Plan, links: Sequence[RoughLink]) -> None:
             link.send(frame)
         due = waiting[0][0] if waiting else end
         readable, _, _ = select.select([STDIN, *by_tap], [], [], max(0.0, min(due, end) - time.monotonic()))
-        if STDIN in readable:  # nothing more is ever said there
+        if STDIN in readable:  # nothing follows the plan, so it has ended
             return
         now = time.monotonic()
         for tap in readable:
@@ -128,14 +128,16 @@ def main() -> None:
     for ending in ENDINGS:
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
-        links = [RoughLink(link, f"rough{index}", plan.links[link]) for index, link in enumerate(sorted(plan.links))]
+        links = [
+            ImpairedLink(link, f"impaired{index}", plan.links[link]) for index, link in enumerate(sorted(plan.links))
+        ]
         print(READY, flush=True)
-        hold_up(plan, links)
+        impair(plan, links)
     finally:
         for ending in ENDINGS:
             signal.signal(ending, signal.SIG_IGN)
         for link in plan.links:
-            smooth(link)
+            restore(link)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,14 @@
-"""The world is what the API says, as values."""
+"""The snapshot holds what the API says, as values."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from lab.aws.model import AwsSnapshot, InstanceState, Rule, TargetKind
 from lab.aws.service import AwsService
-from lab.aws.world import (
-    InstanceState,
-    Rule,
-    TargetKind,
-    World,
-    read_user_data,
-    read_world,
-)
+from lab.aws.snapshot import _route, read_snapshot, read_user_data
 from tests.unit.lab.aws.conftest import Network
 
 
@@ -27,6 +20,7 @@ def built(api: AwsService, network: Network) -> dict[str, str]:
     ids["igw"] = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=ids["igw"], VpcId=network.vpc_id)
     address = ec2.allocate_address(Domain="vpc")
+    ids["nat-address"] = address["PublicIp"]
     ids["nat"] = ec2.create_nat_gateway(SubnetId=network.subnet_id, AllocationId=address["AllocationId"])["NatGateway"][
         "NatGatewayId"
     ]
@@ -74,44 +68,44 @@ def built(api: AwsService, network: Network) -> dict[str, str]:
 
 
 @pytest.fixture
-def world(api: AwsService, built: dict[str, str]) -> World:
-    return read_world(api.world_clients())
+def snapshot(api: AwsService, built: dict[str, str]) -> AwsSnapshot:
+    return read_snapshot(api.snapshot_clients())
 
 
-def test_reading_twice_gives_equal_worlds(api: AwsService, world: World) -> None:
-    assert read_world(api.world_clients()) == world
+def test_reading_twice_gives_equal_snapshots(api: AwsService, snapshot: AwsSnapshot) -> None:
+    assert read_snapshot(api.snapshot_clients()) == snapshot
 
 
-def test_an_instance_has_what_a_host_needs(api: AwsService, world: World, built: dict[str, str]) -> None:
-    host = world.instance(built["instance"])
+def test_an_instance_has_what_a_host_needs(api: AwsService, snapshot: AwsSnapshot, built: dict[str, str]) -> None:
+    host = snapshot.instance(built["instance"])
     assert host is not None
     assert (host.name, host.state, host.private_ip) == ("db1", InstanceState.RUNNING, IPv4Address("10.20.0.21"))
     assert (host.role_name, host.security_group_ids) == ("db-role", (built["group"],))
     assert (host.metadata.enabled, host.metadata.tokens_required, host.metadata.tags) == (True, True, False)
     assert host.public_ip is None
     assert host.source_dest_check is True
-    assert world.instance_at(IPv4Address("10.20.0.21")) == host
-    assert read_user_data(api.world_clients(), host.id) == b"#cloud-config\n"
+    assert snapshot.instance_at(IPv4Address("10.20.0.21")) == host
+    assert read_user_data(api.snapshot_clients(), host.id) == b"#cloud-config\n"
 
 
 def test_an_instance_without_user_data_has_none(api: AwsService, network: Network) -> None:
     plain = network.launch("10.20.0.30")
-    assert read_user_data(api.world_clients(), plain["InstanceId"]) == b""
+    assert read_user_data(api.snapshot_clients(), plain["InstanceId"]) == b""
     network.ec2.terminate_instances(InstanceIds=[plain["InstanceId"]])
 
 
 def test_a_terminated_instance_holds_no_address(api: AwsService, network: Network) -> None:
     gone = network.launch("10.20.0.31")["InstanceId"]
     network.ec2.terminate_instances(InstanceIds=[gone])
-    world = read_world(api.world_clients())
-    left = world.instance(gone)
+    snapshot = read_snapshot(api.snapshot_clients())
+    left = snapshot.instance(gone)
     assert left is not None
     assert (left.state, left.private_ip) == (InstanceState.TERMINATED, None)
-    assert world.instance_at(IPv4Address("10.20.0.31")) is None
+    assert snapshot.instance_at(IPv4Address("10.20.0.31")) is None
 
 
-def test_routes_say_where_packets_go(world: World, built: dict[str, str], network: Network) -> None:
-    table = world.route_table_of(network.subnet_id)
+def test_routes_say_where_packets_go(snapshot: AwsSnapshot, built: dict[str, str], network: Network) -> None:
+    table = snapshot.route_table_of(network.subnet_id)
     assert table.id == built["table"]
     assert {(route.kind, route.target_id) for route in table.routes} == {
         (TargetKind.LOCAL, "local"),
@@ -121,20 +115,22 @@ def test_routes_say_where_packets_go(world: World, built: dict[str, str], networ
     }
     s3 = next(route for route in table.routes if route.kind is TargetKind.VPC_ENDPOINT)
     assert s3.cidr is None
-    assert world.prefix_lists[s3.prefix_list_id or ""] == "com.amazonaws.us-east-1.s3"
+    assert snapshot.prefix_lists[s3.prefix_list_id or ""] == "com.amazonaws.us-east-1.s3"
 
 
 def test_a_subnet_without_a_table_of_its_own_goes_by_the_main_one(
     api: AwsService, network: Network, built: dict[str, str]
 ) -> None:
     subnet = network.ec2.create_subnet(VpcId=network.vpc_id, CidrBlock="10.20.9.0/24")["Subnet"]["SubnetId"]
-    table = read_world(api.world_clients()).route_table_of(subnet)
+    table = read_snapshot(api.snapshot_clients()).route_table_of(subnet)
     assert table.main
     assert [route.kind for route in table.routes] == [TargetKind.LOCAL]
 
 
-def test_rules_name_one_peer_each_and_no_ports_where_there_are_none(world: World, built: dict[str, str]) -> None:
-    group = next(one for one in world.security_groups if one.id == built["group"])
+def test_rules_name_one_peer_each_and_no_ports_where_there_are_none(
+    snapshot: AwsSnapshot, built: dict[str, str]
+) -> None:
+    group = next(one for one in snapshot.security_groups if one.id == built["group"])
     assert set(group.ingress) == {
         Rule("tcp", 5432, 5432, cidr="10.20.0.0/16"),
         Rule("tcp", 5432, 5432, group_id=built["group"]),
@@ -143,39 +139,34 @@ def test_rules_name_one_peer_each_and_no_ports_where_there_are_none(world: World
     assert group.egress == (Rule("-1", None, None, cidr="0.0.0.0/0"),)
 
 
-def test_gateways_endpoints_and_volumes_are_there(world: World, built: dict[str, str], network: Network) -> None:
-    nat = next(one for one in world.nat_gateways if one.id == built["nat"])
-    assert nat.private_ip in world.subnet(network.subnet_id).cidr
-    assert world.public_addresses()[nat.private_ip] == nat.public_ip
-    assert [one.vpc_id for one in world.internet_gateways if one.id == built["igw"]] == [network.vpc_id]
-    assert [one.kind for one in world.endpoints if one.id == built["endpoint"]] == ["Gateway"]
-    volume = next(one for one in world.volumes if one.id == built["volume"])
+def test_gateways_endpoints_and_volumes_are_there(
+    snapshot: AwsSnapshot, built: dict[str, str], network: Network
+) -> None:
+    nat = next(one for one in snapshot.nat_gateways if one.id == built["nat"])
+    assert (nat.subnet_id, str(nat.public_ip)) == (network.subnet_id, built["nat-address"])
+    assert nat.public_ip in snapshot.public_addresses().values()
+    assert [one.vpc_id for one in snapshot.internet_gateways if one.id == built["igw"]] == [network.vpc_id]
+    assert [one.route_table_ids for one in snapshot.endpoints] == [(built["table"],)]
+    volume = next(one for one in snapshot.volumes if one.id == built["volume"])
     assert volume.attachment is not None
     assert (volume.attachment.instance_id, volume.attachment.device, volume.size_gib) == (
         built["instance"],
         "/dev/sdf",
         20,
     )
-    assert world.vpc(network.vpc_id).cidr == IPv4Network("10.20.0.0/16")
-    assert world.subnet(network.subnet_id).zone_id.startswith("use1-az")
+    assert snapshot.vpc(network.vpc_id).cidr == IPv4Network("10.20.0.0/16")
+    assert snapshot.subnet(network.subnet_id).cidr == IPv4Network("10.20.0.0/24")
+    assert snapshot.subnet(network.subnet_id).zone_id.startswith("use1-az")
 
 
-def test_a_route_to_what_is_gone_is_a_black_hole(world: World) -> None:
-    from lab.aws.world import _route
-
+def test_a_route_to_what_is_gone_is_a_black_hole() -> None:
     route = _route({"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "blackhole"})
     assert route.kind is TargetKind.BLACKHOLE
 
 
-def test_a_world_compares_by_value(world: World) -> None:
-    other = replace(world, volumes=())
-    assert other != world
-    assert replace(other, volumes=world.volumes) == world
-
-
-def test_asking_for_what_is_not_there_is_an_error(world: World) -> None:
+def test_what_does_not_exist_is_an_error(snapshot: AwsSnapshot) -> None:
     with pytest.raises(KeyError):
-        world.subnet("subnet-0")
+        snapshot.subnet("subnet-0")
     with pytest.raises(KeyError):
-        world.route_table_of("subnet-0")
-    assert world.instance("i-0") is None
+        snapshot.route_table_of("subnet-0")
+    assert snapshot.instance("i-0") is None

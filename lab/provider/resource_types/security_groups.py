@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Naming, Properties, Row, names
-from lab.provider.rows.common import ec2_retag, found, given, gone, present, specification
+from lab.provider.resource_type import Naming, Properties, ResourceType, names
+from lab.provider.resource_types.calls import found, given, gone, present
+from lab.provider.resource_types.tags import ec2_retag, specification
 from lab.provider.values import UNKNOWN
 from spec.project import EXAMPLE_ACCOUNT_ID
 
@@ -20,7 +21,7 @@ def _create_group(cloud: Cloud, inputs: Properties) -> str:
             TagSpecifications=specification("security-group", inputs),
         )["GroupId"]
     )
-    # The real provider takes away the rule by which AWS lets a new group send anything anywhere.
+    # The real provider removes the rule of a new group that allows all outgoing traffic.
     _revoke_all(cloud, group_id)
     return group_id
 
@@ -57,7 +58,7 @@ def _delete_group(cloud: Cloud, group_id: str, state: Properties) -> None:
     gone(lambda: cloud.ec2.delete_security_group(GroupId=group_id))
 
 
-SECURITY_GROUP = Row(
+SECURITY_GROUP = ResourceType(
     type="aws:ec2/securityGroup:SecurityGroup",
     inputs=names("name namePrefix description vpcId revokeRulesOnDelete"),
     required=names("vpcId"),
@@ -67,7 +68,7 @@ SECURITY_GROUP = Row(
     naming=Naming(max_length=255),
     create=_create_group,
     read=_read_group,
-    update=lambda cloud, group_id, old, new, changed: None,  # revokeRulesOnDelete is the provider's own
+    update=lambda cloud, group_id, old, new, changed: None,  # revokeRulesOnDelete concerns the provider alone
     delete=_delete_group,
     retag=ec2_retag,
 )
@@ -87,7 +88,7 @@ def _adopt_default(cloud: Cloud, inputs: Properties) -> str:
     return group_id
 
 
-DEFAULT_SECURITY_GROUP = Row(
+DEFAULT_SECURITY_GROUP = ResourceType(
     type="aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
     inputs=names("vpcId revokeRulesOnDelete"),
     outputs=names("arn description name ownerId"),
@@ -96,8 +97,8 @@ DEFAULT_SECURITY_GROUP = Row(
     defaults={"revokeRulesOnDelete": False},
     create=_adopt_default,
     read=_read_group,
-    update=lambda cloud, group_id, old, new, changed: None,  # revokeRulesOnDelete is the provider's own
-    delete=lambda cloud, group_id, state: None,  # a VPC's default group cannot be deleted: it is let go
+    update=lambda cloud, group_id, old, new, changed: None,  # revokeRulesOnDelete concerns the provider alone
+    delete=lambda cloud, group_id, state: None,  # a VPC's default group cannot be deleted
     retag=ec2_retag,
 )
 
@@ -106,7 +107,7 @@ _SOURCES = ("cidrIpv4", "prefixListId", "referencedSecurityGroupId")
 
 def _permission(inputs: Properties) -> dict[str, Any]:
     text = given(Description=inputs.get("description"))
-    # moto wants to be told that a protocol has no ports, such as VRRP's 112; AWS is content with nothing.
+    # moto requires -1 for a protocol without ports, such as VRRP (112); AWS does not.
     no_port = None if inputs["ipProtocol"] == "-1" else -1
     permission = given(
         IpProtocol=inputs["ipProtocol"],
@@ -123,7 +124,7 @@ def _permission(inputs: Properties) -> dict[str, Any]:
 
 
 def _read_rule(cloud: Cloud, rule_id: str, state: Properties) -> Properties | None:
-    # moto answers with rules of every group to a question by rule id alone, and ignores ids next to filters.
+    # moto answers with the rules of all groups when asked by rule id alone, and ignores ids beside filters.
     answer = found(
         lambda: cloud.ec2.describe_security_group_rules(
             Filters=[{"Name": "group-id", "Values": [state["securityGroupId"]]}]
@@ -142,7 +143,7 @@ def _read_rule(cloud: Cloud, rule_id: str, state: Properties) -> Properties | No
             "prefixListId": rule.get("PrefixListId"),
             "referencedSecurityGroupId": rule.get("ReferencedGroupInfo", {}).get("GroupId"),
             "description": rule.get("Description"),
-            # -1 is how AWS says that a protocol has no ports: it is nobody's input unless somebody wrote it.
+            # AWS answers -1 for a protocol without ports: it is an input only if the program gave it.
             **{name: port for name, port in ports.items() if port != -1 or state.get(name) == -1},
             "securityGroupRuleId": rule_id,
             "arn": cloud.arn("ec2", f"security-group-rule/{rule_id}"),
@@ -167,7 +168,7 @@ def _update_rule(cloud: Cloud, rule_id: str, old: Properties, new: Properties, c
 
 
 def _source_changes(old: Properties, new: Properties, changed: set[str]) -> set[str]:
-    """AWS cannot turn a rule for addresses into one for a group: another kind of source is another rule."""
+    """AWS cannot change a rule for addresses into one for a group: another kind of source replaces the rule."""
     before = {name for name in _SOURCES if old.get(name)}
     after = {name for name in _SOURCES if new.get(name)}
     return changed & (before | after) if before != after else set()
@@ -185,7 +186,7 @@ def _refuse_rule(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]:
     return problems
 
 
-def _rule_row(kind: str, *, egress: bool) -> Row:
+def _rule_type(kind: str, *, egress: bool) -> ResourceType:
     direction = "egress" if egress else "ingress"
 
     def create(cloud: Cloud, inputs: Properties) -> str:
@@ -203,7 +204,7 @@ def _rule_row(kind: str, *, egress: bool) -> Row:
             )
         )
 
-    return Row(
+    return ResourceType(
         type=f"aws:vpc/securityGroup{kind}Rule:SecurityGroup{kind}Rule",
         inputs=names(
             "securityGroupId ipProtocol fromPort toPort cidrIpv4 prefixListId referencedSecurityGroupId description"
@@ -221,9 +222,9 @@ def _rule_row(kind: str, *, egress: bool) -> Row:
     )
 
 
-ROWS = (
+RESOURCE_TYPES = (
     SECURITY_GROUP,
     DEFAULT_SECURITY_GROUP,
-    _rule_row("Ingress", egress=False),
-    _rule_row("Egress", egress=True),
+    _rule_type("Ingress", egress=False),
+    _rule_type("Egress", egress=True),
 )

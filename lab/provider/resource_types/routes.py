@@ -1,12 +1,13 @@
-"""Route tables, routes, and which subnet goes by which table."""
+"""Route tables, routes, and the associations of tables with subnets."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Properties, Row, names
-from lab.provider.rows.common import ec2_retag, found, gone, present, specification
+from lab.provider.resource_type import Properties, ResourceType, names
+from lab.provider.resource_types.calls import found, gone, present
+from lab.provider.resource_types.tags import ec2_retag, specification
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 
@@ -31,7 +32,7 @@ def _read_table(cloud: Cloud, table_id: str, state: Properties) -> Properties | 
     }
 
 
-ROUTE_TABLE = Row(
+ROUTE_TABLE = ResourceType(
     type="aws:ec2/routeTable:RouteTable",
     inputs=names("vpcId"),
     required=names("vpcId"),
@@ -93,7 +94,7 @@ def _delete_route(cloud: Cloud, route_id: str, state: Properties) -> None:
     )
 
 
-ROUTE = Row(
+ROUTE = ResourceType(
     type="aws:ec2/route:Route",
     inputs=names("routeTableId destinationCidrBlock gatewayId natGatewayId networkInterfaceId"),
     required=names("routeTableId destinationCidrBlock"),
@@ -130,7 +131,7 @@ def _read_association(cloud: Cloud, association_id: str, state: Properties) -> P
 
 
 def _update_association(cloud: Cloud, association_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-    # Replacing gives a new association id, which an update cannot tell the engine: it is looked up by its subnet.
+    # A replacement has a new id, which an update cannot report to the engine: it is found by its subnet.
     association = _association(cloud, old["subnetId"])
     cloud.ec2.replace_route_table_association(
         AssociationId=association["RouteTableAssociationId"] if association else association_id,
@@ -144,7 +145,7 @@ def _delete_association(cloud: Cloud, association_id: str, state: Properties) ->
         gone(lambda: cloud.ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"]))
 
 
-ROUTE_TABLE_ASSOCIATION = Row(
+ROUTE_TABLE_ASSOCIATION = ResourceType(
     type="aws:ec2/routeTableAssociation:RouteTableAssociation",
     inputs=names("subnetId routeTableId"),
     required=names("subnetId routeTableId"),
@@ -155,4 +156,4 @@ ROUTE_TABLE_ASSOCIATION = Row(
     delete=_delete_association,
 )
 
-ROWS = (ROUTE_TABLE, ROUTE, ROUTE_TABLE_ASSOCIATION)
+RESOURCE_TYPES = (ROUTE_TABLE, ROUTE, ROUTE_TABLE_ASSOCIATION)

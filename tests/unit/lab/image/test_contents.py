@@ -1,4 +1,4 @@
-"""What decides which image is used, and what its key depends on."""
+"""What an image holds, and what its key depends on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.image.build import check_room
 from lab.image.contents import Contents, ImageKind, contents, read_words
-from spec.errors import HaError
 
 
 @pytest.fixture
@@ -70,10 +68,3 @@ def test_the_project_s_own_images_differ() -> None:
 def test_words_are_read_without_comments(tmp_path: Path) -> None:
     (tmp_path / "words").write_text("# all\n\none # first\n  two\n", encoding="utf-8")
     assert read_words(tmp_path / "words") == ("one", "two")
-
-
-def test_a_full_disk_is_refused_with_what_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(HaError, match=r"1e\+06 GiB are needed") as refused:
-        check_room(tmp_path / "not/there/yet", 1_000_000, "the host image")
-    assert refused.value.exit_code == 2
-    assert not (tmp_path / "not").exists()

@@ -1,23 +1,14 @@
-"""EBS volumes, and which volume is on which instance."""
+"""EBS volumes, and their attachments to instances."""
 
 from __future__ import annotations
 
 import hashlib
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Properties, Row, names
-from lab.provider.rows.common import (
-    ec2_retag,
-    found,
-    given,
-    gone,
-    live_instance,
-    modify_volume,
-    present,
-    specification,
-    stop_instance,
-    wait_for,
-)
+from lab.provider.resource_type import Properties, ResourceType, names
+from lab.provider.resource_types.calls import found, given, gone, present
+from lab.provider.resource_types.ec2 import live_instance, modify_volume, stop_instance, wait_for
+from lab.provider.resource_types.tags import ec2_retag, specification
 
 
 def _create_volume(cloud: Cloud, inputs: Properties) -> str:
@@ -64,7 +55,7 @@ def _delete_volume(cloud: Cloud, volume_id: str, state: Properties) -> None:
     gone(lambda: cloud.ec2.delete_volume(VolumeId=volume_id))
 
 
-VOLUME = Row(
+VOLUME = ResourceType(
     type="aws:ebs/volume:Volume",
     inputs=names("availabilityZone size type iops throughput encrypted kmsKeyId snapshotId finalSnapshot"),
     required=names("availabilityZone"),
@@ -121,15 +112,15 @@ def _detach(cloud: Cloud, attachment_id: str, state: Properties) -> None:
     wait_for(cloud, "volume_available", VolumeIds=[state["volumeId"]])
 
 
-VOLUME_ATTACHMENT = Row(
+VOLUME_ATTACHMENT = ResourceType(
     type="aws:ec2/volumeAttachment:VolumeAttachment",
     inputs=names("deviceName instanceId volumeId forceDetach skipDestroy stopInstanceBeforeDetaching"),
     required=names("deviceName instanceId volumeId"),
     replaces=names("deviceName instanceId volumeId"),
     create=_attach,
     read=_read_attachment,
-    update=lambda cloud, attachment_id, old, new, changed: None,  # how it ends is the provider's own
+    update=lambda cloud, attachment_id, old, new, changed: None,  # what can change concerns the provider alone
     delete=_detach,
 )
 
-ROWS = (VOLUME, VOLUME_ATTACHMENT)
+RESOURCE_TYPES = (VOLUME, VOLUME_ATTACHMENT)

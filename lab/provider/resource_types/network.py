@@ -1,12 +1,13 @@
-"""VPCs, subnets, gateways, routes, endpoints and Elastic IPs."""
+"""VPCs, subnets, gateways, endpoints and Elastic IPs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Properties, Row, names
-from lab.provider.rows.common import ec2_retag, found, given, gone, present, specification
+from lab.provider.resource_type import Properties, ResourceType, names
+from lab.provider.resource_types.calls import found, given, gone, present
+from lab.provider.resource_types.tags import ec2_retag, specification
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 # --- VPC
@@ -63,7 +64,7 @@ def _vpc_attribute(cloud: Cloud, vpc_id: str, name: str) -> bool:
     return bool(answer[name[0].upper() + name[1:]]["Value"])
 
 
-VPC = Row(
+VPC = ResourceType(
     type="aws:ec2/vpc:Vpc",
     inputs=names("cidrBlock enableDnsHostnames enableDnsSupport instanceTenancy"),
     required=names("cidrBlock"),
@@ -117,7 +118,7 @@ def _read_subnet(cloud: Cloud, subnet_id: str, state: Properties) -> Properties 
     }
 
 
-SUBNET = Row(
+SUBNET = ResourceType(
     type="aws:ec2/subnet:Subnet",
     inputs=names("vpcId cidrBlock availabilityZone mapPublicIpOnLaunch"),
     required=names("vpcId cidrBlock"),
@@ -171,7 +172,7 @@ def _delete_internet_gateway(cloud: Cloud, gateway_id: str, state: Properties) -
     gone(lambda: cloud.ec2.delete_internet_gateway(InternetGatewayId=gateway_id))
 
 
-INTERNET_GATEWAY = Row(
+INTERNET_GATEWAY = ResourceType(
     type="aws:ec2/internetGateway:InternetGateway",
     inputs=names("vpcId"),
     outputs=names("arn ownerId"),
@@ -218,7 +219,7 @@ def _read_nat_gateway(cloud: Cloud, gateway_id: str, state: Properties) -> Prope
     )
 
 
-NAT_GATEWAY = Row(
+NAT_GATEWAY = ResourceType(
     type="aws:ec2/natGateway:NatGateway",
     inputs=names("subnetId allocationId privateIp connectivityType"),
     required=names("subnetId"),
@@ -292,7 +293,7 @@ def _refuse_endpoint(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]:
     return []
 
 
-VPC_ENDPOINT = Row(
+VPC_ENDPOINT = ResourceType(
     type="aws:ec2/vpcEndpoint:VpcEndpoint",
     inputs=names("vpcId serviceName vpcEndpointType routeTableIds policy"),
     required=names("vpcId"),
@@ -343,7 +344,7 @@ def _read_eip(cloud: Cloud, allocation_id: str, state: Properties) -> Properties
     )
 
 
-EIP = Row(
+EIP = ResourceType(
     type="aws:ec2/eip:Eip",
     inputs=names("domain"),
     outputs=names("allocationId arn associationId instance networkInterface privateIp publicDns publicIp"),
@@ -385,7 +386,7 @@ def _read_eip_association(cloud: Cloud, association_id: str, state: Properties) 
     )
 
 
-EIP_ASSOCIATION = Row(
+EIP_ASSOCIATION = ResourceType(
     type="aws:ec2/eipAssociation:EipAssociation",
     inputs=names("allocationId allowReassociation instanceId networkInterfaceId privateIpAddress publicIp"),
     required=names("allocationId"),
@@ -398,4 +399,4 @@ EIP_ASSOCIATION = Row(
     ),
 )
 
-ROWS = (VPC, SUBNET, INTERNET_GATEWAY, NAT_GATEWAY, VPC_ENDPOINT, EIP, EIP_ASSOCIATION)
+RESOURCE_TYPES = (VPC, SUBNET, INTERNET_GATEWAY, NAT_GATEWAY, VPC_ENDPOINT, EIP, EIP_ASSOCIATION)

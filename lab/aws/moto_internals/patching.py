@@ -1,4 +1,4 @@
-"""What the changes to moto share."""
+"""What the changes to moto need: a lock, EC2's errors, and how to replace something in moto."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOCK = threading.RLock()
 
 
 def replace(owner: object, name: str, value: object) -> None:
-    """Put `value` in the place of something that moto has; a name that it lacks is an error."""
+    """Replace something in moto. :raises AttributeError: when moto has nothing of that name."""
     getattr(owner, name)
     setattr(owner, name, value)
 

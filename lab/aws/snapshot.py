@@ -1,7 +1,6 @@
-"""Reads what the API says exists.
+"""Reads what exists in the lab's AWS, by `describe_*` and `list_*` calls alone: network and hosts follow the API.
 
-Everything comes from `describe_*` and `list_*` calls: the lab's network and hosts follow the API, they
-never look behind it. A `World` is a value; two that are equal need no work.
+An `AwsSnapshot` is a value: when two are equal, nothing has to be done.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lab.aws.model import (
     ANY_PROTOCOL,
     Attachment,
+    AwsSnapshot,
     ElasticIp,
     Instance,
     InstanceState,
@@ -30,52 +30,25 @@ from lab.aws.model import (
     Volume,
     Vpc,
     VpcEndpoint,
-    World,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_iam import IAMClient
 
-__all__ = [
-    "ANY_PROTOCOL",
-    "Attachment",
-    "Clients",
-    "ElasticIp",
-    "Instance",
-    "InstanceState",
-    "InternetGateway",
-    "MetadataOptions",
-    "NatGateway",
-    "Route",
-    "RouteTable",
-    "Rule",
-    "SecurityGroup",
-    "Subnet",
-    "TargetKind",
-    "Volume",
-    "Vpc",
-    "VpcEndpoint",
-    "World",
-    "read_instances",
-    "read_user_data",
-    "read_world",
-    "tags_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The boto3 clients that reading a world takes."""
+    """The boto3 clients that `read_snapshot` needs."""
 
     ec2: EC2Client
     iam: IAMClient
 
 
-def read_world(clients: Clients) -> World:
-    """Read the world; raises botocore's errors when the API cannot be asked."""
+def read_snapshot(clients: Clients) -> AwsSnapshot:
+    """What exists now. :raises botocore.exceptions.BotoCoreError: and ClientError, when the API cannot be asked."""
     ec2 = clients.ec2
-    return World(
+    return AwsSnapshot(
         vpcs=tuple(
             Vpc(one["VpcId"], IPv4Network(one["CidrBlock"]), one.get("IsDefault", False))
             for one in ec2.describe_vpcs()["Vpcs"]
@@ -85,8 +58,6 @@ def read_world(clients: Clients) -> World:
                 id=one["SubnetId"],
                 vpc_id=one["VpcId"],
                 cidr=IPv4Network(one["CidrBlock"]),
-                zone=one["AvailabilityZone"],
-                map_public_ip=one["MapPublicIpOnLaunch"],
                 zone_id=one.get("AvailabilityZoneId", ""),
             )
             for one in ec2.describe_subnets()["Subnets"]
@@ -102,23 +73,17 @@ def read_world(clients: Clients) -> World:
         elastic_ips=tuple(_elastic_ip(one) for one in ec2.describe_addresses()["Addresses"]),
         security_groups=tuple(_security_group(one) for one in ec2.describe_security_groups()["SecurityGroups"]),
         endpoints=tuple(
-            VpcEndpoint(
-                id=one["VpcEndpointId"],
-                vpc_id=one["VpcId"],
-                kind=one.get("VpcEndpointType", "Gateway"),
-                service=one["ServiceName"],
-                route_table_ids=tuple(one.get("RouteTableIds", ())),
-            )
+            VpcEndpoint(id=one["VpcEndpointId"], route_table_ids=tuple(one.get("RouteTableIds", ())))
             for one in ec2.describe_vpc_endpoints()["VpcEndpoints"]
             if one["State"].lower() == "available"
         ),
         prefix_lists={one["PrefixListId"]: one["PrefixListName"] for one in ec2.describe_prefix_lists()["PrefixLists"]},
-        instances=read_instances(clients),
+        instances=_instances(clients),
         volumes=tuple(_volume(one) for one in ec2.describe_volumes()["Volumes"]),
     )
 
 
-def read_instances(clients: Clients) -> tuple[Instance, ...]:
+def _instances(clients: Clients) -> tuple[Instance, ...]:
     """All instances in launch order, with the role of their instance profile."""
     roles = {
         profile["Arn"]: profile["Roles"][0]["RoleName"]
@@ -141,7 +106,7 @@ def read_user_data(clients: Clients, instance_id: str) -> bytes:
     return base64.b64decode(answer.get("UserData", {}).get("Value", "") or "")
 
 
-def tags_of(items: Sequence[Any] | None) -> dict[str, str]:
+def _tags(items: Sequence[Any] | None) -> dict[str, str]:
     """EC2's list of Key/Value pairs as a dictionary."""
     return {one["Key"]: one["Value"] for one in items or ()}
 
@@ -156,7 +121,7 @@ def _address(text: str | None) -> IPv4Address | None:
 
 def _instance(one: Any, roles: Mapping[str, str]) -> Instance:
     state = InstanceState(one["State"]["Name"])
-    # A terminated instance keeps no interface on AWS; what moto still lists of it is free for others.
+    # On AWS a terminated instance has no interface; moto still lists one whose address is free for others.
     gone = state is InstanceState.TERMINATED
     interfaces = [] if gone else sorted(one.get("NetworkInterfaces", ()), key=_device_index)
     primary = interfaces[0] if interfaces else {}
@@ -165,7 +130,7 @@ def _instance(one: Any, roles: Mapping[str, str]) -> Instance:
     return Instance(
         id=one["InstanceId"],
         state=state,
-        tags=tags_of(one.get("Tags")),
+        tags=_tags(one.get("Tags")),
         instance_type=one["InstanceType"],
         architecture=one["Architecture"],
         image_id=one["ImageId"],
@@ -190,7 +155,6 @@ def _instance(one: Any, roles: Mapping[str, str]) -> Instance:
         metadata=MetadataOptions(
             enabled=options.get("HttpEndpoint", "enabled") == "enabled",
             tokens_required=options.get("HttpTokens", "optional") == "required",
-            hop_limit=options.get("HttpPutResponseHopLimit", 1),
             tags=options.get("InstanceMetadataTags", "disabled") == "enabled",
         ),
     )
@@ -241,21 +205,17 @@ def _nat_gateway(one: Any) -> NatGateway:
     address = one["NatGatewayAddresses"][0]
     return NatGateway(
         id=one["NatGatewayId"],
-        vpc_id=one["VpcId"],
         subnet_id=one["SubnetId"],
-        private_ip=IPv4Address(address["PrivateIp"]),
         public_ip=_address(address.get("PublicIp")),
     )
 
 
 def _elastic_ip(one: Any) -> ElasticIp:
     return ElasticIp(
-        allocation_id=one.get("AllocationId", ""),
         public_ip=IPv4Address(one["PublicIp"]),
         private_ip=_address(one.get("PrivateIpAddress")),
-        eni_id=one.get("NetworkInterfaceId") or None,
         instance_id=one.get("InstanceId") or None,
-        tags=tags_of(one.get("Tags")),
+        tags=_tags(one.get("Tags")),
     )
 
 
@@ -278,8 +238,6 @@ def _rules(permissions: Sequence[Any]) -> tuple[Rule, ...]:
 def _security_group(one: Any) -> SecurityGroup:
     return SecurityGroup(
         id=one["GroupId"],
-        name=one["GroupName"],
-        vpc_id=one.get("VpcId", ""),
         ingress=_rules(one.get("IpPermissions", ())),
         egress=_rules(one.get("IpPermissionsEgress", ())),
     )
@@ -289,17 +247,10 @@ def _volume(one: Any) -> Volume:
     attachment = None
     for item in one.get("Attachments", ()):
         if item.get("State") in ("attached", "attaching"):
-            attachment = Attachment(
-                instance_id=item["InstanceId"],
-                device=item["Device"],
-                state=item["State"],
-                delete_on_termination=item.get("DeleteOnTermination", False),
-            )
+            attachment = Attachment(instance_id=item["InstanceId"], device=item["Device"])
     return Volume(
         id=one["VolumeId"],
         size_gib=one["Size"],
-        zone=one["AvailabilityZone"],
-        state=one["State"],
-        tags=tags_of(one.get("Tags")),
+        tags=_tags(one.get("Tags")),
         attachment=attachment,
     )

@@ -1,4 +1,4 @@
-"""Every row of the provider against the API: made, read back unchanged, updated, replaced where it must be, deleted."""
+"""Every resource type against the API: created, read back unchanged, updated, replaced where it must be, deleted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from lab.aws.service import AwsService
 from lab.provider.provider import LabAwsProvider
-from lab.provider.rows import ROWS
+from lab.provider.resource_types import RESOURCE_TYPES
 from lab.provider.values import plain_map, property_value
 from lab.provider.wire import ASSET_KEY
 from tests.engine.conftest import IMAGE_NAME, IMAGE_OWNER
@@ -57,7 +57,7 @@ class Provider:
     def diff(self, made: Made, inputs: dict[str, Any]) -> sdk.DiffResponse:
         checked, failures = self.check(made.token, inputs)
         assert failures == []
-        naming = ROWS[made.token].naming
+        naming = RESOURCE_TYPES[made.token].naming
         if naming and naming.property not in inputs and naming.property in checked:
             checked[naming.property] = made.state[naming.property]
         request = sdk.DiffRequest(urn(made.token), made.id, made.state, checked, [])
@@ -268,11 +268,6 @@ CASES: dict[str, Case] = {
         {"policy": WRITE},
         {"role": "r", "name": "other", "namePrefix": "other-"},
     ),
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Case(
-        {"role": "@role", "policyArn": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"},
-        {},
-        {"role": "r", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
-    ),
     "aws:iam/instanceProfile:InstanceProfile": Case(
         {"namePrefix": "ha-dev-db-", "role": "@role", "tags": ALL},
         {"role": "@role2", "tags": {"Name": "other"}},
@@ -296,11 +291,6 @@ CASES: dict[str, Case] = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Case(
         {"bucket": "@bucket", "blockPublicAcls": True, "blockPublicPolicy": True},
         {"ignorePublicAcls": True, "restrictPublicBuckets": True},
-        {"bucket": "other"},
-    ),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Case(
-        {"bucket": "@bucket", "rule": {"objectOwnership": "BucketOwnerEnforced"}},
-        {"rule": {"objectOwnership": "BucketOwnerPreferred"}},
         {"bucket": "other"},
     ),
     "aws:s3/bucketPolicy:BucketPolicy": Case(
@@ -383,7 +373,7 @@ CASES: dict[str, Case] = {
 
 @pytest.fixture
 def surroundings(api: AwsService, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Things that a resource can be made in, and that go again."""
+    """Things that a resource needs around it; they are deleted at the end."""
     ec2, iam, s3, sns = (api.client(name) for name in ("ec2", "iam", "s3", "sns"))
     things: dict[str, Any] = {}
     things["image"] = api.register_image(name=IMAGE_NAME, owner=IMAGE_OWNER, architecture="x86_64")
@@ -443,15 +433,17 @@ def filled(value: Any, things: dict[str, Any]) -> Any:
     return things[value[1:]] if isinstance(value, str) and value.startswith("@") else value
 
 
-def test_every_row_has_a_case_and_every_replacing_input_an_expectation() -> None:
-    assert set(CASES) == set(ROWS)
-    for token, row in ROWS.items():
-        missing = row.replaces - set(CASES[token].replace) - {"vpcEndpointType"}
+def test_every_type_has_a_case_and_every_replacing_input_an_expectation() -> None:
+    assert set(CASES) == set(RESOURCE_TYPES)
+    for token, resource_type in RESOURCE_TYPES.items():
+        missing = resource_type.replaces - set(CASES[token].replace) - {"vpcEndpointType"}
         assert not missing, f"{token}: {missing}"
 
 
-@pytest.mark.parametrize("token", ROWS)
-def test_a_resource_lives_its_life(token: str, provider: Provider, surroundings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("token", RESOURCE_TYPES)
+def test_a_resource_is_created_read_updated_and_deleted(
+    token: str, provider: Provider, surroundings: dict[str, Any]
+) -> None:
     case = CASES[token]
     inputs = filled(case.inputs, surroundings)
     made = provider.create(token, inputs)
@@ -463,7 +455,7 @@ def test_a_resource_lives_its_life(token: str, provider: Provider, surroundings:
     drift = provider.diff(Made(provider, token, made.id, inputs, again.properties), inputs)
     assert drift.diffs == []
     assert {name: plain_map(again.inputs).get(name) for name in inputs} == inputs
-    missing = ROWS[token].all_outputs - set(made.plain) - OPTIONAL_OUTPUTS
+    missing = RESOURCE_TYPES[token].all_outputs - set(made.plain) - OPTIONAL_OUTPUTS
     assert not missing
 
     for name, value in filled(case.replace, surroundings).items():
@@ -527,7 +519,7 @@ def test_a_change_of_user_data_in_place_stops_and_starts(provider: Provider, sur
         ("aws:ec2/instance:Instance", {"userDataBase64": "not base64!"}, "must be base64-encoded"),
         ("aws:ec2/instance:Instance", {"userData": "both"}, "userData: conflicts with userDataBase64"),
         ("aws:ec2/instance:Instance", {"ami": "ami-00000000"}, "ami: the image ami-00000000 does not exist"),
-        ("aws:ec2/vpc:Vpc", {"cidrBlok": "x"}, "cidrBlok: the lab's provider does not know the property cidrBlok"),
+        ("aws:ec2/vpc:Vpc", {"cidrBlok": "x"}, "cidrBlok: the lab's provider does not support the property cidrBlok"),
         ("aws:ec2/vpc:Vpc", {"cidrBlock": None}, "cidrBlock: cidrBlock is required"),
         ("aws:ec2/vpc:Vpc", {"region": "eu-central-1"}, "region: a lab has one region"),
         (
@@ -543,7 +535,7 @@ def test_a_change_of_user_data_in_place_stops_and_starts(provider: Provider, sur
         (
             "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
             {"rules": [{"id": "x", "status": "Enabled", "colour": "red"}]},
-            "does not know colour in a lifecycle rule",
+            "does not support colour in a lifecycle rule",
         ),
     ],
 )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import unquote
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Naming, Properties, Row, names
-from lab.provider.rows.common import found, given, gone, present, tag_list
+from lab.provider.resource_type import Naming, Properties, ResourceType, names
+from lab.provider.resource_types.calls import found, given, gone, present
+from lab.provider.resource_types.tags import tag_list
 
 
 def _text(document: object) -> str:
-    """A policy as IAM gives it: boto3 has parsed it already, or it is URL-encoded JSON."""
-    import json
-
+    """A policy from IAM as JSON: boto3 has parsed it, or it is URL-encoded."""
     return unquote(document) if isinstance(document, str) else json.dumps(document)
 
 
@@ -24,7 +24,6 @@ def _create_role(cloud: Cloud, inputs: Properties) -> str:
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
             Description=inputs.get("description"),
             MaxSessionDuration=inputs["maxSessionDuration"],
-            PermissionsBoundary=inputs.get("permissionsBoundary"),
             Tags=tag_list(inputs["tagsAll"]) or None,
         )
     )
@@ -43,7 +42,6 @@ def _read_role(cloud: Cloud, name: str, state: Properties) -> Properties | None:
             "assumeRolePolicy": _text(role["AssumeRolePolicyDocument"]),
             "description": role.get("Description"),
             "maxSessionDuration": role.get("MaxSessionDuration"),
-            "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "arn": role["Arn"],
             "uniqueId": role["RoleId"],
             "createDate": role["CreateDate"].isoformat(),
@@ -60,11 +58,6 @@ def _update_role(cloud: Cloud, name: str, old: Properties, new: Properties, chan
             Description=new.get("description", ""),
             MaxSessionDuration=new["maxSessionDuration"],
         )
-    if "permissionsBoundary" in changed:
-        if new.get("permissionsBoundary"):
-            cloud.iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=new["permissionsBoundary"])
-        else:
-            cloud.iam.delete_role_permissions_boundary(RoleName=name)
 
 
 def _retag_role(cloud: Cloud, name: str, state: Properties, tags: dict[str, str], old: list[str]) -> None:
@@ -74,15 +67,13 @@ def _retag_role(cloud: Cloud, name: str, state: Properties, tags: dict[str, str]
         cloud.iam.tag_role(RoleName=name, Tags=tag_list(tags))
 
 
-ROLE = Row(
+ROLE = ResourceType(
     type="aws:iam/role:Role",
-    inputs=names(
-        "assumeRolePolicy description forceDetachPolicies maxSessionDuration name namePrefix path permissionsBoundary"
-    ),
+    inputs=names("assumeRolePolicy description maxSessionDuration name namePrefix path"),
     required=names("assumeRolePolicy"),
     outputs=names("arn createDate uniqueId"),
     replaces=names("name namePrefix path"),
-    defaults={"maxSessionDuration": 3600, "path": "/", "forceDetachPolicies": False},
+    defaults={"maxSessionDuration": 3600, "path": "/"},
     documents=names("assumeRolePolicy"),
     naming=Naming(max_length=64),
     create=_create_role,
@@ -109,7 +100,7 @@ def _delete_role_policy(cloud: Cloud, policy_id: str, state: Properties) -> None
     gone(lambda: cloud.iam.delete_role_policy(RoleName=role, PolicyName=name))
 
 
-ROLE_POLICY = Row(
+ROLE_POLICY = ResourceType(
     type="aws:iam/rolePolicy:RolePolicy",
     inputs=names("name namePrefix policy role"),
     required=names("policy role"),
@@ -122,31 +113,6 @@ ROLE_POLICY = Row(
         RoleName=new["role"], PolicyName=policy_id.partition(":")[2], PolicyDocument=new["policy"]
     ),
     delete=_delete_role_policy,
-)
-
-
-def _attach(cloud: Cloud, inputs: Properties) -> str:
-    cloud.iam.attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
-    return f"{inputs['role']}/{inputs['policyArn']}"
-
-
-def _read_attachment(cloud: Cloud, attachment_id: str, state: Properties) -> Properties | None:
-    role, _, arn = attachment_id.partition("/")
-    answer = found(lambda: cloud.iam.list_attached_role_policies(RoleName=role))
-    attached = {one["PolicyArn"] for one in answer["AttachedPolicies"]} if answer else set()
-    return {"role": role, "policyArn": arn} if arn in attached else None
-
-
-ROLE_POLICY_ATTACHMENT = Row(
-    type="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-    inputs=names("policyArn role"),
-    required=names("policyArn role"),
-    replaces=names("policyArn role"),
-    create=_attach,
-    read=_read_attachment,
-    delete=lambda cloud, attachment_id, state: gone(
-        lambda: cloud.iam.detach_role_policy(RoleName=state["role"], PolicyArn=state["policyArn"])
-    ),
 )
 
 
@@ -194,7 +160,7 @@ def _retag_profile(cloud: Cloud, name: str, state: Properties, tags: dict[str, s
         cloud.iam.tag_instance_profile(InstanceProfileName=name, Tags=tag_list(tags))
 
 
-INSTANCE_PROFILE = Row(
+INSTANCE_PROFILE = ResourceType(
     type="aws:iam/instanceProfile:InstanceProfile",
     inputs=names("name namePrefix path role"),
     outputs=names("arn createDate uniqueId"),
@@ -208,4 +174,4 @@ INSTANCE_PROFILE = Row(
     retag=_retag_profile,
 )
 
-ROWS = (ROLE, ROLE_POLICY, ROLE_POLICY_ATTACHMENT, INSTANCE_PROFILE)
+RESOURCE_TYPES = (ROLE, ROLE_POLICY, INSTANCE_PROFILE)

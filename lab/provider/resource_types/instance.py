@@ -8,21 +8,10 @@ from typing import Any
 
 from components.user_data import LIMIT_BYTES
 from lab.provider.cloud import Cloud, error_code
-from lab.provider.row import Properties, Row, names
-from lab.provider.rows.common import (
-    ec2_retag,
-    found,
-    given,
-    gone,
-    live_instance,
-    modify_volume,
-    present,
-    specification,
-    stop_instance,
-    tag_list,
-    tag_map,
-    wait_for,
-)
+from lab.provider.resource_type import Properties, ResourceType, names
+from lab.provider.resource_types.calls import found, given, gone, present
+from lab.provider.resource_types.ec2 import live_instance, modify_volume, stop_instance, wait_for
+from lab.provider.resource_types.tags import ec2_retag, specification, tag_list, tag_map
 from lab.provider.values import UNKNOWN
 
 
@@ -71,7 +60,7 @@ def _run(cloud: Cloud, inputs: Properties) -> str:
 
 
 def _raw_user_data(inputs: Properties) -> bytes | str | None:
-    # botocore encodes what it is given once more, so it gets the raw bytes.
+    # botocore encodes it itself, so it gets the raw bytes.
     if inputs.get("userDataBase64"):
         return base64.b64decode(inputs["userDataBase64"])
     text: str | None = inputs.get("userData")
@@ -279,7 +268,7 @@ def _update_root(cloud: Cloud, instance_id: str, old: Properties, new: Propertie
 def _terminate(cloud: Cloud, instance_id: str, state: Properties) -> None:
     def end() -> None:
         cloud.ec2.terminate_instances(InstanceIds=[instance_id])
-        # Its address and its volumes are free again only when it is gone.
+        # Its address and its volumes are not free before it is gone.
         wait_for(cloud, "instance_terminated", InstanceIds=[instance_id])
 
     gone(end)
@@ -350,7 +339,7 @@ def _architectures(cloud: Cloud, machine: str) -> list[str] | None:
     return list(types[0]["ProcessorInfo"]["SupportedArchitectures"]) if types else None
 
 
-INSTANCE = Row(
+INSTANCE = ResourceType(
     type="aws:ec2/instance:Instance",
     inputs=names(
         "ami associatePublicIpAddress availabilityZone creditSpecification disableApiTermination ebsOptimized "
@@ -378,4 +367,4 @@ INSTANCE = Row(
     also_replaces=_also_replaces,
 )
 
-ROWS = (INSTANCE,)
+RESOURCE_TYPES = (INSTANCE,)

@@ -1,4 +1,4 @@
-"""S3 buckets, what is set on them one by one, and objects."""
+"""S3 buckets, their configurations, and objects."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.provider.cloud import Cloud
-from lab.provider.row import Naming, Properties, Row, names
-from lab.provider.rows.common import again, found, given, gone, present, tag_list
+from lab.provider.resource_type import Naming, Properties, ResourceType, names
+from lab.provider.resource_types.calls import again, found, given, gone, present
+from lab.provider.resource_types.tags import tag_list
 from lab.provider.values import UNKNOWN
 from lab.provider.wire import is_asset
 
@@ -59,7 +60,7 @@ def _retag_bucket(cloud: Cloud, name: str, state: Properties, tags: dict[str, st
     cloud.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(tags)})
 
 
-BUCKET = Row(
+BUCKET = ResourceType(
     type="aws:s3/bucket:Bucket",
     inputs=names("bucket bucketPrefix forceDestroy objectLockEnabled"),
     outputs=names("arn bucketDomainName bucketRegion bucketRegionalDomainName hostedZoneId"),
@@ -69,12 +70,12 @@ BUCKET = Row(
     naming=Naming(property="bucket", prefix_property="bucketPrefix", max_length=63, lower_case=True),
     create=_create_bucket,
     read=_read_bucket,
-    update=lambda cloud, name, old, new, changed: None,  # forceDestroy is the provider's own
+    update=lambda cloud, name, old, new, changed: None,  # forceDestroy concerns the provider alone
     delete=_delete_bucket,
     retag=_retag_bucket,
 )
 
-# --- What is set on a bucket
+# --- Configurations of a bucket
 
 
 def _setting(
@@ -86,8 +87,8 @@ def _setting(
     delete: Callable[[Cloud, str], Any],
     required: str = "bucket",
     **more: Any,
-) -> Row:
-    """A row for one configuration of a bucket: its id is the bucket's name, a new value replaces the old."""
+) -> ResourceType:
+    """The type of one configuration of a bucket: its id is the bucket's name, and a new value replaces the old one."""
 
     def create(cloud: Cloud, wanted: Properties) -> str:
         put(cloud, wanted)
@@ -100,7 +101,7 @@ def _setting(
     def update(cloud: Cloud, bucket: str, old: Properties, new: Properties, changed: set[str]) -> None:
         put(cloud, new)
 
-    return Row(
+    return ResourceType(
         type=type_token,
         inputs=names(f"bucket {inputs}"),
         required=names(required),
@@ -161,7 +162,7 @@ def _get_encryption(cloud: Cloud, bucket: str) -> Properties:
                             "kmsMasterKeyId": rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID"),
                         }
                     ),
-                    # S3 says false of who never asked for it.
+                    # S3 answers false where it was never set.
                     "bucketKeyEnabled": rule.get("BucketKeyEnabled") or None,
                 }
             )
@@ -204,24 +205,6 @@ BUCKET_PUBLIC_ACCESS_BLOCK = _setting(
     defaults=dict.fromkeys(_BLOCKS, False),
 )
 
-BUCKET_OWNERSHIP = _setting(
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-    "rule",
-    required="bucket rule",
-    put=lambda cloud, wanted: cloud.s3.put_bucket_ownership_controls(
-        Bucket=wanted["bucket"],
-        OwnershipControls={"Rules": [{"ObjectOwnership": wanted["rule"]["objectOwnership"]}]},
-    ),
-    get=lambda cloud, bucket: {
-        "rule": {
-            "objectOwnership": cloud.s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"][0][
-                "ObjectOwnership"
-            ]
-        }
-    },
-    delete=lambda cloud, bucket: cloud.s3.delete_bucket_ownership_controls(Bucket=bucket),
-)
-
 BUCKET_POLICY = _setting(
     "aws:s3/bucketPolicy:BucketPolicy",
     "policy",
@@ -253,7 +236,7 @@ _RULE_NAMES = {key: name for name, key in _RULE_KEYS.items()}
 
 
 def _renamed(value: Any, table: dict[str, str]) -> Any:
-    """A nested structure with its keys in the other spelling; a key that the table lacks is a KeyError."""
+    """A nested structure with its keys in the other spelling. :raises KeyError: for a key that the table lacks."""
     if isinstance(value, dict):
         return {table[key]: _renamed(item, table) for key, item in value.items() if item is not None}
     return [_renamed(item, table) for item in value] if isinstance(value, list) else value
@@ -264,7 +247,7 @@ def _refuse_lifecycle(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]
     if not isinstance(rules, list):
         return []
     unknown = sorted(_keys(rules) - set(_RULE_KEYS))
-    return [("rules", f"the lab's provider does not know {name} in a lifecycle rule") for name in unknown]
+    return [("rules", f"the lab's provider does not support {name} in a lifecycle rule") for name in unknown]
 
 
 def _keys(value: Any) -> set[str]:
@@ -349,7 +332,7 @@ def _refuse_object(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]:
     return []
 
 
-BUCKET_OBJECT = Row(
+BUCKET_OBJECT = ResourceType(
     type="aws:s3/bucketObjectv2:BucketObjectv2",
     inputs=names("bucket key source content contentType etag sourceHash"),
     required=names("bucket"),
@@ -365,12 +348,11 @@ BUCKET_OBJECT = Row(
     refuse=_refuse_object,
 )
 
-ROWS = (
+RESOURCE_TYPES = (
     BUCKET,
     BUCKET_VERSIONING,
     BUCKET_ENCRYPTION,
     BUCKET_PUBLIC_ACCESS_BLOCK,
-    BUCKET_OWNERSHIP,
     BUCKET_POLICY,
     BUCKET_LIFECYCLE,
     BUCKET_OBJECT,

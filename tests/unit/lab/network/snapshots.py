@@ -1,4 +1,4 @@
-"""A small world by hand: two subnets, a NAT gateway, an S3 endpoint, a load balancer and an application host."""
+"""A small snapshot: two subnets, a NAT gateway, an S3 endpoint, a load balancer and an application host."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 from lab.aws.model import (
+    AwsSnapshot,
     ElasticIp,
     Instance,
     InstanceState,
@@ -20,13 +21,12 @@ from lab.aws.model import (
     TargetKind,
     Vpc,
     VpcEndpoint,
-    World,
 )
 
 EVERYWHERE = IPv4Network("0.0.0.0/0")
 OPEN = (Rule("-1", None, None, cidr="0.0.0.0/0"),)
-PUBLIC = Subnet("subnet-pub", "vpc-1", IPv4Network("10.20.0.0/24"), "us-east-1a", False)
-PRIVATE = Subnet("subnet-prv", "vpc-1", IPv4Network("10.20.10.0/24"), "us-east-1a", False)
+PUBLIC = Subnet("subnet-pub", "vpc-1", IPv4Network("10.20.0.0/24"))
+PRIVATE = Subnet("subnet-prv", "vpc-1", IPv4Network("10.20.10.0/24"))
 
 
 def host(
@@ -42,7 +42,7 @@ def host(
         image_id="ami-1",
         vpc_id=subnet.vpc_id,
         subnet_id=subnet.id,
-        zone=subnet.zone,
+        zone="us-east-1a",
         eni_id=f"eni-{instance_id}",
         mac="02:00:00:00:00:01",
         private_ip=IPv4Address(address),
@@ -54,13 +54,13 @@ def host(
         role_name=None,
         launch_time="2026-01-01T00:00:00+00:00",
         launch_index=0,
-        metadata=MetadataOptions(enabled=True, tokens_required=True, hop_limit=1, tags=True),
+        metadata=MetadataOptions(enabled=True, tokens_required=True, tags=True),
     )
 
 
-def world() -> World:
-    """The whole small world."""
-    return World(
+def snapshot() -> AwsSnapshot:
+    """The small snapshot."""
+    return AwsSnapshot(
         vpcs=(Vpc("vpc-1", IPv4Network("10.20.0.0/16"), False),),
         subnets=(PUBLIC, PRIVATE),
         route_tables=(
@@ -86,24 +86,22 @@ def world() -> World:
             ),
         ),
         internet_gateways=(InternetGateway("igw-1", "vpc-1"),),
-        nat_gateways=(
-            NatGateway("nat-1", "vpc-1", "subnet-pub", IPv4Address("10.20.0.254"), IPv4Address("203.0.113.11")),
-        ),
+        nat_gateways=(NatGateway("nat-1", "subnet-pub", IPv4Address("203.0.113.11")),),
         elastic_ips=(
-            ElasticIp("eip-1", IPv4Address("203.0.113.10"), IPv4Address("10.20.0.10"), "eni-i-lb1", "i-lb1"),
-            ElasticIp("eip-2", IPv4Address("203.0.113.11"), IPv4Address("10.20.0.254"), "eni-nat", None),
+            ElasticIp(IPv4Address("203.0.113.10"), IPv4Address("10.20.0.10"), "i-lb1"),
+            ElasticIp(IPv4Address("203.0.113.11"), IPv4Address("10.20.0.254"), None),
         ),
         security_groups=(
-            SecurityGroup("sg-lb", "lb", "vpc-1", (Rule("tcp", 80, 80, cidr="0.0.0.0/0"),), OPEN),
-            SecurityGroup("sg-app", "app", "vpc-1", (Rule("tcp", 5000, 5000, group_id="sg-lb"),), OPEN),
+            SecurityGroup("sg-lb", (Rule("tcp", 80, 80, cidr="0.0.0.0/0"),), OPEN),
+            SecurityGroup("sg-app", (Rule("tcp", 5000, 5000, group_id="sg-lb"),), OPEN),
         ),
-        endpoints=(VpcEndpoint("vpce-1", "vpc-1", "Gateway", "com.amazonaws.us-east-1.s3", ("rtb-prv",)),),
+        endpoints=(VpcEndpoint("vpce-1", ("rtb-prv",)),),
         prefix_lists={"pl-s3": "com.amazonaws.us-east-1.s3"},
         instances=(host("i-lb1", "10.20.0.10", PUBLIC, "sg-lb"), host("i-app1", "10.20.10.10", PRIVATE, "sg-app")),
     )
 
 
-def with_route(one: World, table_id: str, *routes: Route) -> World:
-    """The world with other routes in a table."""
+def with_route(one: AwsSnapshot, table_id: str, *routes: Route) -> AwsSnapshot:
+    """The snapshot with other routes in one table."""
     tables = tuple(replace(t, routes=routes) if t.id == table_id else t for t in one.route_tables)
     return replace(one, route_tables=tables)

@@ -1,0 +1,83 @@
+"""The reconciler tries again after a failure of the network, and waits for the hosts that a call named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from lab.aws.model import AwsSnapshot, Vpc
+from lab.hosts.driver import Driver
+from lab.hosts.reconciler import HostReconciler, HostSettings
+from lab.network.fabric import Fabric
+from lab.waiting import eventually
+from spec.errors import HaError
+from tests.unit.lab.network import snapshots
+
+SNAPSHOT = AwsSnapshot(vpcs=(Vpc("vpc-1", snapshots.PUBLIC.cidr, False),))
+
+
+class FailingFabric:
+    """A network that fails a given number of times."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.applied: list[AwsSnapshot] = []
+
+    def apply(self, snapshot: AwsSnapshot, live: set[str]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise HaError("nft failed")
+        self.applied.append(snapshot)
+
+
+def reconciler_of(fabric: FailingFabric, state: Path) -> HostReconciler:
+    settings = HostSettings(state=state, image=state, certificate_authority="", powered_off=lambda _: None)
+    return HostReconciler(settings, cast(Fabric, fabric), lambda: SNAPSHOT)
+
+
+def test_a_network_that_failed_is_tried_again_and_reported_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lab.hosts.reconciler.RETRY_S", 0.05)
+    fabric = FailingFabric(failures=2)
+    reconciler = reconciler_of(fabric, tmp_path)
+    reconciler.on_change("ec2", "RunInstances")
+    assert "nft failed" in reconciler.problem
+    assert reconciler.snapshot == AwsSnapshot()
+    reconciler.start()
+    try:
+        eventually("it is applied", lambda: fabric.applied == [SNAPSHOT], deadline_s=5, every_s=0.01)
+        eventually("no problem is told", lambda: reconciler.problem == "", deadline_s=5, every_s=0.01)
+        assert reconciler.snapshot == SNAPSHOT
+    finally:
+        reconciler.close()
+
+
+class SlowHost:
+    """A host that is never down."""
+
+    def __init__(self, name: str) -> None:
+        self.instance_id = name
+        self.power = "stopping"
+        self.waited = False
+        self.set_desired: Callable[..., None] = lambda _: None
+
+    def settled(self, deadline_s: float) -> bool:
+        self.waited = True
+        time.sleep(deadline_s)
+        return False
+
+
+def test_a_stop_waits_for_the_hosts_that_it_names_and_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("lab.hosts.reconciler.SETTLE_S", 0.3)
+    reconciler = reconciler_of(FailingFabric(0), tmp_path)
+    hosts = {name: SlowHost(name) for name in ("i-1", "i-2", "i-3", "i-4")}
+    monkeypatch.setattr(reconciler, "_drivers", cast(dict[str, Driver], hosts))
+    began = time.monotonic()
+    reconciler.on_change("ec2", "StopInstances", {"i-1", "i-2", "i-3"})
+    assert time.monotonic() - began < 0.6
+    assert [name for name, host in hosts.items() if host.waited] == ["i-1", "i-2", "i-3"]

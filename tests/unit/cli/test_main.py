@@ -38,9 +38,9 @@ def _ha(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["status", "--stack", "My_Stack"], 2, "cannot be the name of a stack"),
+        (["status", "--stack", "My_Stack"], 2, "is not a valid stack name"),
         (["status", "--stack", "staging"], 2, "there is no stack 'staging'"),
-        (["lab", "up", "--stack", "staging"], 2, "take one of: dev, prod"),
+        (["lab", "up", "--stack", "staging"], 2, "use one of: dev, prod"),
         (["lab", "up", "--http-port", "99999"], 2, "--http-port"),
         (["lab", "nonsense"], 2, "nonsense"),
         (["status"], 1, "there are no AWS credentials"),

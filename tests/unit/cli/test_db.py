@@ -31,7 +31,7 @@ def test_the_command_says_who_is_primary_and_how_long_it_took(connected: Callabl
     assert found["primary_after"] == "db2"
     assert found["writable_s"] == 1.423
     assert found["took_s"] >= 0
-    assert "handing over from db1 to db2" in done.stderr
+    assert "switching over from db1 to db2" in done.stderr
 
 
 def test_the_command_in_words(connected: Callable[[Pair], None]) -> None:

@@ -63,8 +63,8 @@ def test_a_mistake_is_told_on_standard_error(
 @pytest.mark.parametrize(
     ("running", "said"),
     [
-        (True, "ha: interrupted; the lab is up: `ha lab up` goes on, `ha lab down` ends it"),
-        (False, "ha: interrupted; no lab is running"),
+        (True, "ha: interrupted: the lab is running; `ha lab up` continues, `ha lab down` removes it"),
+        (False, "ha: interrupted: no lab is running"),
     ],
 )
 def test_an_interrupted_boot_says_what_becomes_of_the_lab(

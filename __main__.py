@@ -51,7 +51,7 @@ with exit_without_traceback():
 image = aws.ec2.get_ami(
     owners=[settings.image.owner],
     filters=[{"name": "name", "values": [settings.image.name]}],
-    include_deprecated=True,  # AWS hides an image from others two years after its making; the estate still runs on it
+    include_deprecated=True,  # AWS hides an image from other accounts two years after its creation
 )
 
 network = Network(

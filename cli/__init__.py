@@ -1,1 +1,1 @@
-"""`ha`: arguments in, text or JSON out. It alone chooses between AWS and the lab."""
+"""`ha`: arguments in, text or JSON out. Only this package chooses between AWS and the lab."""

@@ -1,4 +1,4 @@
-"""What `ha` says: results on standard output, everything else on standard error."""
+"""The output of `ha`: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ err = Console(stderr=True, highlight=False)
 
 
 def step(text: str) -> None:
-    """One step of long work."""
+    """Print one step of long work."""
     err.print(f"· {text}", markup=False)
 
 
 class Progress:
-    """What long work is doing: a live picture on a terminal, a line for each change elsewhere."""
+    """The progress of long work: a live display on a terminal, a line for each change elsewhere."""
 
     def __init__(self, live: Live | None) -> None:
         self._live = live
@@ -43,12 +43,12 @@ class Progress:
         self._say(text)
 
     def count(self, done: int, latest: str) -> None:
-        """How many things are done, and the latest of them."""
+        """Show how many items are done, and the latest of them."""
         if self._live:
             self._live.update(Text(f"· {self._heading}: {done} done, {latest}"))
 
     def phases(self, phases: Sequence[HostPhase]) -> None:
-        """How far each host has come."""
+        """Show the progress of each host."""
         if self._live:
             self._live.update(Group(Text(f"· {self._heading} ({self._elapsed()})"), phase_table(phases)))
             return
@@ -79,7 +79,7 @@ def progress() -> Iterator[Progress]:
 
 
 def print_json(document: object) -> None:
-    """One JSON document, a model or plain data, on standard output, and nothing else there."""
+    """Print one JSON document, a model or plain data, on standard output."""
     text = document.model_dump_json(indent=2) if isinstance(document, BaseModel) else json.dumps(document, indent=2)
     sys.stdout.write(f"{text}\n")
 
@@ -97,7 +97,7 @@ def print_phases(phases: Sequence[HostPhase]) -> None:
 
 
 def print_changes(changes: Changes) -> None:
-    """A preview: each resource that would change, and how."""
+    """Print a preview: each resource that would change, and how."""
     for change in changes.resources:
         out.print(f"{change.op:8} {change.type} {change.name}", markup=False, soft_wrap=True)
         for one in change.properties:
@@ -111,7 +111,7 @@ def _short(value: object) -> str:
 
 
 def print_status(status: Status) -> None:
-    """The estate as a person reads it."""
+    """Print the state of an estate as text."""
     shown = table("host", "role", "zone", "address", "state", "")
     for host in status.hosts:
         state = "healthy" if host.healthy else host.state
@@ -128,7 +128,7 @@ def print_status(status: Status) -> None:
 
 
 def table(*columns: str) -> Table:
-    """A table whose first column, of names that are typed elsewhere, stays whole."""
+    """A table whose first column is never wrapped: its names are typed elsewhere."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         made.add_column(column, overflow="fold", no_wrap=number == 0)

@@ -14,14 +14,14 @@ app = typer.Typer(help="The database pair.", no_args_is_help=True, rich_markup_m
 
 @app.callback()
 def _group() -> None:
-    """Without it, an app with one command would be that command."""
+    """Without a callback, Typer would make an app with one command that command."""
 
 
 @app.command()
 def switchover(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
-    """Hand the primary over to the standby, and wait until the new one writes and is redundant.
+    """Promote the standby, and wait until the new primary accepts writes and is redundant.
 
-    Refused, and nothing touched, when there is no standby in synchronous replication or it lags.
+    Refused, and nothing is changed, when no standby is in synchronous replication, or it lags.
     """
     from cli.connect import connect
     from ops.switchover import switchover as hand_over
@@ -33,8 +33,8 @@ def switchover(context: typer.Context, stack: EstateStack = "", json: Json = Fal
         console.print_json(done)
         return
     console.out.print(
-        f"{done.stack} on {done.target}: {done.primary_after} is the primary, {done.primary_before} was. "
-        f"It wrote after {done.writable_s:.1f} s; all took {done.took_s:.0f} s.",
+        f"{done.stack} on {done.target}: {done.primary_after} is the primary now, {done.primary_before} was. "
+        f"It accepted writes after {done.writable_s:.1f} s and was redundant after {done.took_s:.0f} s.",
         markup=False,
         soft_wrap=True,
     )

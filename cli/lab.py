@@ -23,7 +23,7 @@ Host = Annotated[str, typer.Argument(help="A host, such as db1.")]
 def up(
     stack: Stack = DEFAULT_STACK,
     bare_image: Annotated[
-        bool, typer.Option("--bare-image", help="Boot plain Debian hosts that install their packages themselves.")
+        bool, typer.Option("--bare-image", help="Boot plain Debian hosts, which install all packages themselves.")
     ] = False,
     http_port: Annotated[
         int | None,
@@ -34,15 +34,16 @@ def up(
         typer.Option(min=1, max=65535, help="This machine's port for the estate's port 443; 8443 by default."),
     ] = None,
 ) -> None:
-    """Boot a stack, or apply its settings to the running lab; wait until it is healthy."""
+    """Boot a stack, or apply its settings to the running lab, and wait until it is healthy."""
     from lab.boot import boot
 
     try:
         with console.progress() as progress:
             seen = boot(stack, bare_image=bare_image, http_port=http_port, https_port=https_port, progress=progress)
     except KeyboardInterrupt:
-        fate = "the lab is up: `ha lab up` goes on, `ha lab down` ends it" if _lab().running() else "no lab is running"
-        raise HaError(f"interrupted; {fate}", exit_code=EXIT_INTERRUPTED) from None
+        fate = "the lab is running; `ha lab up` continues, `ha lab down` removes it"
+        left = fate if _lab().running() else "no lab is running"
+        raise HaError(f"interrupted: {left}", exit_code=EXIT_INTERRUPTED) from None
     console.print_status(seen)
     if not seen.healthy:
         raise typer.Exit(EXIT_FAILED)
@@ -50,16 +51,16 @@ def up(
 
 @app.command()
 def down() -> None:
-    """Remove the lab and everything that it made on this machine."""
+    """Remove the lab and everything that it created on this machine."""
     lab = _lab()
     running = lab.running()
     lab.stop(console.step)
-    console.step("the lab is gone" if running else "no lab was running")
+    console.step("the lab is removed" if running else "no lab was running")
 
 
 @app.command()
 def status(json: Json = False) -> None:
-    """How far each host of the lab has come; for the estate itself see `ha --lab status`."""
+    """Show how far each host of the lab has booted. For the state of the estate: `ha --lab status`."""
     lab = _lab()
     if json:
         document: dict[str, Any] = {"running": lab.running(), **(dict(lab.status()) if lab.running() else {})}
@@ -74,7 +75,7 @@ def status(json: Json = False) -> None:
 
 @app.command()
 def preview(stack: Stack = DEFAULT_STACK, json: Json = False) -> None:
-    """What applying a stack's settings would change in the running lab."""
+    """Show what `ha lab up` would change in the running lab."""
     from lab.boot import check, engine_of, same_stack
 
     lab = _lab()
@@ -89,7 +90,7 @@ def preview(stack: Stack = DEFAULT_STACK, json: Json = False) -> None:
 
 @app.command()
 def logs(host: Host) -> None:
-    """A host's console, cloud-init, set-up and journal, also when it failed to boot."""
+    """Show a host's console, cloud-init, set-up and journal, even if it failed to boot."""
     from lab import process
 
     lab = _lab()
@@ -103,16 +104,16 @@ def logs(host: Host) -> None:
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def shell(
-    host: Host, command: Annotated[list[str] | None, typer.Argument(help="A command; a shell without one.")] = None
+    host: Host, command: Annotated[list[str] | None, typer.Argument(help="A command; without one, a shell.")] = None
 ) -> None:
-    """Root on a host: a shell, or one command after `--`."""
+    """Open a root shell on a host, or run one command as root, after `--`."""
     from lab import process
 
     raise typer.Exit(process.interactive(_lab().on_host(host, command or ["bash", "--login"])))
 
 
 def _lab() -> Lab:
-    # Imported late: `ha status` on AWS needs nothing of it.
+    # Imported late: operations on AWS do not need the lab.
     from lab.lab import Lab
 
     return Lab()

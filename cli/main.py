@@ -1,4 +1,4 @@
-"""`ha`: operations on the estate, on AWS or (with --lab) on this machine."""
+"""`ha`: operations on the estate, on AWS or, with --lab, on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spec.stack_file import load_settings
 
 
 class _Interruptible(TyperGroup):
-    """Tells of Ctrl-C as of any other end; the framework's own way is an empty line."""
+    """Reports Ctrl-C like any other error; Typer would print an empty line."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -44,7 +44,7 @@ app.add_typer(prices.app, name="prices")
 
 @dataclass(frozen=True)
 class Options:
-    """What was given before the command."""
+    """The options before the command."""
 
     lab: bool
     debug: bool
@@ -53,7 +53,7 @@ class Options:
 @app.callback()
 def _options(
     context: typer.Context,
-    lab: Annotated[bool, typer.Option("--lab", help="Work on the lab of this machine instead of AWS.")] = False,
+    lab: Annotated[bool, typer.Option("--lab", help="Work on the lab on this machine instead of AWS.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show stack traces.")] = False,
 ) -> None:
     context.obj = Options(lab=lab, debug=debug)
@@ -61,8 +61,8 @@ def _options(
 
 @app.command()
 def status(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
-    """Who is primary, what lags, what is down. Exit code 1 when the estate is not healthy."""
-    # boto3 takes a tenth of a second to load, which commands that ask AWS nothing are spared.
+    """Show who is primary, what lags, what is down. Exit code 1 when the estate is not healthy."""
+    # Imported late: boto3 takes a tenth of a second to load, and most commands do not need it.
     from cli.connect import connect
     from ops.status import status as status_of
 
@@ -77,7 +77,7 @@ def status(context: typer.Context, stack: EstateStack = "", json: Json = False) 
 
 
 def main() -> None:
-    """The entry point: turns errors into messages and exit codes."""
+    """The entry point. It turns errors into messages and exit codes."""
     try:
         app()
     except HaError as error:
@@ -88,5 +88,10 @@ def main() -> None:
     except OSError as error:
         if "--debug" in sys.argv:
             raise
-        console.err.print(f"ha: {error.strerror or error}\n  where: {error.filename or 'this machine'}", markup=False)
+        shown = HaError(
+            str(error.strerror or error),
+            where=str(error.filename or "this machine"),
+            fix="fix that and run the command again; `ha --debug ...` shows where it failed",
+        )
+        console.err.print(f"ha: {shown}", markup=False, soft_wrap=True)
         raise SystemExit(EXIT_FAILED) from None

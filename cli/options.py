@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ DEFAULT_STACK = "dev"
 
 
 def _running(context: typer.Context, stack: str) -> str:
-    """The stack that is meant: a lab has one only. :raises HaError: when the lab cannot say."""
+    """The given stack, or the default: with --lab the one that the lab runs. :raises HaError: when the lab fails."""
     if stack or not context.obj.lab:
         return stack or DEFAULT_STACK
-    from lab.lab import Lab  # no part of what operations need on AWS
+    from lab.lab import Lab  # imported late: operations on AWS do not need it
 
     lab = Lab()
     return str(lab.status()["stack"]) if lab.running() else DEFAULT_STACK
@@ -29,5 +29,5 @@ EstateStack = Annotated[
         help="The stack, as in Pulumi.<stack>.yaml.",
     ),
 ]
-"""Of commands that work on an estate that runs; the default is an empty string."""
+"""For commands on a running estate. Its default is an empty string."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

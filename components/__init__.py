@@ -1,1 +1,1 @@
-"""What is asked of AWS? Component resources, one a file, each beside the planner that it uses."""
+"""What is asked of AWS? Component resources, one in each file, beside the planners that they use."""

@@ -1,4 +1,4 @@
-"""Where alerts go, and the budget that is one of them."""
+"""The topic of alerts, and the budget that publishes to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spec.tags import STACK_TAG
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsArgs:
-    """`email` null: nobody is subscribed by this program. `budget_monthly_usd` in dollars a month."""
+    """`email` null: this program subscribes nobody. `budget_monthly_usd` in dollars a month."""
 
     scope: Scope
     email: str | None
@@ -26,9 +26,9 @@ class AlertsArgs:
 
 
 class Alerts(Component):
-    """The SNS topic for alarms, Alertmanager and the budget; the e-mail subscription when there is one; the budget.
+    """The SNS topic for alarms, Alertmanager and the budget; the e-mail subscription, if any; the budget.
 
-    The topic is not encrypted with the AWS managed key: CloudWatch alarms cannot publish to a topic that is.
+    The topic is not encrypted with the AWS managed key, because CloudWatch alarms could not publish to it.
     https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
     Attribute: `topic_arn`.
     """
@@ -64,7 +64,7 @@ class Alerts(Component):
                 _notification("FORECASTED", 100, topic.arn),
             ],
             tags=self.tags("budget"),
-            # The service checks at once that it may publish.
+            # When it is created, the service checks that it may publish.
             opts=self.child(pulumi.ResourceOptions(depends_on=[policy])),
         )
         self.register_outputs({"topic_arn": self.topic_arn})

@@ -1,4 +1,4 @@
-"""The bucket of releases: private, encrypted, versioned."""
+"""The bucket for releases: private, encrypted, versioned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OLD_VERSIONS_DAYS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactsArgs:
-    """The release to upload; `protect` keeps the bucket from being deleted."""
+    """The release to upload; `protect` prevents the bucket's deletion."""
 
     scope: Scope
     release: Release
@@ -30,7 +30,7 @@ class ArtifactsArgs:
 class Artifacts(Component):
     """The artifact bucket and the release in it.
 
-    Attributes: `bucket_name`, `release`: an application host should not boot before its release is there.
+    Attributes: `bucket_name`; `release`: an application host should not boot before its release is uploaded.
     """
 
     token: ClassVar[str] = "ha:artifacts:Artifacts"
@@ -45,7 +45,7 @@ class Artifacts(Component):
             opts=self.child(pulumi.ResourceOptions(protect=args.protect)),
         )
         self.bucket_name: pulumi.Output[str] = bucket.bucket
-        # A bucket that is kept must not lose what makes it private.
+        # A bucket that is kept must stay private.
         kept = pulumi.ResourceOptions(protect=args.protect)
         closed = aws.s3.BucketPublicAccessBlock(
             f"{name}-private",
@@ -95,7 +95,7 @@ class Artifacts(Component):
             source=pulumi.FileAsset(str(args.release.path)),
             source_hash=args.release.sha256,
             tags=self.tags("release", tier=Tier.APP),
-            # Its key holds its digest, and hosts that run the release before this one may still ask for theirs.
+            # Kept, because hosts that run an older release may still download it; its key contains its digest.
             opts=self.child(pulumi.ResourceOptions(depends_on=[versioned], retain_on_delete=args.protect)),
         )
         self.register_outputs({"bucket_name": self.bucket_name})

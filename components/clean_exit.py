@@ -1,4 +1,4 @@
-"""Ends the Pulumi program with the message of a refused setting, not with a stack trace."""
+"""End the Pulumi program with the message of a refused setting, not with a stack trace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spec.errors import HaError
 
 @contextmanager
 def exit_without_traceback() -> Iterator[None]:
-    """Turns an `HaError` into Pulumi's own way to end a program cleanly. :raises pulumi.RunError: with its message."""
+    """Turn an `HaError` into the exception that Pulumi reports cleanly. :raises pulumi.RunError: with its message."""
     try:
         yield
     except HaError as refused:

@@ -1,6 +1,6 @@
-"""Files of hosts without their comments: user data has 16 KB, and who reads the files has this repository.
+"""Files of hosts without their comments: user data is limited to 16 KB, and this repository has the originals.
 
-Parts are left out, nothing is written anew, so that the bytes do not depend on the version of Python that renders them.
+Parts are removed, and nothing is generated, so the bytes do not depend on the version of Python that renders them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def is_python(path: str, content: str) -> bool:
 
 
 def without_comments(path: str, content: str) -> str:
-    """The same file without lines that hold nothing but a comment, which begin with `#` in all that hosts have; Python
-    also without comments at the end of lines.
+    """The same file without lines that are only a comment (in all files of hosts, comments begin with `#`); Python also
+    without comments at the end of lines.
 
-    :raises SyntaxError: when it should be Python and is not.
+    :raises SyntaxError: when the file should be Python and is not.
     """
     if is_python(path, content):
         return _shorter_python(content)
@@ -33,8 +33,8 @@ def without_comments(path: str, content: str) -> str:
 
 
 def _shorter_python(source: str) -> str:
-    """The same program, without docstrings, empty lines and the types of functions, indented by one space for four. A
-    body that is nothing but a docstring keeps it.
+    """The same program without docstrings, empty lines and the types of functions, indented by one space for each four.
+    A body that is only a docstring keeps it.
     """
     lines = source.splitlines()
     idle = {number for number, line in enumerate(lines, 1) if not line.strip()}
@@ -48,7 +48,7 @@ def _shorter_python(source: str) -> str:
     tree = list(ast.walk(ast.parse(source)))
     _leave_out_annotations(lines, tree)
     texts = [_lines(node) for node in tree if isinstance(node, ast.Constant | ast.JoinedStr)]
-    idle = idle.difference(*texts)  # an empty line in a text is text
+    idle = idle.difference(*texts)  # an empty line in a string is part of it
     verbatim = set().union(*(text - {min(text)} for text in texts))
     for node in tree:
         if isinstance(node, _DOCUMENTED) and len(node.body) > 1 and ast.get_docstring(node, clean=False) is not None:
@@ -58,7 +58,7 @@ def _shorter_python(source: str) -> str:
 
 
 def _leave_out_annotations(lines: list[str], tree: list[ast.AST]) -> None:
-    """What functions take and return, where it stands on one line; from the right, so that what is left of it stays."""
+    """Remove annotations of parameters and results that are on one line, from the right, so that columns stay valid."""
     found: list[tuple[int, int, int]] = []
     for node in tree:
         if isinstance(node, ast.arg):
@@ -72,7 +72,7 @@ def _leave_out_annotations(lines: list[str], tree: list[ast.AST]) -> None:
 
 
 def _span(annotation: ast.expr | None, begin: int) -> list[tuple[int, int, int]]:
-    """Row, first and last column of an annotation with the mark before it; none when it spans lines."""
+    """Row, first and last column of an annotation with its `:` or `->`; empty when it spans lines."""
     if annotation is None or annotation.end_col_offset is None or annotation.lineno != annotation.end_lineno:
         return []
     return [(annotation.lineno - 1, begin, annotation.end_col_offset)]

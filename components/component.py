@@ -1,4 +1,4 @@
-"""What every component resource of the estate has in common."""
+"""The base class of every component resource of the estate."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from spec.tiers import Tier
 
 
 class Component(pulumi.ComponentResource):
-    """A component resource that knows its stack.
+    """A component resource of a stack.
 
-    A subclass sets `token` (`ha:network:Network`), makes its children with `self.child(...)` options and ends its
+    A subclass sets `token` (`ha:network:Network`), creates its children with `self.child(...)` options and ends its
     constructor with `register_outputs`.
     """
 
@@ -24,7 +24,7 @@ class Component(pulumi.ComponentResource):
         self.stack = stack
 
     def child(self, opts: pulumi.ResourceOptions | None = None) -> pulumi.ResourceOptions:
-        """Options of a child: those given, with this component as parent (last, since the later parent wins)."""
+        """Options of a child: those given, with this component as parent (last, because the later parent wins)."""
         return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(parent=self))
 
     def tags(self, name: str, *, tier: Tier | None = None, host: str | None = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A security group a tier, and the rules between them: standalone resources, one a flow and direction."""
+"""A security group for each tier, and a rule resource for each flow and direction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spec.tiers import Tier
 
 @dataclass(frozen=True, kw_only=True)
 class FirewallArgs:
-    """The VPC and the flows that are allowed in it."""
+    """The VPC and its allowed flows."""
 
     stack: str
     vpc_id: pulumi.Input[str]
@@ -25,9 +25,9 @@ class FirewallArgs:
 
 class Firewall(Component):
     """A security group for each tier. A flow becomes an egress rule at its source and an ingress rule at its target;
-    what is not a flow is not let through in either direction.
+    nothing else is allowed in either direction.
 
-    Attributes: `group_ids` by tier, `rules`: what must be there before a host can talk.
+    Attributes: `group_ids` by tier; `rules`, which must exist before a host boots.
     """
 
     token: ClassVar[str] = "ha:firewall:Firewall"
@@ -66,7 +66,7 @@ class Firewall(Component):
         own: Tier,
         peer: Peer,
     ) -> None:
-        """One end of a flow, as the security group of the tier at that end has it."""
+        """The rule for one end of a flow, in the security group of that end's tier."""
         self.rules.append(
             kind(
                 f"{self._name}-{direction}-{flow.name}",

@@ -1,4 +1,4 @@
-"""One host: an instance that may be replaced at any time, and its data volume, which may not."""
+"""One host: an instance that may be replaced at any time, and its data volume, which must not be."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from components.component import Component
 from spec.addresses import HostPlan
 from spec.instance_types import InstanceType
 
-_DATA_DEVICE = "/dev/sdf"  # the name that EC2 recommends first; on Nitro the kernel names it otherwise
+_DATA_DEVICE = "/dev/sdf"  # EC2's first recommended name; on Nitro the kernel gives it another one
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostArgs:
-    """What a host is made from. `data_volume_gib` null: nothing on it outlives it.
+    """The inputs of a host. `data_volume_gib` None: it has no data volume.
 
-    `after` is what must stand before it boots: its ways out, its policy, the host of its tier before it.
+    `after`: what must exist before it boots, such as its routes, its policy, the previous host of its tier.
     """
 
     stack: str
@@ -43,9 +43,9 @@ class Host(Component):
     """An EC2 instance with a planned address, IMDSv2 only, no key pair and an encrypted root volume; its data volume
     and attachment; alarms for its status checks and, on a burstable type, its CPU credits.
 
-    It is replaced by deleting first: the address and the volume are free again only when the old instance is gone. The
-    instance is stopped before its volume is detached, so that what writes to it shuts down in order.
-    Attributes: `plan`, `instance_id`, `next_host_depends_on`: what the next host of the tier waits for.
+    A replacement deletes first: the address and the volume are free only when the old instance is terminated. The
+    instance is stopped before its volume is detached, so that services that write to it shut down normally.
+    Attributes: `plan`, `instance_id`; `next_host_depends_on`: what the next host of the tier waits for.
     """
 
     token: ClassVar[str] = "ha:host:Host"
@@ -62,7 +62,7 @@ class Host(Component):
             subnet_id=args.subnet_id,
             private_ip=str(plan.address),
             secondary_private_ips=[str(plan.second_address)] if plan.second_address else None,
-            # Left open for a public host: read back as true once an Elastic IP is there, it would replace the host.
+            # Unset on a public host: once it has an Elastic IP, this is read back as true and would replace the host.
             associate_public_ip_address=None if plan.tier.public else False,
             vpc_security_group_ids=[args.security_group_id],
             iam_instance_profile=args.profile_name,
@@ -134,7 +134,7 @@ class Host(Component):
         )
 
     def _credit_alarm(self, name: str, instance: aws.ec2.Instance) -> None:
-        """In `standard` mode a host without credits is throttled to its baseline: warn before."""
+        """In `standard` mode, a host without credits is throttled to its baseline: warn before that."""
         aws.cloudwatch.MetricAlarm(
             f"{name}-credits",
             alarm_description=f"{self._host} runs out of CPU credits: docs/runbooks/HostCpuCreditsLow.md",
@@ -145,7 +145,7 @@ class Host(Component):
             comparison_operator="LessThanThreshold",
             threshold=10,  # credits; one is a minute of one processor at full speed
             period=300,
-            # A t3 starts with none and earns ten in 25 to 50 minutes: a shorter wait would sound for each new host.
+            # A t3 starts with none and earns ten in 25 to 50 minutes: with fewer periods, each new host would alarm.
             evaluation_periods=24,
             treat_missing_data="missing",
             alarm_actions=[self._args.alert_topic_arn],

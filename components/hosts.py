@@ -1,4 +1,4 @@
-"""The hosts of every tier, in the order in which they may come up."""
+"""The hosts of every tier, in the order in which they may start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from spec.tiers import Tier
 
 @dataclass(frozen=True, kw_only=True)
 class HostsArgs:
-    """What the hosts stand on; `user_data` by host name."""
+    """What the hosts need; `user_data` by host name."""
 
     scope: Scope
     settings: Settings
@@ -38,8 +38,8 @@ class HostsArgs:
 
 
 class Hosts(Component):
-    """Every host of the estate. Hosts of one tier follow each other, so that an update replaces one at a time; tiers do
-    not wait for each other, since every host waits for what it needs by itself.
+    """Every host of the estate. The hosts of one tier form a chain, so that an update replaces one at a time. Tiers do
+    not wait for each other, because each host itself waits for what it needs.
 
     Attribute: `by_tier`.
     """

@@ -1,4 +1,4 @@
-"""Who the hosts are to AWS: one IAM role and instance profile a tier."""
+"""The hosts' identity on AWS: an IAM role and an instance profile for each tier."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spec.tiers import Tier
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityArgs:
-    """What the roles' policies are confined to."""
+    """What the roles' policies are limited to."""
 
     scope: Scope
 
@@ -25,7 +25,7 @@ class IdentityArgs:
 class Identity(Component):
     """A role with an inline policy and an instance profile for each tier.
 
-    Attributes: `profile_names` by tier, `policies` by tier: a host should not boot before its policy is there.
+    Attributes: `profile_names` by tier; `policies` by tier: a host should not boot before its policy exists.
     """
 
     token: ClassVar[str] = "ha:identity:Identity"

@@ -1,4 +1,4 @@
-"""The VPC: public and private subnets in every zone, the ways out, and nothing open by default."""
+"""The VPC: public and private subnets in every zone, routes to the internet, and nothing open by default."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spec.flows import ANYWHERE
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """What a network is made from."""
+    """The inputs of a network."""
 
     stack: str
     region: str
@@ -29,11 +29,12 @@ class NetworkArgs:
 class Network(Component):
     """A VPC with its subnets, routes, internet gateway, NAT gateways and the gateway endpoint of S3.
 
-    Private subnets leave through the NAT gateway of their zone, or the monitor's where their zone has none. S3 is
-    reached through the endpoint, free of NAT charges and of the NAT gateway's fate. The default group is emptied.
+    Private subnets use the NAT gateway of their zone, or the one in the monitor's zone if theirs has none. The endpoint
+    makes S3 reachable without NAT charges and without depending on the NAT gateway. The default security group has no
+    rules.
 
-    Attributes: `vpc_id`; `subnet_ids` by (zone index, public); `egress_dependencies`: what a host waits for
-    before it can reach anything.
+    Attributes: `vpc_id`; `subnet_ids` by (zone index, public); `egress_dependencies`: what must exist before a host
+    can reach the internet.
     """
 
     token: ClassVar[str] = "ha:network:Network"
@@ -126,7 +127,7 @@ class Network(Component):
             allocation_id=address.id,
             private_ip=str(nat_gateway_address(plan)),
             tags=self.tags(name),
-            # Without its route to the internet a NAT gateway is made in state failed.
+            # Without a route to the internet, a NAT gateway is created in state `failed`.
             opts=self.child(
                 pulumi.ResourceOptions(depends_on=list(self.egress_dependencies), delete_before_replace=True)
             ),

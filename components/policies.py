@@ -1,4 +1,4 @@
-"""IAM policy documents, one a tier: what its hosts may ask of AWS, and nothing else. Pure."""
+"""IAM policy documents, one for each tier: the AWS calls that its hosts may make. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ASSUMED_BY_EC2: Document = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
-# What the Session Manager agent needs, Run Command included: AmazonSSMManagedInstanceCore without its right to read
+# What the Session Manager agent needs, including Run Command: AmazonSSMManagedInstanceCore without the right to read
 # every parameter.
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
 _AGENT_ACTIONS = [
@@ -40,7 +40,7 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
         statements.append(_allow("ReadOwnParameters", "ssm:GetParameter", sorted(readable)))
     if creatable:
         statements.append(_allow("CreateOwnParameters", "ssm:PutParameter", sorted(creatable)))
-        # Nobody may overwrite: the first host's value is the value.
+        # Nobody may overwrite a parameter: the first host's value counts.
         # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
         never = {**_allow("NeverOverwrite", "ssm:PutParameter", "*"), "Effect": "Deny"}
         statements.append({**never, "Condition": {"StringEquals": {"ssm:Overwrite": "true"}}})
@@ -49,17 +49,17 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
         statements.append(_allow("ReadReleases", "s3:GetObject", releases))
     if tier is Tier.LB and scope.load_balancers > 1:
         statements += _move_the_public_address(scope)
-    # The load balancer tells of a monitor that is silent.
+    # The load balancer alerts when the monitor stops reporting.
     if tier in (Tier.MONITOR, Tier.LB):
         statements.append(_allow("SendAlerts", "sns:Publish", scope.alert_topic_arn))
     return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _move_the_public_address(scope: Scope) -> list[dict[str, Any]]:
-    """A load balancer may put the stack's public address, and no other, on a load balancer of the stack.
+    """A load balancer may associate the stack's public address, and no other, with a load balancer of the stack.
 
-    Neither's id is known before it exists, so they are told by their tags. A network interface has none: which one may
-    take part is said by the instance and the address that must be named with it.
+    Neither id is known before the resource exists, so tags identify them. Network interfaces have no tags here: the
+    instance and the address that must be in the same call limit which one it can be.
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
     """
 
@@ -79,7 +79,7 @@ def _move_the_public_address(scope: Scope) -> list[dict[str, Any]]:
 
 
 def alert_topic_policy(scope: Scope) -> Document:
-    """Who besides the account's own roles may publish alerts: its alarms and its budget."""
+    """Besides the account's own roles, its alarms and its budget may publish alerts."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -96,7 +96,7 @@ def alert_topic_policy(scope: Scope) -> Document:
 
 
 def artifact_bucket_policy(scope: Scope) -> Document:
-    """The bucket answers over TLS only."""
+    """The bucket accepts TLS connections only."""
     bucket = f"arn:{scope.partition}:s3:::{scope.artifact_bucket}"
     return {
         "Version": "2012-10-17",

@@ -17,15 +17,15 @@ from spec.tiers import Tier
 
 @dataclass(frozen=True, kw_only=True)
 class PublicAddressArgs:
-    """`protect` keeps the address, which visitors' DNS names, from being released."""
+    """`protect` prevents the release of the address, to which the site's DNS name points."""
 
     stack: str
     protect: bool
 
 
 class PublicAddress(Component):
-    """The Elastic IP that visitors know. Made before the load balancers, which may ask for it themselves, and released
-    after they are gone.
+    """The Elastic IP that visitors know. Created before the load balancers, which may associate it themselves, and
+    released after they are deleted.
 
     Attributes: `address`, `allocation`.
     """
@@ -56,9 +56,9 @@ class LoadBalancerAddressesArgs:
 class LoadBalancerAddresses(Component):
     """The Elastic IPs that are associated with the load balancers.
 
-    A single load balancer has the estate's public address. Of two, the active one takes it by the API at any time, so
-    nothing here associates it: each has an address of its own instead, by which it reaches the API. That is an Elastic
-    IP too: an address that AWS assigns does not come back to a host that was stopped while it held another.
+    A single load balancer has the estate's public address. With two, the active one associates that address with itself
+    at any time, so this component does not: each has an address of its own instead, by which it reaches the API. That
+    is an Elastic IP too: after a stop, AWS assigns no public address to a host that has another Elastic IP.
     """
 
     token: ClassVar[str] = "ha:loadbalanceraddresses:LoadBalancerAddresses"

@@ -1,7 +1,7 @@
 """From `cloud-init/` to the user data of one host: the same bytes for the same input, 16 KB at most.
 
-A tier's folder mirrors the host's file system; see cloud-init/README.md. This module picks the files and renders them,
-the folder says what they are.
+A tier's folder mirrors the host's file system; see cloud-init/README.md. This module selects the files and renders
+them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _HOST_LIBRARY = PurePosixPath("/usr/local/lib/ha")
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """All that a template may use."""
+    """Everything that a template may use."""
 
     scope: Scope
     host: HostPlan
@@ -52,7 +52,7 @@ class Context:
 
     @property
     def folders(self) -> list[Path]:
-        """Where the host's files come from; of two with the same path the later counts."""
+        """The folders of the host's files; of two files with the same path, the later one counts."""
         own = CLOUD_INIT_DIR / self.host.tier.value
         pair = [own / PAIR] if self.settings.is_pair(self.host.tier) else []
         return [CLOUD_INIT_DIR / BASE, own, *(one for one in pair if one.is_dir())]
@@ -83,7 +83,7 @@ class Context:
 
 @dataclass(frozen=True)
 class HostFile:
-    """A file that user data puts on the host."""
+    """A file that user data writes on the host."""
 
     path: str
     content: str
@@ -97,7 +97,7 @@ class HostFile:
 def host_files(context: Context) -> list[HostFile]:
     """Every file of the host, base files first, rendered, without comments.
 
-    :raises HaError: (exit 2) when a template uses a name that does not exist; names the file and line.
+    :raises HaError: (exit 2) when a template uses an unknown name; it names the file and line.
     """
     found: dict[str, HostFile] = {}
     for folder in context.folders:
@@ -122,22 +122,22 @@ def contexts(scope: Scope, settings: Settings, release: Release) -> dict[str, Co
 
 def user_data(context: Context) -> bytes:
     """The host's user data, gzip (decision 20). :raises HaError: (exit 2) over EC2's limit."""
-    # Like beside like is some hundred bytes less; of the ways to sort that are as simple, this one is the shortest.
+    # Similar files side by side save some hundred bytes; of the simple orders, this one compresses best.
     files = sorted(host_files(context), key=lambda file: (file.content.partition("\n")[0], file.path), reverse=True)
     document = _render(CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=files)
     compressed = _compressed(document)
     if len(compressed) > LIMIT_BYTES:
         raise HaError(
-            f"user data of {context.host.name} is {len(compressed)} bytes; EC2 takes {LIMIT_BYTES}",
-            where=f"cloud-init/{context.host.tier}",
-            fix="shorten the tier's files",
+            f"user data of {context.host.name} is {len(compressed)} bytes, but EC2 allows {LIMIT_BYTES}",
+            where=f"cloud-init/{context.host.tier}, cloud-init/{BASE}",
+            fix="shorten the files in these folders",
             exit_code=EXIT_USAGE,
         )
     return compressed
 
 
 def listed(path: Path) -> list[str]:
-    """The lines of a list file such as `packages`, without comments; none when there is no such file."""
+    """The lines of a list file such as `packages`, without comments; empty when there is no such file."""
     if not path.is_file():
         return []
     lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
@@ -145,7 +145,7 @@ def listed(path: Path) -> list[str]:
 
 
 def _placed(folder: Path) -> Iterator[tuple[Path, PurePosixPath]]:
-    """The files of a tier's folder and where each goes on the host."""
+    """The files of a tier's folder, each with its path on the host."""
     for source in sorted((folder / "files").rglob("*")):
         if source.is_file() and "__pycache__" not in source.parts:
             relative = str(source.relative_to(folder / "files")).removesuffix(".j2")
@@ -156,14 +156,14 @@ def _placed(folder: Path) -> Iterator[tuple[Path, PurePosixPath]]:
 
 @cache
 def _compressed(document: str) -> bytes:
-    """Half a second of work for all hosts of an estate, which is asked for several times in one run."""
+    """Cached: for all hosts of an estate it takes half a second, and one run needs it several times."""
     compressed: bytes = zopfli.gzip.compress(document.encode(), numiterations=5)
     return compressed
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    # No HTML is made here, so nothing is escaped; values are typed and bounded by the settings.
+    # This is not HTML, so nothing is escaped; the settings restrict types and characters of values.
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -178,7 +178,7 @@ def _environment() -> jinja2.Environment:
 
 @cache
 def _compiled(text: str) -> jinja2.Template:
-    """Compiling takes ten times as long as rendering, and every host of a tier has the same templates."""
+    """Cached: compiling takes ten times as long as rendering, and every host of a tier has the same templates."""
     return _environment().from_string(text)
 
 
@@ -189,7 +189,7 @@ def _render(source: Path, context: Context, **more: object) -> str:
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
         raise HaError(
-            f"a host file cannot be rendered: {error}",
+            f"a host's file cannot be rendered: {error}",
             where=f"{where}, line {line}" if line else str(where),
             fix="fix the template or the setting that it uses",
             exit_code=EXIT_USAGE,

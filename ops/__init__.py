@@ -1,1 +1,1 @@
-"""How is it kept running? A library of operations on a running estate, on AWS or in the lab alike."""
+"""How is it kept running? A library of operations on a running estate, on AWS or in the lab."""

@@ -15,7 +15,7 @@ def connect(stack: str, settings: Settings) -> Estate:
     if session.get_credentials() is None:
         raise HaError(
             "there are no AWS credentials",
-            where="environment, AWS configuration files",
-            fix="configure them as for the AWS CLI, or give --lab before the command for the lab on this machine",
+            where="environment variables, AWS configuration files",
+            fix="configure them as for the AWS CLI, or use the lab on this machine: ha --lab COMMAND",
         )
     return Estate(stack=stack, region=settings.region, target="aws", session=session)

@@ -1,4 +1,4 @@
-"""A running estate as operations see it: AWS by boto3, hosts by SSM Run Command. AWS and the lab stand behind it."""
+"""A running estate, on AWS or in the lab: AWS's API by boto3, hosts by SSM Run Command."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FIRST_POLL_S, _LAST_POLL_S = 0.1, 1.5  # the API allows few calls a second
 
 @dataclass(frozen=True)
 class Instance:
-    """A host's instance as EC2 lists it; `state` in EC2's words.
+    """A host's instance as EC2 lists it; `state` is EC2's.
 
-    `public_address`: the one that visitors know, on the host that holds it; not one that a host has of its own.
+    `public_address`: the estate's public address, on the host that has it; not a host's own one.
     """
 
     instance_id: str
@@ -38,7 +38,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command on a host ended."""
+    """The result of a command on a host."""
 
     exit_code: int
     stdout: str
@@ -46,14 +46,14 @@ class CommandResult:
 
 
 class CommandFailed(HaError):
-    """A command that could not be run on a host, or whose end was not seen in time."""
+    """A command that could not be run on a host, or did not end in time."""
 
 
 @dataclass(frozen=True)
 class Estate:
     """One stack, found by its tags.
 
-    :param url_of: what a person opens, from the public address. In the lab that is a port of this machine.
+    :param url_of: the URL of a public address. In the lab that is a port of this machine.
     """
 
     stack: str
@@ -72,16 +72,16 @@ class Estate:
         return self.client("ssm")
 
     def prepare(self) -> None:
-        """Makes the clients that threads are going to share."""
+        """Create the clients before threads share them."""
         _ = self._ec2, self._ssm
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the estate's account and region. Threads may share clients, but not make them."""
-        session: Any = self.session  # its types know service names only as literals
+        """A boto3 client of the estate's account and region. Threads may share clients, but must not create them."""
+        session: Any = self.session  # its types accept service names only as literals
         return session.client(service, region_name=self.region, endpoint_url=self.endpoint_url)
 
     def instances(self) -> list[Instance]:
-        """The stack's hosts, by name; terminated ones are not listed. :raises HaError: when AWS cannot be asked."""
+        """The stack's hosts, by name, without terminated ones. :raises HaError: when a call to AWS fails."""
         filters = [
             {"Name": f"tag:{STACK_TAG}", "Values": [self.stack]},
             {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped", "shutting-down"]},
@@ -92,22 +92,22 @@ class Estate:
             public = {a.get("InstanceId"): a["PublicIp"] for a in self._public_addresses()}
         except (BotoCoreError, ClientError) as error:
             raise HaError(
-                f"AWS cannot be asked for the hosts of {self.stack!r}: {error}",
+                f"the hosts of {self.stack!r} cannot be listed: {error}",
                 where=f"{self.target}, region {self.region}",
-                fix="check the credentials and the region, or give --lab for the lab",
+                fix="check the credentials and the region, or use the lab: ha --lab COMMAND",
             ) from None
         found = [_instance(one, public) for one in described]
         return sorted((i for i in found if i is not None and i.state != "shutting-down"), key=lambda i: i.host)
 
     def _public_addresses(self) -> list[dict[str, Any]]:
-        """The Elastic IP that visitors know; none before there is one."""
+        """The estate's public Elastic IP; empty before it exists."""
         known = {STACK_TAG: self.stack, NAME_TAG: public_address_name(self.stack)}
         filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in known.items()]
         found: list[dict[str, Any]] = self._ec2.describe_addresses(Filters=filters)["Addresses"]
         return found
 
     def run(self, instance_id: str, command: str, *, timeout_s: int = 30) -> CommandResult:
-        """Runs a shell command as root on a host, through SSM.
+        """Run a shell command as root on a host, through SSM.
 
         :raises CommandFailed: when the host has no agent, does not answer within `timeout_s`, or SSM refuses.
         """
@@ -116,7 +116,7 @@ class Estate:
             sent = ssm.send_command(
                 InstanceIds=[instance_id],
                 DocumentName="AWS-RunShellScript",
-                TimeoutSeconds=max(30, timeout_s),  # the least that SSM takes
+                TimeoutSeconds=max(30, timeout_s),  # SSM's minimum is 30
                 Parameters={"commands": [command], "executionTimeout": [str(timeout_s)]},
             )
             return self._await(ssm, sent["Command"]["CommandId"], instance_id, timeout_s)
@@ -129,31 +129,31 @@ class Estate:
         while time.monotonic() < deadline:
             try:
                 seen = ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
-            except ssm.exceptions.InvocationDoesNotExist:  # the list is a moment behind the command
+            except ssm.exceptions.InvocationDoesNotExist:  # SSM is eventually consistent
                 seen = {"Status": "Pending"}
             if seen["Status"] not in ("Pending", "InProgress", "Delayed"):
                 if seen["ResponseCode"] < 0:
-                    raise CommandFailed(f"SSM says {seen['StatusDetails']}", where=instance_id)
+                    raise CommandFailed(f"SSM reports {seen['StatusDetails']}", where=instance_id)
                 return CommandResult(seen["ResponseCode"], seen["StandardOutputContent"], seen["StandardErrorContent"])
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LAST_POLL_S)
         raise CommandFailed(f"no answer within {timeout_s} s", where=instance_id)
 
     def report(self, instance_id: str, *, timeout_s: int = 30) -> dict[str, Any]:
-        """What a host says of itself (`ha-report`). :raises CommandFailed: when it cannot say."""
+        """A host's own report (`ha-report`). :raises CommandFailed: when there is none."""
         result = self.run(instance_id, "ha-report", timeout_s=timeout_s)
         try:
             document = json.loads(result.stdout)
         except json.JSONDecodeError:
             tail = (result.stderr or result.stdout).strip().splitlines()[-1:]
-            raise CommandFailed(f"ha-report gave no report: {''.join(tail)}", where=instance_id) from None
+            raise CommandFailed(f"ha-report printed no report: {''.join(tail)}", where=instance_id) from None
         if not isinstance(document, dict):
-            raise CommandFailed("ha-report gave no report", where=instance_id)
+            raise CommandFailed("ha-report printed no report", where=instance_id)
         return document
 
 
 def _instance(description: dict[str, Any], public: Mapping[str | None, str]) -> Instance | None:
-    """None for what somebody else gave the stack's tag: it has no tier of ours."""
+    """None for an instance that is not ours: it has the stack's tag, but none of our tiers."""
     tags = {t["Key"]: t["Value"] for t in description.get("Tags", [])}
     if tags.get(TIER_TAG) not in set(Tier):
         return None

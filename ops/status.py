@@ -1,4 +1,4 @@
-"""The state of an estate: who is primary, what lags, what is down. Gathered from the hosts, judged here."""
+"""The state of an estate: who is primary, what lags, what is down. Hosts report it; this module evaluates it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HostState = Literal["stopped", "booting", "ready", "failed", "unreachable"]
 
 
 class HostStatus(BaseModel):
-    """One host. `state`: `booting` while its set-up runs, `failed` when a step of it failed (`detail` says which)."""
+    """One host. `state`: `booting` while its set-up runs, `failed` when a step of it failed (`detail` names it)."""
 
     name: str
     role: str
@@ -41,7 +41,7 @@ class CacheStatus(BaseModel):
 
 
 class LoadBalancerStatus(BaseModel):
-    """`active`: the host that holds the public address; `servers`: application hosts as it sees them."""
+    """`active`: the host that has the public address; `servers`: its states of the application hosts."""
 
     active: str | None
     servers: dict[str, str]
@@ -63,7 +63,7 @@ class Status(BaseModel):
 
 @dataclass(frozen=True)
 class Observation:
-    """A host and what it said of itself: its report, or why there is none."""
+    """A host with its report, or the reason why there is none."""
 
     instance: Instance
     report: Mapping[str, Any] | None
@@ -76,13 +76,13 @@ class Observation:
 
     @property
     def unsettled(self) -> str:
-        """How the state of a database node differs from what it is to be; empty when it does not."""
+        """A database node's reported and assigned state when they differ; else empty."""
         state, goal = self.facts.get("node_state"), self.facts.get("goal_state")
-        return "" if state == goal else f"{state}, to be {goal}"
+        return "" if state == goal else f"{state}, assigned {goal}"
 
 
 def observe(estate: Estate, tiers: Collection[Tier] = tuple(Tier)) -> list[Observation]:
-    """Asks every host of the tiers at once. A host that cannot answer is an observation too."""
+    """Ask every host of the tiers in parallel. A host that does not answer is an observation too."""
 
     def ask(instance: Instance) -> Observation:
         if instance.state != "running":
@@ -106,13 +106,13 @@ def judge(
     target: Literal["aws", "lab"],
     url: str | None,
 ) -> Status:
-    """The estate's status from what its hosts said. Pure.
+    """The estate's status from the reports of its hosts. Pure.
 
-    :param expected: host names that the stack's settings plan; one that is missing makes the estate unhealthy.
+    :param expected: host names in the stack's settings; a missing one makes the estate unhealthy.
     """
     hosts = [_host(o) for o in observations]
     database = database_of(_of(observations, Tier.DB))
-    # Two that claim to be master are none: neither is named, here and of the database.
+    # If two claim to be master, name neither; the same for the database.
     masters = [o.instance.host for o in _of(observations, Tier.CACHE) if o.facts.get("role") == "master"]
     cache = masters[0] if len(masters) == 1 else None
     problems = [f"{h.name}: {h.detail}" for h in hosts if not h.healthy]
@@ -123,13 +123,13 @@ def judge(
         problems.append(f"database: no standby in synchronous replication (replication is {database.replication})")
     if cache is None:
         problems.append(
-            f"cache: {' and '.join(masters)} both are master" if masters else "cache: there is no Redis master"
+            f"cache: {' and '.join(masters)} are both master" if masters else "cache: there is no Redis master"
         )
     balancer = _load_balancer(_of(observations, Tier.LB))
     if balancer.active is None:
-        problems.append("load balancer: no host of it has the public address")
+        problems.append("load balancer: none of its hosts has the public address")
     elif not balancer.servers:
-        problems.append(f"load balancer: {balancer.active} does not say which servers it has")
+        problems.append(f"load balancer: {balancer.active} reports no application servers")
     problems += [f"load balancer: {name} is {state}" for name, state in balancer.servers.items() if state != "UP"]
     return Status(
         stack=stack,
@@ -145,7 +145,7 @@ def judge(
 
 
 def status(estate: Estate, expected: Sequence[str]) -> Status:
-    """Observes and judges an estate. :raises HaError: when AWS cannot be asked."""
+    """Ask the hosts of an estate and evaluate their reports. :raises HaError: when a call to AWS fails."""
     observations = observe(estate)
     public = next((o.instance.public_address for o in _of(observations, Tier.LB) if o.instance.public_address), None)
     url = estate.url_of(public) if public else None
@@ -179,22 +179,22 @@ def _state(seen: Observation) -> tuple[HostState, bool, str]:
     if setup.get("state") == "failed":
         return "failed", False, f"set-up failed in step {step}: {str(setup.get('error', '')).strip()[-400:]}"
     if setup.get("state") != "ready":
-        return "booting", False, f"set-up runs step {step}" if step else "set-up has not begun"
+        return "booting", False, f"set-up is at step {step}" if step else "set-up has not started"
     checks = [c for c in seen.report.get("checks", []) if not c.get("informational")]
     failing = [f"{c['name']} ({c['detail']})" for c in checks if not c["ok"]]
     healthy = bool(seen.report.get("healthy"))
-    return "ready", healthy, "" if healthy else ", ".join(failing) or "it says that it is not healthy"
+    return "ready", healthy, "" if healthy else ", ".join(failing) or "it reports that it is not healthy"
 
 
-# A node that becomes primary in this moment may still speak as a standby.
+# A node that is being promoted may still report `streaming`, as a standby does.
 _REPLICATION: Mapping[str, Literal["sync", "async", "none"]] = {"sync": "sync", "async": "async"}
 
 
 def database_of(seen: Sequence[Observation]) -> DatabaseStatus:
-    """The pair, from what the database hosts said. Pure."""
+    """The pair, from the reports of the database hosts. Pure."""
     primaries = [o for o in seen if o.facts.get("role") == "primary"]
     standbys = [o.instance.host for o in seen if o.facts.get("role") == "standby"]
-    # Two that claim to be primary is worse than none: neither is named.
+    # If two claim to be primary, name neither.
     primary = primaries[0] if len(primaries) == 1 else None
     facts = primary.facts if primary else {}
     return DatabaseStatus(

@@ -1,4 +1,4 @@
-"""Hands the primary over to its standby: refused where that would cost more than a moment, then waited for."""
+"""A planned switchover of the database: refused when it would take long; otherwise waits until it is complete."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from spec.errors import HaError
 from spec.tiers import Tier
 
 MAX_LAG_BYTES: Final = 2**20
-"""A standby that has more to replay than this is not handed the primary: writes would wait until it has."""
+"""A standby with more than this to replay is not promoted: writes would wait until it has replayed it."""
 REDUNDANT_WITHIN_S: Final = 150.0
 _POLL_S = 2.0
-"""A look costs both hosts processor time, when requests that waited are being answered."""
+"""Each poll costs both hosts processor time while they answer the requests that waited."""
 _COMMAND_S = 90
-"""Longer than the script's own time limit, which says more."""
-# SSM gives what it runs to sh.
+"""Longer than the script's own timeout, whose message is more precise."""
+# SSM runs commands with sh.
 HAND_OVER: Final = f"bash -s <<'END'\n{Path(__file__).with_name('hand-over.sh').read_text(encoding='utf-8')}END\n"
 _CHECKPOINT = psql_command(ADMIN_DATABASE, "checkpoint")
 
@@ -33,9 +33,9 @@ Say = Callable[[str], None]
 class Switchover(BaseModel):
     """The document of `ha db switchover --json`.
 
-    `primary` is a host's name before and after, `lag_bytes` what the standby had to replay when it began. Seconds count
-    from the order: `writable_s` until the new primary had committed, as it saw that itself, `took_s` until the old one
-    was its synchronous standby.
+    `primary_before` and `primary_after` are hosts' names; `lag_bytes` is what the standby had to replay at the start.
+    `writable_s`: from the request to the failover monitor until the new primary had committed, by its own clock.
+    `took_s`: from the start of the command until the old primary was the synchronous standby.
     """
 
     stack: str
@@ -49,7 +49,7 @@ class Switchover(BaseModel):
 
 @dataclass(frozen=True)
 class HandedOver:
-    """A hand-over after which the new primary writes; whether it is redundant again is another question."""
+    """The new primary accepts writes. It may not be redundant yet."""
 
     before: str
     after: str
@@ -58,13 +58,13 @@ class HandedOver:
 
 
 def switchover(estate: Estate, say: Say) -> Switchover:
-    """Hands the primary over and waits until it is redundant again.
+    """Switch over and wait until the new primary is redundant.
 
-    :raises HaError: when it is refused, and nothing was touched, or when it did not come to its end.
+    :raises HaError: when it is refused, and nothing was changed, or when it did not complete.
     """
     began = time.monotonic()
     done = hand_over(estate, say)
-    say(f"{done.after} writes, {done.writable_s:.1f} s after the order; waiting for {done.before} as its standby")
+    say(f"{done.after} accepts writes after {done.writable_s:.1f} s; waiting until {done.before} is its standby")
     _await_redundancy(estate, done)
     return Switchover(
         stack=estate.stack,
@@ -78,28 +78,28 @@ def switchover(estate: Estate, say: Say) -> Switchover:
 
 
 def hand_over(estate: Estate, say: Say) -> HandedOver:
-    """Hands the primary over to its standby and waits until that one writes.
+    """Switch over to the standby and wait until it accepts writes.
 
-    :raises HaError: when it is refused, and nothing was touched, or when the standby does not write in time.
+    :raises HaError: when it is refused, and nothing was changed, or when the standby does not accept writes in time.
     """
     say("asking the database hosts")
     seen = {one.instance.host: one for one in observe(estate, [Tier.DB])}
     primary, standby, lag_bytes = _pair(list(seen.values()), estate)
     before, after = primary.instance.host, standby.instance.host
-    say(f"{before} is the primary, {after} its standby ({lag_bytes} bytes behind): writing both to disk")
+    say(f"{before} is the primary, {after} its standby ({lag_bytes} bytes behind): running checkpoints on both")
     _run(estate, primary, _CHECKPOINT)
-    say(f"handing over from {before} to {after}")
+    say(f"switching over from {before} to {after}")
     result = _run(estate, standby, HAND_OVER)
     return HandedOver(before, after, lag_bytes, int(result.stdout.split()[-1]) / 1000)
 
 
 def _pair(seen: list[Observation], estate: Estate) -> tuple[Observation, Observation, int]:
-    """The primary, its standby and how many bytes that one lags. :raises HaError: when they are not fit for it."""
+    """The primary, its standby and the standby's lag in bytes. :raises HaError: when a switchover is not possible."""
     found = database_of(seen)
     by_host = {one.instance.host: one for one in seen}
 
     def refusal(what: str, fix: str = "`ha status` shows what is wrong; try again when it is healthy") -> HaError:
-        return HaError(f"{what}, so nothing was handed over", where=f"{estate.stack} on {estate.target}", fix=fix)
+        return HaError(f"{what}: nothing was changed", where=f"{estate.stack} on {estate.target}", fix=fix)
 
     if found.primary is None:
         raise refusal("there is no primary")
@@ -111,7 +111,7 @@ def _pair(seen: list[Observation], estate: Estate) -> tuple[Observation, Observa
     if lag_bytes > MAX_LAG_BYTES:
         raise refusal(
             f"{found.standby} lags {lag_bytes} bytes behind {found.primary}, more than {MAX_LAG_BYTES}",
-            "try again when it has caught up: `ha status` shows how far it is",
+            "try again when it has caught up; `ha status` shows its lag",
         )
     for one in (by_host[found.primary], by_host[found.standby]):
         if one.unsettled:
@@ -123,7 +123,7 @@ def _run(estate: Estate, on: Observation, script: str) -> CommandResult:
     done = estate.run(on.instance.instance_id, script, timeout_s=_COMMAND_S)
     if done.exit_code != 0:
         raise HaError(
-            f"the hand-over failed: {(done.stderr or done.stdout).strip()[-400:]}",
+            f"the switchover failed: {(done.stderr or done.stdout).strip()[-400:]}",
             where=on.instance.host,
             fix="`ha status` shows who is primary now",
         )
@@ -138,7 +138,7 @@ def _await_redundancy(estate: Estate, done: HandedOver) -> None:
         if (found.primary, found.standby, found.replication) == (done.after, done.before, "sync"):
             return
     raise HaError(
-        f"{done.after} is the primary now, but {done.before} is not its synchronous standby after "
+        f"{done.after} is the primary now, but {done.before} did not become its synchronous standby within "
         f"{REDUNDANT_WITHIN_S:.0f} s",
         where=f"{estate.stack} on {estate.target}",
         fix="see docs/runbooks/DatabaseNotRedundant.md",

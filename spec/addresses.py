@@ -1,7 +1,7 @@
 """Address arithmetic: subnets of a VPC and the planned address of every host. Pure.
 
-A VPC is cut into eight equal blocks: public subnets take the first four, private ones the last four, one a zone. Within
-a subnet every tier has its own run of addresses, so that a host's address follows from its tier and number alone.
+A VPC is divided into eight equal blocks: four for public subnets, then four for private ones, one for each zone. Within
+a subnet every tier has its own range, so that a host's address follows from its tier and number alone.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from spec.tiers import Tier
 
 BLOCK_BITS = 3  # eight blocks: up to four zones, public and private
 MAX_ZONES = 4
-NAT_GATEWAY_OFFSET = 8  # planned too: an address that AWS picks could be one that a host is going to need
+NAT_GATEWAY_OFFSET = 8  # planned too: an address that AWS picks could be one that a host needs later
 
-_SECOND_ADDRESS = 10  # further on from a host's own: free in the public subnets, which hold nobody else
+_SECOND_ADDRESS = 10  # added to a host's own address: free, because public subnets hold no other tier
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class SubnetPlan:
 class HostPlan:
     """One host before it exists: `db2`, its tier, zone and address.
 
-    `second_address`: where the public address lands, on a load balancer that shares it with another. Its first address
-    keeps a public address of its own: without one it could neither ask AWS for the shared one nor install a package.
+    `second_address`: on one of two load balancers, the address with which the public address is associated. Its first
+    address has a public address of its own: without one it could neither call AWS nor install a package.
     """
 
     name: str
@@ -53,7 +53,7 @@ class HostPlan:
 def plan_subnets(cidr: IPv4Network, zones: Sequence[str]) -> tuple[SubnetPlan, ...]:
     """A public and a private subnet in each zone, public ones first.
 
-    :raises ValueError: when the range cannot be cut into eight subnets, or there are more zones than blocks.
+    :raises ValueError: when the range cannot be divided into eight subnets, or there are more zones than blocks.
     """
     if len(zones) > MAX_ZONES:
         raise ValueError(f"at most {MAX_ZONES} zones")
@@ -66,14 +66,12 @@ def plan_subnets(cidr: IPv4Network, zones: Sequence[str]) -> tuple[SubnetPlan, .
 
 
 def nat_gateway_address(subnet: SubnetPlan) -> IPv4Address:
-    """The address that a NAT gateway takes in its public subnet."""
+    """The address of a NAT gateway in its public subnet."""
     return subnet.cidr.network_address + NAT_GATEWAY_OFFSET
 
 
 def third_zone_index(zone_count: int) -> int:
-    """Where the monitor is: apart from both databases where there is a third zone, so that no zone takes two of the
-    three.
-    """
+    """The monitor's zone: apart from both databases if there is a third one, so that no zone holds two of the three."""
     return 2 if zone_count > 2 else 0
 
 

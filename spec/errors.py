@@ -12,7 +12,7 @@ EXIT_INTERRUPTED = 130
 
 
 class HaError(Exception):
-    """A mistake or a failure to be told to a person, without a stack trace.
+    """A mistake or a failure that a person reads, without a stack trace.
 
     :param what: what went wrong, in one sentence.
     :param where: the file, setting, host or command that it concerns.
@@ -38,7 +38,7 @@ class HaError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One refused setting: its path, the value given, and what is allowed."""
+    """One refused setting: its path, the given value, and what is allowed."""
 
     path: str
     given: str
@@ -50,10 +50,10 @@ class Problem:
 
 
 class SettingsError(HaError):
-    """Settings that do not validate; carries every problem at once. Exit code 2."""
+    """Settings that are not valid, with all problems at once. Exit code 2."""
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = "1 setting is" if len(self.problems) == 1 else f"{len(self.problems)} settings are"
         what = f"{count} refused; nothing was created\n" + "\n".join(f"  - {p}" for p in self.problems)
-        super().__init__(what, where=source, fix="fix the settings and run again", exit_code=EXIT_USAGE)
+        super().__init__(what, where=source, fix="fix the settings and run the command again", exit_code=EXIT_USAGE)

@@ -1,4 +1,4 @@
-"""Who may talk to whom: the whole matrix of the security groups."""
+"""Which tier may connect to which: the whole matrix of the security groups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VRRP = "112"  # an IP protocol without ports
 class Flow:
     """One allowed flow between two tiers, or between a tier and the world; `port` is None for a protocol without ports.
 
-    `why` becomes the rules' description, for which EC2 takes letters, digits, spaces and `._-:/()#,@[]+=&;{}!$*` only.
+    `why` becomes the rules' description. EC2 allows letters, digits, spaces and `._-:/()#,@[]+=&;{}!$*` in it.
     """
 
     source: Peer
@@ -54,12 +54,12 @@ FLOWS: tuple[Flow, ...] = (
     *(Flow(tier, WORLD, ports.HTTPS, "AWS APIs, S3") for tier in Tier),
 )
 
-# Two load balancers agree on who is active.
+# With two load balancers.
 PAIR_OF_LOAD_BALANCERS: tuple[Flow, ...] = (
     Flow(Tier.LB, Tier.LB, None, "load balancers agree on who is active", VRRP),
 )
 
-# Two caches and three sentinels, the third on the monitor.
+# With two caches, and three sentinels, the third on the monitor.
 PAIR_OF_CACHES: tuple[Flow, ...] = (
     Flow(Tier.CACHE, Tier.CACHE, ports.REDIS, "replication, and sentinels watch both"),
     Flow(Tier.CACHE, Tier.CACHE, ports.SENTINEL, "sentinels agree"),
@@ -70,6 +70,6 @@ PAIR_OF_CACHES: tuple[Flow, ...] = (
 
 
 def flows(*, load_balancers: int, caches: int) -> tuple[Flow, ...]:
-    """All that is allowed in an estate with so many hosts of the tiers that may be one or a pair."""
+    """All flows of an estate with this number of load balancers and caches."""
     pairs = (PAIR_OF_LOAD_BALANCERS if load_balancers > 1 else ()) + (PAIR_OF_CACHES if caches > 1 else ())
     return FLOWS + pairs

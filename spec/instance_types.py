@@ -18,7 +18,7 @@ Architecture = Literal["x86_64", "arm64"]
 
 @dataclass(frozen=True)
 class InstanceType:
-    """What the estate needs to know of an instance type."""
+    """An instance type's properties that the estate uses."""
 
     name: str
     architecture: Architecture
@@ -27,7 +27,7 @@ class InstanceType:
 
     @property
     def burstable(self) -> bool:
-        """Whether it runs on CPU credits (the t families)."""
+        """Whether it uses CPU credits (the t families)."""
         return self.name.startswith("t")
 
 
@@ -38,9 +38,9 @@ def catalogue() -> dict[str, InstanceType]:
 
 
 def instance_type(name: str) -> InstanceType:
-    """The named type. :raises KeyError: when the catalogue lacks it; the message names the nearest."""
+    """The named type. :raises KeyError: when it is not in the catalogue; the message names similar ones."""
     try:
         return catalogue()[name]
     except KeyError:
         near = difflib.get_close_matches(name, catalogue(), n=3, cutoff=0.0)
-        raise KeyError(f"no such instance type in the catalogue; near to it: {', '.join(near)}") from None
+        raise KeyError(f"not in the catalogue of instance types; similar ones: {', '.join(near)}") from None

@@ -1,11 +1,11 @@
-"""Numbers that a rule between settings relies on and a host's file states: rendered into the file from here."""
+"""Numbers that both a rule between settings and a host's file use: rendered into the file from here."""
 
 from __future__ import annotations
 
 from typing import Final
 
 CHECKS_TO_FALL: Final = 2
-"""Failed health checks in a row until HAProxy sends a server nothing more."""
+"""Failed health checks in a row until HAProxy marks a server down."""
 CHECK_TIMEOUT_MS: Final = 400
 """How long the load balancer waits for the answer to a health check of the application."""
 ROUTE_CHECK_MS: Final = 250
@@ -13,12 +13,12 @@ ROUTE_CHECK_MS: Final = 250
 ROUTE_CHECK_TIMEOUT_MS: Final = 900
 """How long the application host's routes wait for the answer to a check."""
 POOL_RETRY_MS: Final = 100
-"""pgbouncer's `server_login_retry`: it connects no sooner after a connection that failed."""
+"""pgbouncer's `server_login_retry`: its wait after a failed connection."""
 SUPERUSER_RESERVED_CONNECTIONS: Final = 5
 RESERVED_CONNECTIONS: Final = 10
-"""Of PostgreSQL's `max_connections`: for health checks and people when the application has taken the rest."""
+"""Of PostgreSQL's `max_connections`: for health checks and operators when the application uses all others."""
 STATEMENT_MS: Final = 3000
-"""The longest that the application lets a statement take: DATABASE_QUERY_TIMEOUT_MS in app/src/config.ts."""
+"""The application's timeout for a statement: DATABASE_QUERY_TIMEOUT_MS in app/src/config.ts."""
 
 
 def by_name() -> dict[str, int]:

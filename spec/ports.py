@@ -1,4 +1,4 @@
-"""Every port of the estate, once."""
+"""Every port of the estate."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ HTTPS: Final = 443
 HAPROXY_STATS: Final = 8404
 APPLICATION: Final = 5000
 POSTGRES: Final = 5432
-PRIMARY_CHECK: Final = 8008  # Patroni's, whose answer it gives: whether a database host may be written to
-DATABASE_ROUTE: Final = 5433  # on an application host's loopback: leads to the writable primary
-PGBOUNCER: Final = 6432  # in the name of its socket; nothing listens there
+PRIMARY_CHECK: Final = 8008  # like Patroni's, with the same answers: whether a database host is writable
+DATABASE_ROUTE: Final = 5433  # on an application host's loopback: to the writable primary
+PGBOUNCER: Final = 6432  # in the name of its socket; nothing listens on it
 REDIS: Final = 6379
-SESSIONS_ROUTE: Final = 6380  # on an application host's loopback, where there are two caches: leads to the master
+SESSIONS_ROUTE: Final = 6380  # on an application host's loopback, with two caches: to the master
 SENTINEL: Final = 26379
 NODE_EXPORTER: Final = 9100
 POSTGRES_EXPORTER: Final = 9187

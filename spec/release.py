@@ -1,4 +1,4 @@
-"""The application's release: an archive of this checkout that must be there before anything is created."""
+"""The application's release: an archive in this checkout that must exist before anything is created."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Release:
 
     @property
     def key(self) -> str:
-        """Its place in the artifact bucket. The digest is part of it: a rebuilt archive is another object."""
+        """Its key in the artifact bucket. The digest is part of it: a rebuilt archive is another object."""
         return f"releases/{self.directory}-{self.sha256[:12]}.tar.gz"
 
 
 def find_release(settings: Settings, project_dir: Path, *, source: str) -> Release:
-    """The release that the settings name. :raises SettingsError: when it is not there or no release."""
+    """The release that the settings name. :raises SettingsError: when it does not exist or is no release."""
     path = (project_dir / settings.application.release).resolve()
     if not path.is_relative_to(project_dir.resolve()) or not path.is_file():
         built = sorted(str(p.relative_to(project_dir)) for p in (project_dir / "app" / "build").glob("*.tar.gz"))
         allowed = (
-            f"a file of this checkout; there are: {', '.join(built)}"
+            f"a file in this checkout, such as {', '.join(built)}"
             if built
-            else "no release is built yet: run `make setup`"
+            else "a file in this checkout; no release is built yet: run `make setup`"
         )
         raise SettingsError(
             source,
@@ -51,14 +51,14 @@ def find_release(settings: Settings, project_dir: Path, *, source: str) -> Relea
         )
     release = Release(path, hashlib.sha256(path.read_bytes()).hexdigest())
     if fault := _fault(path, release.directory):
-        allowed = f"a gzipped tar archive whose one top folder is {release.directory}"
+        allowed = f"a gzipped tar archive with one top folder, {release.directory}"
         given = f"{settings.application.release} ({fault})"
         raise SettingsError(source, [Problem(path="application.release", given=given, allowed=allowed)])
     return release
 
 
 def _fault(path: Path, directory: str) -> str:
-    """What is wrong with an archive; nothing when it is a release."""
+    """What is wrong with an archive; empty when it is a release."""
     try:
         with tarfile.open(path, "r:gz") as archive:
             top = {member.name.split("/")[0] for member in archive}

@@ -1,4 +1,4 @@
-"""The account, region and stack that an estate is confined to, and the names that follow from them."""
+"""The account, region and stack that an estate is limited to, and the names that follow from them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spec.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """The account, region and stack that the policies are confined to."""
+    """The account, region and stack that the policies are limited to."""
 
     partition: str
     account: str
@@ -28,7 +28,7 @@ class Scope:
             region=settings.region,
             project=project,
             stack=stack,
-            # Bucket names are global, so the default carries what is the account's own.
+            # Bucket names are global, so the default contains the account and the region.
             artifact_bucket=settings.artifact_bucket or f"{project}-{stack}-{account}-{settings.region}",
             certificate_parameter=settings.load_balancer.certificate_parameter,
             load_balancers=settings.load_balancer.count,

@@ -1,6 +1,6 @@
-"""The SSM parameters that the hosts create for themselves: who may create each and who may read it.
+"""The SSM parameters that the hosts create: which tiers may create each, and which may read it.
 
-No value is ever known to this program: a host that needs one creates it if it is not there; nobody may overwrite it.
+This program never knows a value. A host that needs one creates it if it does not exist; nobody may overwrite it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def _certificate_authority(owner: Tier, creators: set[Tier], clients: set[Tier])
 
 
 def _shared(name: str, *tiers: Tier) -> Parameter:
-    """A secret that whichever of `tiers` comes first creates."""
+    """A secret that the first host of `tiers` that needs it creates."""
     return Parameter(name, frozenset(tiers), frozenset(tiers))
 
 
 PARAMETERS: tuple[Parameter, ...] = (
-    # The failover monitor is a PostgreSQL server of the database tier's circle of trust: same CA.
-    # The sentinels, one of which is on the monitor, trust both authorities.
+    # The failover monitor is a PostgreSQL server too, so it has the database tier's CA.
+    # The sentinels, one of which is on the monitor, trust both CAs.
     *_certificate_authority(Tier.DB, {Tier.DB, Tier.MONITOR}, {Tier.APP, Tier.CACHE}),
     *_certificate_authority(Tier.CACHE, {Tier.CACHE}, {Tier.APP, Tier.MONITOR}),
     *_certificate_authority(Tier.APP, {Tier.APP}, {Tier.LB, Tier.MONITOR}),
@@ -43,7 +43,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _shared("db/replication-password", Tier.DB),
     _shared("db/app-password", Tier.DB, Tier.APP),
     _shared("cache/password", Tier.CACHE, Tier.APP),
-    # Promotes and demotes, and reads no session: so the monitor need not know the password of those.
+    # Its user promotes and demotes and reads no session, so the monitor does not need `cache/password`.
     _shared("cache/sentinel-password", Tier.CACHE, Tier.MONITOR),
     _shared("app/session-secret", Tier.APP),
     _shared("app/admin-password", Tier.APP),
@@ -51,5 +51,5 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 
 def parameter_prefix(project: str, stack: str) -> str:
-    """The path under which a stack keeps its parameters, without a trailing slash."""
+    """The path of a stack's parameters, without a trailing slash."""
     return f"/{project}/{stack}"

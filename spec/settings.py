@@ -1,7 +1,7 @@
-"""Every knob of a stack, typed. One structured value, `ha:settings`, in `Pulumi.<stack>.yaml`.
+"""Every setting of a stack, typed. One structured value, `ha:settings`, in `Pulumi.<stack>.yaml`.
 
-Validation needs no AWS and no files: what must be asked of the world (is the release there?) is a preflight of the
-program. Defaults are the guide's shape.
+Validation needs no AWS and no files; the program checks the release and the user data separately. The defaults have the
+shape of the guide (docs/guide.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spec.timers import Timers
 _PRIVATE_RANGES = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 _DEBIAN_ACCOUNT = "136693071363"  # https://wiki.debian.org/Cloud/AmazonEC2Image
 
-# What the hosts' own files decide; overriding it would break the host.
+# Variables that the hosts' own files set; overriding one would break the host.
 _RESERVED_ENVIRONMENT = frozenset(
     [
         "NODE_ENV",
@@ -49,7 +49,7 @@ def _network(given: object) -> IPv4Network:
     if isinstance(given, IPv4Network):
         return given
     if not isinstance(given, str):
-        raise ValueError("a network in quotes, such as 10.20.0.0/16")
+        raise ValueError("must be a network in quotes, such as 10.20.0.0/16")
     try:
         return IPv4Network(given)
     except ValueError as error:
@@ -91,7 +91,7 @@ class _Hosts(_Group):
 
 
 class ImageSettings(_Group):
-    """The AMI, pinned by name: a newer one replaces hosts only when you say so."""
+    """The AMI, pinned by name: a newer one replaces hosts only when you change the name."""
 
     name: Annotated[str, Field(pattern=r"^debian-13-(amd64|arm64)-\d{8}-\d{4}$")] = "debian-13-amd64-20260914-2601"
     owner: Annotated[str, Field(pattern=r"^\d{12}$")] = _DEBIAN_ACCOUNT
@@ -113,41 +113,41 @@ class NetworkSettings(_Group):
     @classmethod
     def _two_zones(cls, zones: tuple[str, ...]) -> tuple[str, ...]:
         if len(zones) < 2:
-            raise ValueError("at least two zones, so that one can be lost")
+            raise ValueError("name at least two zones, so that the estate survives the loss of one")
         if len(set(zones)) < len(zones):
-            raise ValueError("each zone once")
+            raise ValueError("name each zone once")
         return zones
 
     @model_validator(mode="after")
     def _private_and_apart(self) -> Self:
         if not any(self.cidr.subnet_of(private) for private in _PRIVATE_RANGES):
-            raise ValueError(f"cidr {self.cidr} is public: take one within {', '.join(map(str, _PRIVATE_RANGES))}")
+            raise ValueError(f"cidr {self.cidr} is public: use one within {', '.join(map(str, _PRIVATE_RANGES))}")
         if self.cidr.prefixlen < 16:
-            raise ValueError(f"cidr {self.cidr} is larger than a VPC may be: /16 at most")
+            raise ValueError(f"cidr {self.cidr} is too large for a VPC: /16 at most")
         for reserved in self.reserved_cidrs:
             if self.cidr.overlaps(reserved):
                 raise ValueError(f"cidr {self.cidr} overlaps {reserved} of reserved_cidrs")
         if self.nat_gateways > len(self.zones):
             raise ValueError(
-                f"nat_gateways {self.nat_gateways}: one a zone at most, and there are {len(self.zones)} zones"
+                f"nat_gateways {self.nat_gateways}: at most one for each zone, and there are {len(self.zones)} zones"
             )
         return self
 
 
 _LEAST_RETRIES = 3
-_CONNECTIONS_PER_MIB = 5  # a connection may take 100 KB with TLS: half of the memory is for them
+_CONNECTIONS_PER_MIB = 5  # a connection may need 100 KB with TLS; connections may use half of the memory
 
 
 class LoadBalancerSettings(_Hosts):
-    """HAProxy. `active-backup` is the guide's primary and `backup`; `active-active` uses all.
+    """HAProxy. `active-backup` is the guide's primary and `backup`; `active-active` uses all application hosts.
 
-    `count` 2: in two zones, and the public address moves to the one that is active.
+    `count` 2: in two zones; the public address moves to the active one.
 
-    `server_timeout_ms` bounds the time to the first byte of an answer to what may be asked again of another host: what
-    only reads, and what carries an Idempotency-Key header. Raise it when the application has slow endpoints, and know
-    that a hung host then costs its visitors as much. `write_timeout_ms` is the time of everything else, which is asked
-    once, and of all tries together. It outlasts a failover of the database: the application waits for that as long,
-    less the time of one statement.
+    `server_timeout_ms` limits the time to the first byte of an answer for requests that may be retried on another host:
+    those that only read, and those with an Idempotency-Key header. Raise it when the application has slow endpoints;
+    visitors of a host that hangs then wait that much longer. `write_timeout_ms` is the time of all other requests,
+    which are sent once, and of all attempts together. It must be longer than a failover of the database: the
+    application waits for the database that long, less the time of one statement.
     """
 
     instance_type: str = "t3.micro"
@@ -165,12 +165,12 @@ class LoadBalancerSettings(_Hosts):
 
     @property
     def retries(self) -> int:
-        """How often a request may be tried again: until `write_timeout_ms` when each try takes `server_timeout_ms`."""
+        """How often a request may be retried: attempts of `server_timeout_ms` each fill `write_timeout_ms`."""
         return max(_LEAST_RETRIES, ceil(self.write_timeout_ms / self.server_timeout_ms) - 1)
 
     @property
     def database_wait_ms(self) -> int:
-        """How long the application lets requests wait for the database: it is to answer before it is given up."""
+        """How long the application lets requests wait for the database: it must answer before HAProxy's timeout."""
         return max(0, self.write_timeout_ms - limits.STATEMENT_MS)
 
     @model_validator(mode="after")
@@ -178,15 +178,15 @@ class LoadBalancerSettings(_Hosts):
         most = self.machine.memory_mib * _CONNECTIONS_PER_MIB
         if self.max_connections > most:
             raise ValueError(
-                f"max_connections {self.max_connections} is more than {self.instance_type} has memory for: {most}"
+                f"max_connections {self.max_connections} is too high: the memory of {self.instance_type} allows {most}"
             )
         return self
 
 
 class ApplicationSettings(_Hosts):
-    """The application's hosts and the release that they run; any Node application that answers `health_path` will do.
+    """The application's hosts and the release that they run: any Node application that answers `health_path`.
 
-    `release` is a file of this checkout, built by `make setup`. `metrics_path` null: the application has none.
+    `release` is a file in this checkout, built by `make setup`. `metrics_path` null: the application has no metrics.
     `tls` false: the application cannot serve TLS itself. `environment` is added to its `.env` (no secrets).
     """
 
@@ -208,12 +208,12 @@ class ApplicationSettings(_Hosts):
     @classmethod
     def _not_the_hosts_own(cls, environment: dict[str, str]) -> dict[str, str]:
         if reserved := sorted(_RESERVED_ENVIRONMENT & set(environment)):
-            raise ValueError(f"{', '.join(reserved)}: set by the host itself")
+            raise ValueError(f"the host itself sets {', '.join(reserved)}: remove it here")
         return environment
 
 
 class DatabaseSettings(_Hosts):
-    """The PostgreSQL pair. `volume_gib` also bounds the WAL that a lost standby's slot may keep."""
+    """The PostgreSQL pair. `volume_gib` also limits the WAL that the slot of a lost standby keeps."""
 
     instance_type: str = "t3.small"
     volume_gib: VolumeGib = 20
@@ -232,7 +232,7 @@ class MonitorSettings(_Hosts):
 
 
 class CacheSettings(_Hosts):
-    """Redis for sessions. `max_memory_percent` of the host's memory is for keys; an AOF rewrite needs room beside.
+    """Redis for sessions. `max_memory_percent` of the host's memory is for keys; a rewrite of its file needs the rest.
 
     `count` 2: a master and a replica in two zones, and three sentinels (the third on the monitor), of which two decide.
     """
@@ -244,16 +244,16 @@ class CacheSettings(_Hosts):
 
 
 class AlertSettings(_Group):
-    """Where alerts go besides the SNS topic itself; the address must confirm its subscription."""
+    """An address that is subscribed to the SNS topic of alerts. It must confirm the subscription."""
 
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
 
 
 class SsmAgentSettings(_Group):
-    """The Session Manager agent's package, which Debian's image lacks: a version and its checksums.
+    """The package of the Session Manager agent, which Debian's image does not have: a version and its checksums.
 
-    AWS publishes no checksums; these are those of a public cookbook's integration test for the same address. A host
-    whose download differs comes up without the agent and says so.
+    AWS publishes no checksums. These are from a public cookbook's integration test of the same URL. A host whose
+    download differs starts without the agent and reports that.
     """
 
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+$")] = "3.3.5226.0"
@@ -264,7 +264,7 @@ class SsmAgentSettings(_Group):
 
 
 class Settings(_Group):
-    """A stack's settings. `protect` keeps `pulumi destroy` from data, the artifacts and the public address."""
+    """A stack's settings. `protect` prevents the deletion of data, artifacts and the public address."""
 
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     network: NetworkSettings
@@ -281,7 +281,7 @@ class Settings(_Group):
     budget_monthly_usd: Annotated[
         Decimal,
         Field(gt=0, strict=False, allow_inf_nan=False),
-        WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),  # its own also takes a string, `_number` does not
+        WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),  # pydantic's would allow a string
     ] = Decimal(215)
     protect: bool = True
 
@@ -289,7 +289,7 @@ class Settings(_Group):
     @classmethod
     def _number(cls, given: object) -> object:
         if isinstance(given, bool | str):
-            raise ValueError("a number of dollars")
+            raise ValueError("must be a number of dollars")
         return given
 
     @model_validator(mode="after")
@@ -348,7 +348,7 @@ class Settings(_Group):
         if self.timers.application_drain_s * 1000 < noticed_ms:
             raise ValueError(
                 f"timers.application_drain_s {self.timers.application_drain_s} is too short: the load balancer notices "
-                f"after {noticed_ms} ms ({limits.CHECKS_TO_FALL} x load_balancer.check_interval_ms "
+                f"only after {noticed_ms} ms ({limits.CHECKS_TO_FALL} x load_balancer.check_interval_ms "
                 f"{self.load_balancer.check_interval_ms} + {limits.CHECK_TIMEOUT_MS})"
             )
         return self
@@ -360,7 +360,7 @@ class Settings(_Group):
         return hosts
 
     def data_volume_gib(self, tier: Tier) -> int | None:
-        """Size of the data volume of each host of a tier; None where the tier has none."""
+        """Size of the data volume of each host of a tier; None if the tier has none."""
         if not tier.traits.data_volume:
             return None
         group: Any = self.hosts_of(tier)
@@ -368,13 +368,13 @@ class Settings(_Group):
         return size
 
     def host_count(self, tier: Tier) -> int:
-        """How many hosts a tier has."""
+        """The number of hosts in a tier."""
         group: Any = self.hosts_of(tier)
         count: int = tier.traits.hosts or group.count
         return count
 
     def is_pair(self, tier: Tier) -> bool:
-        """Whether a tier's hosts get the files of a pair."""
+        """Whether a tier's hosts get the files in its `pair` folder."""
         return self.host_count(tier.traits.paired_with or tier) > 1
 
     def plan_subnets(self) -> tuple[SubnetPlan, ...]:

@@ -1,4 +1,4 @@
-"""From a stack's configuration to `Settings`, with every mistake told at once and in the user's words."""
+"""From a stack's configuration to `Settings`. All mistakes are reported at once, in the words of the stack file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS_KEY = f"{PROJECT}:settings"
 REGION_KEY = "aws:region"
 
 
-# Settings of older stack files that had one value only, which is still taken.
+# Settings of older stack files that had one allowed value, which is still accepted.
 RETIRED: Mapping[tuple[str, str], object] = {("load_balancer", "kind"): "haproxy", ("database", "count"): 2}
 
 
@@ -31,7 +31,7 @@ def stack_file(project_dir: Path, stack: str) -> Path:
 
 
 def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
-    """The `config` section of a stack's file. :raises HaError: (exit 2) when there is none or it is not YAML."""
+    """The `config` section of a stack's file. :raises HaError: (exit 2) when it is missing or not YAML."""
     check_stack_name(stack)
     path = stack_file(project_dir, stack)
     if not path.is_file():
@@ -39,7 +39,7 @@ def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
         raise HaError(
             f"there is no stack {stack!r}",
             where=path.name,
-            fix=f"take one of: {', '.join(stacks) or 'none is defined'}",
+            fix=f"use one of: {', '.join(stacks)}" if stacks else "write Pulumi.<stack>.yaml first",
             exit_code=EXIT_USAGE,
         )
     try:
@@ -49,21 +49,21 @@ def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
         where = f"{path.name}, line {mark.line + 1}" if mark else path.name
         detail = getattr(error, "problem", None) or "it cannot be read"
         raise HaError(
-            f"the stack file is not YAML: {detail}", where=where, fix="fix the file", exit_code=EXIT_USAGE
+            f"the stack file is not YAML: {detail}", where=where, fix="fix its syntax", exit_code=EXIT_USAGE
         ) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise HaError(
             "the stack file has no config section",
             where=path.name,
-            fix="see Pulumi.dev.yaml",
+            fix="add one, as in Pulumi.dev.yaml",
             exit_code=EXIT_USAGE,
         )
     return config
 
 
 def load_settings(project_dir: Path, stack: str) -> Settings:
-    """The settings in a stack's file. :raises HaError: (exit 2) with all that is wrong."""
+    """The settings in a stack's file. :raises HaError: (exit 2) with all mistakes."""
     config = read_stack_config(project_dir, stack)
     source = stack_file(project_dir, stack).name
     check_keys(config, source=source)
@@ -71,18 +71,18 @@ def load_settings(project_dir: Path, stack: str) -> Settings:
 
 
 def check_stack_name(stack: str) -> None:
-    """:raises HaError: (exit 2) for a name that AWS would not take in the names of the stack's resources."""
+    """:raises HaError: (exit 2) for a name that AWS does not allow in the names of the stack's resources."""
     if not STACK_NAME.fullmatch(stack):
         raise HaError(
-            f"{stack!r} cannot be the name of a stack: 2 to 20 lower-case letters, digits and hyphens, a letter first",
-            where="the stack's name is part of the names of its bucket, roles and topic",
-            fix="take another name",
+            f"{stack!r} is not a valid stack name: 2 to 20 lower-case letters, digits and hyphens, a letter first",
+            where="the names of the stack's bucket, roles and topic contain it",
+            fix="choose another name",
             exit_code=EXIT_USAGE,
         )
 
 
 def check_keys(keys: Iterable[object], *, source: str) -> None:
-    """:raises SettingsError: when there are keys of this project that nothing reads. Other packages' are their own."""
+    """:raises SettingsError: for a key of this project that nothing reads. Keys of other packages are ignored."""
     unknown = [k for k in map(str, keys) if k.partition(":")[0] == PROJECT and k != SETTINGS_KEY]
     if unknown:
         raise SettingsError(
@@ -91,14 +91,14 @@ def check_keys(keys: Iterable[object], *, source: str) -> None:
 
 
 def parse_settings(settings: object, region: object, *, source: str) -> Settings:
-    """Validated settings from a stack's `ha:settings` and `aws:region`. :raises SettingsError: naming every mistake."""
+    """Validated settings from a stack's `ha:settings` and `aws:region`. :raises SettingsError: with all mistakes."""
     if not isinstance(settings, Mapping):
         raise SettingsError(
             source, [Problem(path=SETTINGS_KEY, given=_shown(settings), allowed="a mapping of settings")]
         )
     if "region" in settings:
         raise SettingsError(
-            source, [Problem(path="region", given="here", allowed=f"the region is set by {REGION_KEY}")]
+            source, [Problem(path="region", given="an unknown setting", allowed=f"set the region by {REGION_KEY}")]
         )
     try:
         return Settings.model_validate({**_without_retired(settings), "region": region})
@@ -115,7 +115,7 @@ def _without_retired(settings: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-# What pydantic calls the types of Python, in words of the stack's file; limits are filled in from the error.
+# pydantic's error types in the words of a stack file. Limits are filled in from the error.
 _ALLOWED = {
     "string_type": "text (in quotes where it looks like a number)",
     "int_type": "a whole number",
@@ -129,7 +129,7 @@ _ALLOWED = {
     "model_type": "a mapping of settings",
     "model_attributes_type": "a mapping of settings",
     "finite_number": "a finite number",
-    "too_long": "{max_length} of them at most",
+    "too_long": "at most {max_length} of them",
     "literal_error": "{expected}",
     "greater_than": "more than {gt}",
     "greater_than_equal": "{ge} or more",
@@ -149,7 +149,7 @@ def _problem(error: ErrorDetails) -> Problem:
         return Problem(path=path, given="nothing", allowed="it must be set")
     if kind == "value_error":
         reason = str(error["ctx"]["error"])
-        # A rule between settings names them and their values itself.
+        # The message of a rule between settings names them and their values.
         if not location or isinstance(error["input"], Mapping | BaseModel):
             return Problem(path=path or SETTINGS_KEY, given="this combination", allowed=reason)
         return Problem(path=path, given=_shown(error["input"]), allowed=reason)
@@ -162,7 +162,7 @@ def _allowed(error: ErrorDetails) -> str:
 
 
 def _siblings(location: Sequence[int | str]) -> list[str]:
-    """The names that stand where an unknown one was found."""
+    """The known names in the group of an unknown one."""
     model: type[BaseModel] = Settings
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
@@ -176,7 +176,7 @@ def _siblings(location: Sequence[int | str]) -> list[str]:
 
 def _nearest(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]}?" if near else f"the names here are {', '.join(names)}"
+    return f"did you mean {near[0]}?" if near else f"use one of: {', '.join(names)}"
 
 
 def _shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The one maker of tags."""
+"""The tags of every resource."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOST_TAG = "ha:host"
 
 
 def tags(stack: str, name: str, *, tier: Tier | None = None, host: str | None = None) -> dict[str, str]:
-    """Tags of one resource; `Name` is for people, the `ha:` ones are what `ha` finds things by."""
+    """Tags of one resource. `Name` is for people; `ha` finds resources by the `ha:` tags."""
     own = {NAME_TAG: f"{stack}-{name}", STACK_TAG: stack}
     if tier is not None:
         own[TIER_TAG] = tier.value
@@ -24,5 +24,5 @@ PUBLIC_ADDRESS = "public"
 
 
 def public_address_name(stack: str) -> str:
-    """The `Name` of the Elastic IP that visitors know: what hosts and `ha` find it by."""
+    """The `Name` of the public Elastic IP, by which hosts and `ha` find it."""
     return tags(stack, PUBLIC_ADDRESS)[NAME_TAG]

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Tier(StrEnum):
-    """The tiers in the order in which a request meets them; hosts come up the other way round.
+    """The tiers in the order in which a request passes them. Hosts start in the reverse order.
 
     A tier's short name is its folder in `cloud-init/`, and part of host names (`db1`), tags and drill names.
     """
@@ -34,26 +34,26 @@ class Tier(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What a tier is."""
+    """The properties of a tier."""
 
     role: str
     """Its name in prose and in `ha status`."""
     settings_group: str
-    """Where its hosts are in the settings."""
+    """Its hosts' group in the settings."""
     first_address: int
-    """Host n of it has this plus n as its address within its subnet. The first four and the last are AWS's own."""
+    """Host n has this plus n as its address within its subnet. AWS reserves the first four addresses and the last."""
     main_unit: str
-    """The systemd unit that it is there for."""
+    """The systemd unit of its main service."""
     hosts: int | None = None
     """How many hosts it has; None: the `count` of its settings group."""
     public: bool = False
-    """Whether its hosts are in the public subnets, and take the public address."""
+    """Whether its hosts are in the public subnets and may have the public address."""
     third_zone: bool = False
-    """Whether it stays apart from both databases where there is a third zone."""
+    """Whether it is in the third zone, if there is one: apart from both databases."""
     data_volume: bool = False
     """Whether its hosts have a volume that outlives them; `volume_gib` of its settings group is the size."""
     paired_with: Tier | None = None
-    """The tier whose hosts being two gives its hosts the `pair` folder of cloud-init; None: its own."""
+    """Its hosts get the `pair` folder of cloud-init when this tier has two hosts; None: the tier itself."""
 
 
 TRAITS: Mapping[Tier, Traits] = {

@@ -1,4 +1,4 @@
-"""The policies of docs/aws.md allow what the commands ask of AWS."""
+"""The policies of docs/aws.md allow the calls that the commands make."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from spec.project import REPOSITORY
 
 
 def operator_policy() -> set[str]:
-    """What the page gives to who operates the estate."""
+    """The actions that the page allows an operator."""
     text = (REPOSITORY / "docs/aws.md").read_text(encoding="utf-8")
-    policy = json.loads(text.partition("Who operates the estate")[2].partition("```json\n")[2].partition("```")[0])
+    policy = json.loads(text.partition("An operator (`ha status`")[2].partition("```json\n")[2].partition("```")[0])
     return {
         one
         for said in policy["Statement"]
@@ -19,7 +19,7 @@ def operator_policy() -> set[str]:
     }
 
 
-def test_who_operates_the_estate_may_do_what_its_commands_ask() -> None:
+def test_the_operators_policy_allows_the_calls_of_its_commands() -> None:
     source = (REPOSITORY / "ops/estate.py").read_text(encoding="utf-8")
     asked = set(re.findall(r"_ec2\.(describe_\w+)\(", source)) | set(
         re.findall(r'_ec2\.get_paginator\("(\w+)"\)', source)

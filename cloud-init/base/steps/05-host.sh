@@ -1,8 +1,8 @@
 #!/bin/bash
-# Kernel settings, the journal's place and size, time.
+# Kernel settings, the journal's folder and size, time.
 set -euo pipefail
 /usr/lib/systemd/systemd-sysctl --prefix=/net /etc/sysctl.d/60-ha.conf
-# Both ran before cloud-init wrote what they are to do.
+# journald and timesyncd started before cloud-init wrote their configuration.
 read_at=$(date -d "$(systemctl show -P ActiveEnterTimestamp systemd-journald)" +%s)
 if ((read_at <= $(stat -c %Y /etc/systemd/journald.conf.d/ha.conf))); then
   mkdir -p /var/log/journal

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The packages of this host's tier: only what lacks is installed, and nothing of it starts by itself.
+# Install the packages of this host's tier that are missing, without starting their services.
 set -euo pipefail
 mapfile -t wanted </usr/local/lib/ha/packages
 present=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/ installed$//p' || true)
@@ -18,7 +18,7 @@ if ((${#lacking[@]})); then
     apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o APT::Update::Error-Mode=any \
       -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" >>$log 2>&1
   }
-  # The network, or the way out of it, may come after this host.
+  # The network or the NAT gateway may become available after this host.
   until dpkg --configure -a && apt update && apt install -y --no-install-recommends "${lacking[@]}" </dev/null; do
     tail -n 2 $log
     ! grep -E '^E: (Unable to locate package|Package .* has no installation candidate)' $log || exit 1
@@ -28,7 +28,7 @@ if ((${#lacking[@]})); then
   done
 fi
 
-# The steps start services, once their volume and configuration are there; a boot by itself must not. Time is for all of it.
+# The steps start services, once their volume and configuration are available; a boot must not. Time is for all of it.
 enabled=()
 for unit in $(dpkg-query -L "${wanted[@]}" | sed -n 's|^\(/usr\)\?/lib/systemd/system/\([^/]*\.service\)$|\2|p' | grep -vE '^(systemd-timesyncd|e2scrub)'); do
   if compgen -G "/etc/systemd/system/*.wants/$unit" >/dev/null; then enabled+=("$unit"); fi

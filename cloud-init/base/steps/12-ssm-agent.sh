@@ -1,4 +1,4 @@
 #!/bin/bash
-# Session Manager's agent, beside the other steps: who wants to see why one of them fails needs it.
+# Install the Session Manager agent, in parallel with the other steps: an operator needs it to see why one of them fails.
 set -euo pipefail
 systemctl start --no-block ha-ssm-agent

@@ -1,11 +1,11 @@
 #!/bin/bash
-# The data volume, for tiers that have one: waited for, formatted only when blank, mounted at /srv/data.
+# For tiers with a data volume: wait for it, format it only when it is blank, mount it at /srv/data.
 set -euo pipefail
 [ "$HA_DATA_VOLUME" ] || exit 0
 place=/srv/data label=ha-$HA_TIER
 root=$(lsblk -nso PATH "$(findmnt -nvo SOURCE /)" 2>/dev/null || true)
 
-# Nitro names devices by order of arrival, so by EBS's own name; that of the disk itself, not of a namespace or partition.
+# Nitro numbers devices in order of attachment, so use EBS's by-id link: that of the disk, not of a namespace or partition.
 disks() {
   local link
   for link in /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol*; do
@@ -33,12 +33,12 @@ else
     echo "$disk is no $label and is left alone: $(paste -sd' ' /run/ha/data-volume)" >&2
     exit 1
   fi
-  # noauto: set-up mounts it, at every boot, before the services that need it.
+  # noauto: the set-up mounts it, at every boot, before the services that need it.
   sed -i "\\|[[:space:]]${place}[[:space:]]|d" /etc/fstab
   echo "LABEL=$label $place ext4 noatime,lazytime,nofail,noauto,x-systemd.device-timeout=1s 0 0" >>/etc/fstab
   e2fsck -p "$disk" || [ $? = 1 ]
   mkdir -p $place
-  # The time of a write alone is kept in memory: it would wait for the journal, which a busy volume keeps waiting.
+  # lazytime keeps timestamps in memory: their update would wait for the journal, which is slow on a busy volume.
   mount -o noatime,lazytime "$disk" $place
 fi
 # The volume may have grown.

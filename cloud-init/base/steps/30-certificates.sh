@@ -1,5 +1,5 @@
 #!/bin/bash
-# This host's certificate; the load balancer has another kind and a step of its own.
+# This host's certificate. The load balancer has another kind, and a step of its own.
 set -euo pipefail
 [ "$HA_TIER" = lb ] || ha-certificate
 systemctl start ha-certificate.timer

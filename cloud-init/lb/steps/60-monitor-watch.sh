@@ -1,4 +1,4 @@
 #!/bin/bash
-# Who watches the monitor.
+# Watch the monitor.
 set -euo pipefail
 systemctl restart ha-monitor-watch

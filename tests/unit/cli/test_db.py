@@ -31,10 +31,10 @@ def test_the_command_says_who_is_primary_and_how_long_it_took(connected: Callabl
     assert found["primary_after"] == "db2"
     assert found["writable_s"] == 1.423
     assert found["took_s"] >= 0
-    assert "handing over from db1 to db2" in done.stderr
+    assert "switching over from db1 to db2" in done.stderr
 
 
 def test_the_command_in_words(connected: Callable[[Pair], None]) -> None:
     connected(Pair(looks=1))
     done = CliRunner().invoke(app, ["--lab", "db", "switchover"])
-    assert "dev on lab: db2 is the primary, db1 was. It wrote after 1.4 s" in done.stdout
+    assert "dev on lab: db2 is the primary now, db1 was. It accepted writes after 1.4 s" in done.stdout

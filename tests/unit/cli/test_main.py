@@ -38,9 +38,9 @@ def _ha(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["status", "--stack", "My_Stack"], 2, "cannot be the name of a stack"),
+        (["status", "--stack", "My_Stack"], 2, "is not a valid stack name"),
         (["status", "--stack", "staging"], 2, "there is no stack 'staging'"),
-        (["lab", "up", "--stack", "staging"], 2, "take one of: dev, prod"),
+        (["lab", "up", "--stack", "staging"], 2, "use one of: dev, prod"),
         (["lab", "up", "--http-port", "99999"], 2, "--http-port"),
         (["lab", "nonsense"], 2, "nonsense"),
         (["status"], 1, "there are no AWS credentials"),
@@ -63,8 +63,8 @@ def test_a_mistake_is_told_on_standard_error(
 @pytest.mark.parametrize(
     ("running", "said"),
     [
-        (True, "ha: interrupted; the lab is up: `ha lab up` goes on, `ha lab down` ends it"),
-        (False, "ha: interrupted; no lab is running"),
+        (True, "ha: interrupted: the lab is running; `ha lab up` continues, `ha lab down` removes it"),
+        (False, "ha: interrupted: no lab is running"),
     ],
 )
 def test_an_interrupted_boot_says_what_becomes_of_the_lab(

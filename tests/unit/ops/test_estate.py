@@ -71,7 +71,7 @@ def test_a_hosts_own_address_is_not_the_public_one(estate: Estate) -> None:
 def test_aws_that_cannot_be_asked_is_told_with_what_to_do(estate: Estate) -> None:
     with Stubber(estate._ec2) as stub:
         stub.add_client_error("describe_instances", "UnauthorizedOperation", "no")
-        with pytest.raises(HaError, match="AWS cannot be asked for the hosts of 'dev'") as failed:
+        with pytest.raises(HaError, match="the hosts of 'dev' cannot be listed") as failed:
             estate.instances()
     assert "check the credentials" in failed.value.fix
 
@@ -90,7 +90,7 @@ def test_a_command_that_ssm_gave_up_is_a_failure(estate: Estate) -> None:
     with Stubber(estate._ssm) as stub:
         _sent(stub)
         _invocation(stub, "TimedOut", -1)
-        with pytest.raises(CommandFailed, match="SSM says TimedOut"):
+        with pytest.raises(CommandFailed, match="SSM reports TimedOut"):
             estate.run("i-db1", "sleep 100")
 
 

@@ -58,7 +58,7 @@ def test_it_asks_the_monitor_and_waits_until_this_node_commits(tmp_path: Path) -
 def test_a_node_that_became_the_primary_meanwhile_does_not_hand_it_back(tmp_path: Path) -> None:
     done, calls = run(tmp_path, in_recovery="f")
     assert done.returncode == 1
-    assert "no standby any more" in done.stderr
+    assert "this host is no longer the standby" in done.stderr
     assert not any("perform_failover" in call for call in calls)
 
 

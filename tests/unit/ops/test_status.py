@@ -53,8 +53,8 @@ def test_an_estate_where_all_is_well_is_healthy() -> None:
 @pytest.mark.parametrize(
     ("report", "state", "detail"),
     [
-        ({"setup": {"state": "running", "step": "40-postgres"}}, "booting", "set-up runs step 40-postgres"),
-        ({"setup": {}}, "booting", "set-up has not begun"),
+        ({"setup": {"state": "running", "step": "40-postgres"}}, "booting", "set-up is at step 40-postgres"),
+        ({"setup": {}}, "booting", "set-up has not started"),
         (
             {"setup": {"state": "failed", "step": "40-postgres", "error": "no disk\n"}},
             "failed",
@@ -110,7 +110,7 @@ def test_without_the_public_address_nobody_reaches_the_site() -> None:
     alone = _well("lb1")
     status = _judged(lb1=Observation(replace(alone.instance, public_address=None), alone.report))
     assert status.load_balancer.active is None
-    assert "load balancer: no host of it has the public address" in status.problems
+    assert "load balancer: none of its hosts has the public address" in status.problems
 
 
 def test_a_primary_that_still_speaks_as_a_standby_is_not_synchronous() -> None:
@@ -127,7 +127,7 @@ def test_of_two_load_balancers_the_one_with_the_address_is_active() -> None:
     assert _judged(lb2=_seen("lb2", report=report)).load_balancer.active == "lb1"
     nobody = _judged(lb1=None, lb2=_seen("lb2", report=report))
     assert nobody.load_balancer.active is None
-    assert "load balancer: no host of it has the public address" in nobody.problems
+    assert "load balancer: none of its hosts has the public address" in nobody.problems
 
 
 def test_of_two_caches_the_master_is_primary_and_two_masters_are_none() -> None:
@@ -139,4 +139,4 @@ def test_of_two_caches_the_master_is_primary_and_two_masters_are_none() -> None:
     assert _judged(cache2=second("slave")).cache.primary == "cache1"
     both = _judged(cache2=second("master"))
     assert both.cache.primary is None
-    assert "cache: cache1 and cache2 both are master" in both.problems
+    assert "cache: cache1 and cache2 are both master" in both.problems

@@ -32,8 +32,8 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"db1": {"replication": "async"}}, "db2 is not in synchronous replication with db1 (async)"),
         ({"db1": {"replication": "none"}}, "db2 is not in synchronous replication with db1 (none)"),
         ({"db1": {"lag_bytes": MAX_LAG_BYTES + 1}}, f"db2 lags {MAX_LAG_BYTES + 1} bytes behind db1"),
-        ({"db1": {"goal_state": "wait_primary"}}, "db1 is changing its state (primary, to be wait_primary)"),
-        ({"db2": {"node_state": "catchingup"}}, "db2 is changing its state (catchingup, to be secondary)"),
+        ({"db1": {"goal_state": "wait_primary"}}, "db1 is changing its state (primary, assigned wait_primary)"),
+        ({"db2": {"node_state": "catchingup"}}, "db2 is changing its state (catchingup, assigned secondary)"),
     ],
 )
 def test_a_pair_that_is_not_fit_is_refused_and_not_touched(changed: dict[str, dict[str, Any]], why: str) -> None:
@@ -41,7 +41,7 @@ def test_a_pair_that_is_not_fit_is_refused_and_not_touched(changed: dict[str, di
     with pytest.raises(HaError) as refused:
         switchover(estate(pair), lambda _: None)
     assert why in refused.value.what
-    assert "nothing was handed over" in refused.value.what
+    assert "nothing was changed" in refused.value.what
     assert refused.value.exit_code == EXIT_FAILED
     assert pair.commands == []
 
@@ -82,5 +82,5 @@ def test_a_monitor_that_refuses_is_told_in_its_own_words() -> None:
 
 def test_redundancy_that_does_not_come_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REDUNDANT_WITHIN_S", 0.05)
-    with pytest.raises(HaError, match="db2 is the primary now, but db1 is not its synchronous standby"):
+    with pytest.raises(HaError, match="db2 is the primary now, but db1 did not become its synchronous standby"):
         switchover(estate(Pair(looks=-1)), lambda _: None)

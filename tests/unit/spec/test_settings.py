@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a misspelt group": (_given(databse={}), "databse", "did you mean database?"),
     "a misspelt setting": (_given(database__volume_gb=20), "database.volume_gb", "did you mean volume_gib?"),
     "a misspelt timer": (_given(timers__primary_demote=1), "timers.primary_demote", "did you mean primary_demote_ms?"),
-    "an unknown word": (_given(database__xyzzy=1), "database.xyzzy", "the names here are"),
+    "an unknown word": (_given(database__xyzzy=1), "database.xyzzy", "use one of: "),
     "a string for a number": (_given(application__count="2"), "application.count", "'2'"),
     "a number for a string": (_given(application__release=5), "application.release", "5"),
     "a string for a truth": (_given(protect="yes"), "protect", "'yes'"),
@@ -61,7 +61,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "the host's own environment": (
         _given(application__environment={"PORT": "1"}),
         "application.environment",
-        "PORT: set by the host itself",
+        "the host itself sets PORT: remove it here",
     ),
     "pools larger than the database": (
         _given(application__count=10),
@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a drain that nobody notices": (
         _given(load_balancer__check_interval_ms=2000),
         "ha:settings",
-        "timers.application_drain_s 3 is too short: the load balancer notices after 4400 ms",
+        "timers.application_drain_s 3 is too short: the load balancer notices only after 4400 ms",
     ),
     "an overlapping CIDR": (
         _given(network__reserved_cidrs=["10.20.128.0/20"]),
@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an instance type that does not exist": (
         _given(database__instance_type="t3.smal"),
         "database.instance_type",
-        "near to it: t3.small",
+        "similar ones: t3.small",
     ),
     "an architecture that does not fit the image": (
         _given(cache__instance_type="t4g.micro"),
@@ -100,12 +100,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "unsafe timers": (
         _given(timers__fence_lease_ms=2000),
         "timers",
-        "an old primary may let applications in for 2150 ms",
+        "an old primary may accept applications for 2150 ms",
     ),
     "a timer of zero": (_given(timers__primary_demote_ms=0), "timers.primary_demote_ms", "more than 0"),
     "one application host": (_given(application__count=1), "application.count", "2 or more"),
     "three databases": (_given(database__count=3), "database.count", "an unknown setting"),
-    "more NAT gateways than zones": (_given(network__nat_gateways=3), "network", "one a zone at most"),
+    "more NAT gateways than zones": (_given(network__nat_gateways=3), "network", "at most one for each zone"),
     "a budget in words": (_given(budget_monthly_usd="215"), "budget_monthly_usd", "a number of dollars"),
     "a negative budget": (_given(budget_monthly_usd=-1), "budget_monthly_usd", "more than 0"),
     "a budget that is no number": (_given(budget_monthly_usd=float("nan")), "budget_monthly_usd", "finite"),
@@ -115,11 +115,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a text for a mapping": (_given(application__environment="A=1"), "application.environment", "a mapping of names"),
     "a list for a number": (_given(cache__count=[1]), "cache.count", "a whole number"),
     "a number below the least": (_given(cache__volume_gib=1), "cache.volume_gib", "4 or more"),
-    "a type like no other": (_given(cache__instance_type="xyzzy"), "cache.instance_type", "near to it: "),
+    "a type like no other": (_given(cache__instance_type="xyzzy"), "cache.instance_type", "similar ones: "),
     "more connections than memory": (
         _given(load_balancer__max_connections=5121),  # a t3.micro's 1024 MiB, at 100 KB each half of it
         "load_balancer",
-        "max_connections 5121 is more than t3.micro has memory for: 5120",
+        "max_connections 5121 is too high: the memory of t3.micro allows 5120",
     ),
     "an address that is none": (_given(alerts__email="nobody"), "alerts.email", "nobody"),
     "the region in the wrong place": (_given(region="us-east-1"), "region", "aws:region"),
@@ -203,7 +203,7 @@ def test_a_broken_stack_file_is_named(tmp_path: Path, text: str, message: str) -
 
 @pytest.mark.parametrize("name", ["My_Stack", "x", "dev.1", "-dev", "a-stack-name-that-is-too-long"])
 def test_a_stack_name_that_aws_would_not_take_is_refused(name: str) -> None:
-    with pytest.raises(HaError, match="cannot be the name of a stack") as refused:
+    with pytest.raises(HaError, match="is not a valid stack name") as refused:
         load_settings(REPOSITORY, name)
     assert refused.value.exit_code == 2
 
@@ -219,4 +219,4 @@ def test_a_stack_that_does_not_exist_is_told_which_do(tmp_path: Path) -> None:
     with pytest.raises(HaError, match="there is no stack 'staging'") as refused:
         load_settings(tmp_path, "staging")
     assert refused.value.exit_code == 2
-    assert refused.value.fix == "take one of: dev"
+    assert refused.value.fix == "use one of: dev"

@@ -32,13 +32,13 @@ def test_the_defaults_are_safe() -> None:
 
 
 def test_a_longer_demote_timeout_does_not_allow_a_longer_lease() -> None:
-    with pytest.raises(ValidationError, match=r"may let applications in for 3150 ms.*may write from 1000 ms"):
+    with pytest.raises(ValidationError, match=r"may accept applications for 3150 ms.*may write after 1000 ms"):
         Timers(fence_lease_ms=3000, primary_demote_ms=30_000)
 
 
 def test_a_refusal_names_the_numbers() -> None:
     with pytest.raises(
-        ValidationError, match=r"for 950 ms \(fence_lease_ms 800 .* from 700 ms .*primary_demote_ms 700"
+        ValidationError, match=r"for 950 ms \(fence_lease_ms 800 .* after 700 ms .*primary_demote_ms 700"
     ):
         Timers(primary_demote_ms=700)
 
@@ -55,5 +55,5 @@ def test_a_health_check_waits_for_whole_seconds(timeout_s: float) -> None:
 
 
 def test_a_verdict_before_a_healthy_node_reports_is_refused() -> None:
-    with pytest.raises(ValidationError, match="must be more than that or healthy nodes fail over"):
+    with pytest.raises(ValidationError, match="must be more than that, or healthy nodes fail over"):
         Timers(node_considered_unhealthy_ms=1000)

@@ -1,4 +1,4 @@
 #!/bin/bash
-# Before Redis, which asks the sentinels what it is to be.
+# Before Redis, which asks the sentinels for its role.
 set -euo pipefail
 /usr/local/lib/ha/sentinel

@@ -1,4 +1,4 @@
 #!/bin/bash
-# Looks on whether this Redis is still what the sentinels say.
+# Watch whether this Redis still has the role that the sentinels say.
 set -euo pipefail
 systemctl restart ha-redis-role

@@ -1,4 +1,4 @@
 #!/bin/bash
-# The third sentinel: with it, either cache may be lost and two still agree.
+# The third sentinel: with it, two sentinels still agree when either cache fails.
 set -euo pipefail
 /usr/local/lib/ha/sentinel

@@ -1,4 +1,4 @@
-"""The stack's parameters and other AWS calls, made to outlast a slow first boot."""
+"""The stack's parameters and other AWS calls, retried for as long as a slow first boot may take."""
 
 import functools
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 HOST = Path("/etc/ha/host.env")
-CACHE = Path("/var/lib/ha/secrets")  # so that a reboot needs no AWS; ha-secret reads it too
+CACHE = Path("/var/lib/ha/secrets")  # so that a reboot needs no AWS API; ha-secret reads it too
 
 
 class Absent(Exception):
@@ -22,26 +22,26 @@ def say(line: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """HA_*: who this host is."""
+    """HA_*: this host's name, tier, addresses."""
     return dict(line.split("=", 1) for line in HOST.read_text(encoding="utf-8").splitlines())
 
 
 @functools.lru_cache
 def client(service: str, connect_s: float = 3, read_s: float = 15, attempts: int = 2) -> Any:
-    """A client of an AWS service that waits so long for a connection, and for an answer, so many times."""
+    """A client of an AWS service, with its timeouts and its number of attempts."""
     import boto3
     from botocore.config import Config
 
-    make: Any = boto3.client  # its types know service names as literals only
+    make: Any = boto3.client  # its types accept service names as literals only
     config = Config(connect_timeout=connect_s, read_timeout=read_s, retries={"total_max_attempts": attempts})
     trust = "/etc/ssl/certs/ca-certificates.crt"
     return make(service, region_name=environment()["HA_REGION"], config=config, verify=trust)
 
 
 def patiently(what: str, deadline: float, absent: str, service: str, operation: str, **given: Any) -> Any:
-    """The answer of an AWS call; Absent on that error code, other errors are passed on only at the deadline.
+    """The result of an AWS call. Raises Absent on that error code; retries other errors until the deadline.
 
-    A role's policy spreads slowly, and the metadata service and the network may be late.
+    A new role's policy takes effect late, and the metadata service and the network may not be available yet.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -57,15 +57,15 @@ def patiently(what: str, deadline: float, absent: str, service: str, operation: 
             if str(error) != told:
                 told = str(error)
                 say(f"{what}: trying on after: {told}")
-        client.cache_clear()  # one that was made before there were credentials never gets any
+        client.cache_clear()  # a client that was created before there were credentials never gets any
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 10)
 
 
 def parameter(name: str, create: Callable[[], str] | None, kind: str = "SecureString", wait_s: float = 300) -> str:
-    """A parameter of the stack (a full path: any). A missing one is created, or waited for if `create` is None.
+    """A parameter of the stack, or of any full path. A missing one is created, or waited for if `create` is None.
 
-    Never overwritten: of two hosts that create at once, the second takes the first one's value.
+    Parameters are never overwritten: when two hosts create one at the same time, the second uses the first one's value.
     """
     path = name if name.startswith("/") else f"{environment()['HA_SECRETS_PATH']}/{name}"
     cached = CACHE / path.strip("/")
@@ -114,7 +114,7 @@ def main(given: list[str]) -> None:
     for name in names:
         try:
             print(parameter(name, create, kind, wait_s))
-        except Exception as error:  # boto3 is imported late, so its errors have no names here
+        except Exception as error:  # boto3 is imported late, so its exceptions cannot be named here
             sys.exit(f"{name}: not to be had in {wait_s:.0f} s: {type(error).__name__}: {error}")
 
 

@@ -1,4 +1,4 @@
-"""What ha-report says of the cache: Redis answers over TLS, and what it is told reaches the disk."""
+"""The cache's part of ha-report: Redis answers over TLS, and its writes reach the disk."""
 
 import socket
 import ssl
@@ -9,7 +9,7 @@ from ha_host import environment, parameter
 
 
 def _ask() -> dict[str, str]:
-    """INFO, as a dictionary. :raises OSError: when Redis does not answer, or refuses."""
+    """Redis's INFO as a dictionary. :raises OSError: when Redis does not answer, or refuses."""
     password = parameter("cache/password", None, wait_s=0)
     trust = ssl.create_default_context(cafile="/etc/ha/tls/ca.crt")
     address = environment()["HA_ADDRESS"]

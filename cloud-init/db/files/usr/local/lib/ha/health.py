@@ -1,4 +1,4 @@
-"""What ha-report says of this host: its node of the pair, and replication as this node sees it."""
+"""The database host's part of ha-report: its node of the pair, and replication as this node sees it."""
 
 import json
 import re
@@ -22,7 +22,7 @@ QUERY = """select json_build_object(
 
 
 def _run(*command: str) -> Any:
-    """What a command run as postgres prints as JSON; empty when it fails."""
+    """The JSON that a command prints when run as postgres; empty when it fails."""
     full = ["/usr/local/sbin/ha-postgres", *command]
     done = subprocess.run(full, capture_output=True, text=True, timeout=10, check=False)
     return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else {}
@@ -33,7 +33,7 @@ def _planned_nodes() -> int:
 
 
 def facts() -> dict[str, Any]:
-    """`replication` is the primary's word (sync, async, none); a standby knows only that it is streaming."""
+    """`replication`: sync, async or none on the primary; a standby knows only whether it is streaming."""
     state = _run("pg_autoctl", "show", "state", "--local", "--json")
     found = _run("psql", "-XqAt", "-d", "postgres", "-c", QUERY)
     return {

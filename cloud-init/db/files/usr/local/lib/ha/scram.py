@@ -1,4 +1,4 @@
-"""Password on stdin, SCRAM-SHA-256 verifier (RFC 5803) on stdout: SQL, which logs may keep, then has no password."""
+"""Password on stdin, SCRAM-SHA-256 verifier (RFC 5803) on stdout, so that SQL, which may be logged, has no password."""
 
 import base64
 import hashlib
@@ -6,12 +6,12 @@ import hmac
 import secrets
 import sys
 
-# Rounds make a password dear to guess, and each log-in dear. These are 256 random bits, which nobody guesses.
+# More rounds make guessing and each login more expensive. These passwords are 256 random bits, which nobody guesses.
 ITERATIONS = 1
 
 
 def verifier(password: str, salt: bytes, iterations: int = ITERATIONS) -> str:
-    """What PostgreSQL keeps of an ASCII password."""
+    """The verifier that PostgreSQL stores for an ASCII password."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, iterations)
     client = hmac.digest(salted, b"Client Key", "sha256")
     server = hmac.digest(salted, b"Server Key", "sha256")

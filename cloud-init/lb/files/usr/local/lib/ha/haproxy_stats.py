@@ -1,4 +1,4 @@
-"""What the HAProxy of this host says of itself, by its socket."""
+"""Statistics of this host's HAProxy, from its admin socket."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What ha-report says of a load balancer: HAProxy runs, answers visitors and has a server to send them to."""
+"""The load balancer's part of ha-report: HAProxy runs, answers visitors and has a healthy server."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ from typing import Any
 
 from haproxy_stats import servers
 
-PAIR = Path("/run/ha/address.json")  # where there are two load balancers: which of them the address is at
+PAIR = Path("/run/ha/address.json")  # with two load balancers: this one's VRRP state, and whether it has the address
 STATES = ("MASTER", "BACKUP")
 
 
@@ -39,7 +39,7 @@ def checks() -> list[dict[str, Any]]:
 
 
 def facts() -> dict[str, Any]:
-    """`active`: visitors who arrive at the public address are answered by this load balancer."""
+    """`active`: this load balancer answers visitors at the public address."""
     pair = _pair()
     here = pair["active"] if pair else True
     return {"active": here and _answers(80), "servers": servers("application")}

@@ -1,4 +1,4 @@
-"""What ha-report says of this host: the failover monitor and its nodes, Prometheus, Alertmanager."""
+"""The monitor's part of ha-report: the failover monitor and its nodes, Prometheus, Alertmanager."""
 
 import json
 import subprocess

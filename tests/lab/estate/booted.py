@@ -153,6 +153,18 @@ class Browser:
         self._keep(answer)
         return answer
 
+    def sign_in(self, *, of: str | None = None) -> None:
+        """As the administrator."""
+        password = self._booted.parameters()["app/admin-password"]["Value"]
+        answer = self.ask("POST", "/api/login", body={"username": "admin", "password": password}, of=of)
+        assert answer.code == 200, answer.body
+
+    def signed_in(self, *, of: str | None = None) -> bool:
+        """Whether its session is known."""
+        answer = self.ask("GET", "/api/session", of=of)
+        assert answer.code == 200, answer.body
+        return bool(answer.json()["user"] == "admin")
+
     def cookies(self) -> str:
         """What it sends as its Cookie header; empty before it got one."""
         return self._jar.read_text(encoding="utf-8") if self._jar.exists() else ""

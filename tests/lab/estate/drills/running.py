@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spec.errors import EXIT_PROMISE_BROKEN
-from tests.lab.estate.booted import Booted
+from tests.lab.estate.booted import Booted, Browser
 
 NOISE_S = 3.0
 """What a machine that is busy with other things may add to an outage that is promised to be short."""
@@ -28,3 +28,12 @@ def assert_safe(found: Mapping[str, Any]) -> None:
     assert (found["lost"], found["doubled"], found["two_primaries"]) == (0, 0, False), found
     assert found["acknowledged"] > 0
     assert found["redundant_again_s"] is not None, found
+
+
+def assert_sessions_held(found: Mapping[str, Any], browser: Browser) -> None:
+    """No session is lost: the load, which signs in again after a 401, never had to; and a visitor who signed in before
+    the drill is still signed in.
+    """
+    signed_out = {how: count for how, count in found["failures"].items() if " 401" in how}
+    assert signed_out == {}, found
+    assert browser.signed_in(), found

@@ -11,8 +11,8 @@ import pytest
 from drills.lab_ground import LabGround
 from drills.run import alone
 from spec.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE
-from tests.lab.estate.booted import Booted
-from tests.lab.estate.drills.running import NOISE_S, assert_safe, drill
+from tests.lab.estate.booted import Booted, Browser
+from tests.lab.estate.drills.running import NOISE_S, assert_safe, assert_sessions_held, drill
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
@@ -37,9 +37,11 @@ def test_no_idempotent_request_fails_when_an_application_host_loses_its_power(bo
     assert found["outage_s"] < 2 + NOISE_S, found
 
 
-def test_sessions_are_back_when_redis_is_killed(booted: Booted, tmp_path: Path) -> None:
+def test_sessions_are_back_when_redis_is_killed(booted: Booted, browser: Browser, tmp_path: Path) -> None:
+    browser.sign_in()
     found, _ = drill(booted, "cache-kill", tmp_path)
     assert_safe(found)
+    assert_sessions_held(found, browser)
     assert found["outage_s"] < CACHE_S + NOISE_S, found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -21,7 +21,7 @@ from spec.project import REPOSITORY
 from spec.settings import Settings
 from spec.stack_file import load_settings
 from spec.tags import public_address_name
-from tests.lab.checkout import STACK, run_ha
+from tests.lab.checkout import HA, STACK, run_ha
 from tests.lab.conftest import free_ports
 
 KEPT_LOGS = REPOSITORY / ".logs"
@@ -51,9 +51,15 @@ class Booted:
         self.settings: Settings = load_settings(REPOSITORY, stack)
         self.url = f"http://127.0.0.1:{ports[80]}"
 
-    def ha(self, *arguments: str, project_dir: Path = REPOSITORY, timeout_s: float = 600) -> Finished:
+    def ha(
+        self,
+        *arguments: str,
+        project_dir: Path = REPOSITORY,
+        timeout_s: float = 600,
+        program: Sequence[str] = HA,
+    ) -> Finished:
         """Runs `ha` as a person does; from another checkout with `project_dir`."""
-        return run_ha(arguments, project_dir=project_dir, state=self.state, timeout_s=timeout_s)
+        return run_ha(arguments, project_dir=project_dir, state=self.state, timeout_s=timeout_s, program=program)
 
     def up(self, *options: str, project_dir: Path = REPOSITORY, timeout_s: float = 900) -> Finished:
         """Boots the stack, with this machine's ports that are the test's."""

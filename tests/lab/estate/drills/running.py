@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from spec.errors import EXIT_PROMISE_BROKEN
+from tests.lab.checkout import HA
 from tests.lab.estate.booted import Booted, Browser
 
 NOISE_S = 3.0
 """What a machine that is busy with other things may add to an outage that is promised to be short."""
 
 
-def drill(booted: Booted, name: str, results: Path, *options: str) -> tuple[Mapping[str, Any], int]:
+def drill(
+    booted: Booted, name: str, results: Path, *options: str, program: Sequence[str] = HA
+) -> tuple[Mapping[str, Any], int]:
     """Runs a drill as a person does; its result and exit code."""
     where = ("--stack", booted.stack, "--results", str(results), "--json")
-    done = booted.ha("--lab", "drill", "run", name, *where, *options)
+    done = booted.ha("--lab", "drill", "run", name, *where, *options, program=program)
     assert done.exit_code in (0, EXIT_PROMISE_BROKEN), done.stderr
     (found,) = json.loads(done.stdout)
     return found, done.exit_code

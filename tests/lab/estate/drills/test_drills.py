@@ -12,6 +12,7 @@ from drills.lab_ground import LabGround
 from drills.run import alone
 from spec.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE
 from tests.lab.estate.booted import Booted, Browser
+from tests.lab.estate.drills import two_writers
 from tests.lab.estate.drills.running import NOISE_S, assert_safe, assert_sessions_held, drill
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -95,6 +96,16 @@ def test_the_ledger_finds_a_loss(booted: Booted, tmp_path: Path) -> None:
     assert found["lost"] > 0, found
     assert found["kept"] is False
     assert exit_code == EXIT_PROMISE_BROKEN
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_two_nodes_that_accept_writes_are_seen(booted: Booted, tmp_path: Path) -> None:
+    found, exit_code = drill(booted, two_writers.NAME, tmp_path, program=("-m", two_writers.__name__))
+    assert found["two_primaries"] is True, found
+    assert found["kept"] is False
+    assert "two nodes accepted writes at once" in found["broken"], found
+    assert exit_code == EXIT_PROMISE_BROKEN
+    assert found["redundant_again_s"] is not None, found
     assert list(tmp_path.rglob("*.json")) == []
 
 

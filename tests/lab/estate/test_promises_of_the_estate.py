@@ -134,6 +134,29 @@ def test_metadata_needs_a_token(booted: Booted) -> None:
         assert booted.on_host(host, *argv).stdout == "401"
 
 
+TOKEN = (
+    *("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--max-time", "3"),
+    *("--request", "PUT", "--header", "X-aws-ec2-metadata-token-ttl-seconds: 60"),
+    "http://169.254.169.254/latest/api/token",
+)
+
+
+def test_root_gets_a_token_of_the_metadata_service(booted: Booted) -> None:
+    assert booted.on_host("app1", *TOKEN).stdout == "200"
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="systemd enforces the service's IPAddressDeny by BPF, which is refused to the lab's hosts",
+)
+def test_the_application_gets_no_token_of_the_metadata_service(booted: Booted) -> None:
+    group = booted.on_host("app1", "systemctl", "show", "event-manager", "-P", "ControlGroup").stdout.strip()
+    user = "setpriv --reuid event-manager --regid event-manager --clear-groups"
+    script = f'echo $$ > /sys/fs/cgroup{group}/cgroup.procs && exec {user} "$@"'
+    assert booted.on_host("app1", "sh", "-c", script, "sh", *TOKEN, check=False).stdout == "000"
+
+
 READ = "import boto3, sys; print(boto3.client('ssm', region_name='{}').get_parameter(Name='{}')['Parameter']['Type'])"
 
 

@@ -1,4 +1,4 @@
-"""`ha` as a person runs it, from this checkout or from a copy that may be edited."""
+"""`ha` as a user runs it, from this checkout or from a copy that may be edited."""
 
 from __future__ import annotations
 

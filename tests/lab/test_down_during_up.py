@@ -85,9 +85,9 @@ def test_nothing_is_left_and_the_next_lab_starts(tmp_path: Path, killed: bool) -
             assert not lab.paths.state.exists()
             if not killed:
                 assert up.wait(END_S) == 1
-                told = log.read_text(encoding="utf-8")
-                assert "ha: the lab was ended before the stack was up" in told
-                assert "Traceback" not in told
+                output = log.read_text(encoding="utf-8")
+                assert "ha: the lab was ended before the stack was up" in output
+                assert "Traceback" not in output
         assert not lab.paths.state.exists()
         assert not lab.paths.lock.exists()
         assert not [root for root in CgroupTree(lab.paths.state).roots if root.exists()]

@@ -1,4 +1,4 @@
-"""A booted estate as the tests see it: the `ha` that a person runs, the hosts, and a computer outside AWS."""
+"""A booted estate as the tests see it: the `ha` that a user runs, the hosts, and a computer outside AWS."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Booted:
         timeout_s: float = 600,
         program: Sequence[str] = HA,
     ) -> Finished:
-        """Runs `ha` as a person does; from another checkout with `project_dir`."""
+        """Runs `ha` as a user does; from another checkout with `project_dir`."""
         return run_ha(arguments, project_dir=project_dir, state=self.state, timeout_s=timeout_s, program=program)
 
     def up(self, *options: str, project_dir: Path = REPOSITORY, timeout_s: float = 900) -> Finished:

@@ -222,4 +222,4 @@ def test_an_instance_that_is_stopped_goes_and_comes_back(booted: Booted) -> None
     assert not seen["healthy"]
     assert seen["load_balancer"]["servers"]["app2"] != "UP"
     booted.in_network(lambda: booted.client("ec2").start_instances(InstanceIds=[instance]))
-    eventually("the estate is whole again", lambda: booted.status()["healthy"], deadline_s=120, every_s=1)
+    eventually("the estate is healthy again", lambda: booted.status()["healthy"], deadline_s=120, every_s=1)

@@ -52,9 +52,9 @@ def test_the_public_address_is_answered_by_the_other_load_balancer(prod: Booted,
         eventually("visitors are answered again", lambda: len(visits.since(lost + 1)) > 3, deadline_s=15)
     assert visits.longest_gap_s() <= BALANCER_S
     assert prod.status()["load_balancer"]["active"] == other
-    # Who comes back stands by, and takes nothing away.
+    # The host that comes back stays on standby: it does not take the address back.
     power_cycled(prod, before)
-    eventually("the pair is whole again", lambda: prod.status()["healthy"], deadline_s=REDUNDANT_S, every_s=2)
+    eventually("the pair is healthy again", lambda: prod.status()["healthy"], deadline_s=REDUNDANT_S, every_s=2)
     assert prod.status()["load_balancer"]["active"] == other
 
 
@@ -68,7 +68,7 @@ def test_sessions_outlive_the_redis_that_held_them(prod: Booted, browser: Browse
         eventually("the session is read again", lambda: len(visits.since(lost + 1.5)) > 3, deadline_s=20)
     assert visits.longest_gap_s() <= SESSIONS_S
     assert browser.signed_in()
-    # It comes back as a replica: a master by its own memory would take the sessions back to what they were.
+    # It comes back as a replica: as the master that it was, it would bring old sessions back.
     power_cycled(prod, before)
-    eventually("the pair is whole again", lambda: prod.status()["healthy"], deadline_s=REDUNDANT_S, every_s=2)
+    eventually("the pair is healthy again", lambda: prod.status()["healthy"], deadline_s=REDUNDANT_S, every_s=2)
     assert prod.status()["cache"]["primary"] == other

@@ -1,4 +1,4 @@
-"""Runs drills as a person does."""
+"""Runs drills as a user does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOISE_S = 3.0
 def drill(
     booted: Booted, name: str, results: Path, *options: str, program: Sequence[str] = HA
 ) -> tuple[Mapping[str, Any], int]:
-    """Runs a drill as a person does; its result and exit code."""
+    """Runs a drill as a user does; its result and exit code."""
     where = ("--stack", booted.stack, "--results", str(results), "--json")
     done = booted.ha("--lab", "drill", "run", name, *where, *options, program=program)
     assert done.exit_code in (0, EXIT_PROMISE_BROKEN), done.stderr

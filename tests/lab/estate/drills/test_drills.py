@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
 DATABASE_S, CACHE_S = 8.0, 5.0
 SOAK_S = 60
-"""The whole soak is of half an hour; this one shows that it can be run, and catches timers that fail at once."""
+"""The full soak takes half an hour. This one shows that it runs, and catches timers that fail at once."""
 
 
 @pytest.mark.parametrize("name", ["db-power-loss", "db-partition-peer", "db-switchover"])
@@ -53,7 +53,7 @@ def test_a_healthy_pair_under_stress_does_not_fail_over(booted: Booted, tmp_path
     assert found["failovers"] == 0, found
 
 
-def test_somebody_is_told_of_a_lost_monitor_and_no_request_fails(booted: Booted, tmp_path: Path) -> None:
+def test_a_lost_monitor_is_paged_and_no_request_fails(booted: Booted, tmp_path: Path) -> None:
     found, _ = drill(booted, "monitor-power-loss", tmp_path)
     assert_safe(found)
     assert found["failed"] == 0, found

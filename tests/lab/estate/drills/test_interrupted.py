@@ -65,7 +65,7 @@ def test_it_heals_and_ends(booted: Booted, tmp_path: Path, name: str, harm: set[
 
     with drilling(booted, name, log, tmp_path / "results") as drill:
         eventually(f"{name} has begun", begun, deadline_s=BEGINS_S)
-        # Ctrl-C on a terminal reaches every process of the session; and a person may press it twice.
+        # Ctrl-C on a terminal reaches every process of the session; and a user may press it twice.
         os.killpg(drill.pid, number)
         os.killpg(drill.pid, number)
         exit_code = drill.wait(ENDS_S)

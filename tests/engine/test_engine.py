@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from lab.aws.service import AwsService
+from lab.waiting import eventually
 from spec.errors import EXIT_USAGE, HaError, SettingsError
 from tests.engine.conftest import Project
 
@@ -224,9 +224,7 @@ def test_one_operation_at_a_time_and_an_interrupted_one_blocks_nobody(project: P
     first = threading.Thread(target=interrupted)
     first.start()
     waiting = project.directory / "waiting"
-    deadline = time.monotonic() + 30
-    while not waiting.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually("the program waits", waiting.exists, deadline_s=30)
     with pytest.raises(HaError, match="another operation"):
         project.preview()
     for child in children_of(os.getpid()):
@@ -239,10 +237,11 @@ def test_one_operation_at_a_time_and_an_interrupted_one_blocks_nobody(project: P
     project.up()
     project.destroy()
     state = str(project.engine.state_dir)
-    deadline = time.monotonic() + 10
-    while (left := [one for one in processes() if state in environment_of(one)]) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not left
+    eventually(
+        "no process of the engine is left",
+        lambda: not any(state in environment_of(one) for one in processes()),
+        deadline_s=10,
+    )
 
 
 def processes() -> list[int]:

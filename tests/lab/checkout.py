@@ -1,4 +1,4 @@
-"""`ha` as a person runs it, from this checkout or from a copy that may be edited."""
+"""`ha` as a user runs it, from this checkout or from a copy that may be edited."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from lab.process import Finished
 from spec.project import REPOSITORY
 
 STACK = "dev"
+HA = ("-c", "from cli.main import main; main()")
+"""What Python runs for `ha`."""
 _SET_UP = Path("lab/aws/iam-simulator/node_modules")
 
 
@@ -48,9 +50,10 @@ def run_ha(
     prefix: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     timeout_s: float = 600,
+    program: Sequence[str] = HA,
 ) -> Finished:
     """Runs `ha` on the lab of a state folder; `prefix` is put before its command line."""
-    argv = [*prefix, sys.executable, "-c", "from cli.main import main; main()", *arguments]
+    argv = [*prefix, sys.executable, *program, *arguments]
     done = subprocess.run(
         argv,
         env={**os.environ, "HA_LAB_STATE": str(state), "PYTHONPATH": str(project_dir), **(environment or {})},

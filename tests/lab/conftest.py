@@ -28,14 +28,14 @@ READY_S = 120.0
 
 
 @pytest.fixture(scope="session", autouse=True)
-def able_machine() -> None:
-    """What the lab needs. :raises HaError: naming what lacks, which fails every test of the tier."""
+def machine_can_run_the_lab() -> None:
+    """Checks what the lab needs. :raises HaError: naming what is missing, which fails every test of the tier."""
     preflight.check_system()
     preflight.check_kernel()
 
 
 def free_ports() -> dict[int, int]:
-    """Two ports that are free now, so that a person's own lab is not in the way."""
+    """Two ports that are free now, so that a lab of the user is not in the way."""
     with contextlib.ExitStack() as stack:
         found = []
         for _ in range(2):
@@ -51,7 +51,7 @@ def options(kind: ImageKind = ImageKind.BARE) -> LabOptions:
 
 
 @dataclass
-class World:
+class SmallEstate:
     """What a test made in a lab through the API."""
 
     lab: Lab
@@ -117,11 +117,11 @@ def try_connect(address: str | IPv4Address, port: int) -> Sequence[Argument]:
     return ["timeout", "2", "socat", "-u", f"TCP:{address}:{port},connect-timeout=1", "STDOUT"]
 
 
-def make_world(lab: Lab) -> World:
+def make_estate(lab: Lab) -> SmallEstate:
     """A VPC with a public and a private subnet, a load balancer with an Elastic IP and an application with a volume."""
     ec2 = client("ec2", lab.endpoint_url, REGION)
-    world = World(lab, ec2, {})
-    ids, call = world.ids, world.call
+    estate = SmallEstate(lab, ec2, {})
+    ids, call = estate.ids, estate.call
     ids["vpc"] = call("create_vpc", CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
     for name, cidr in (("public", "10.77.0.0/24"), ("private", "10.77.10.0/24")):
         subnet = call("create_subnet", VpcId=ids["vpc"], CidrBlock=cidr, AvailabilityZone=f"{REGION}a")
@@ -146,7 +146,7 @@ def make_world(lab: Lab) -> World:
     for name in ("lb", "app"):
         group = call("create_security_group", GroupName=name, Description=name, VpcId=ids["vpc"])
         ids[f"sg-{name}"] = group["GroupId"]
-    allow(world, "lb", 80, everywhere)
+    allow(estate, "lb", 80, everywhere)
     call(
         "authorize_security_group_ingress",
         GroupId=ids["sg-app"],
@@ -159,34 +159,34 @@ def make_world(lab: Lab) -> World:
             }
         ],
     )
-    ids["lb1"] = launch(world, "lb1", "public", "10.77.0.10", "lb")
-    ids["app1"] = launch(world, "app1", "private", "10.77.10.10", "app")
+    ids["lb1"] = launch(estate, "lb1", "public", "10.77.0.10", "lb")
+    ids["app1"] = launch(estate, "app1", "private", "10.77.10.10", "app")
     elastic = call("allocate_address", Domain="vpc")
     call("associate_address", AllocationId=elastic["AllocationId"], InstanceId=ids["lb1"])
     ids["elastic"] = elastic["PublicIp"]
     ids["volume"] = call("create_volume", AvailabilityZone=f"{REGION}a", Size=1)["VolumeId"]
     call("attach_volume", VolumeId=ids["volume"], InstanceId=ids["app1"], Device="/dev/sdf")
-    return world
+    return estate
 
 
-def allow(world: World, group: str, port: int, cidr: str) -> None:
+def allow(estate: SmallEstate, group: str, port: int, cidr: str) -> None:
     """Lets a range reach a port of a group's hosts."""
     permission = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": cidr}]}
-    world.call("authorize_security_group_ingress", GroupId=world.ids[f"sg-{group}"], IpPermissions=[permission])
+    estate.call("authorize_security_group_ingress", GroupId=estate.ids[f"sg-{group}"], IpPermissions=[permission])
 
 
-def launch(world: World, name: str, subnet: str, address: str, group: str) -> str:
+def launch(estate: SmallEstate, name: str, subnet: str, address: str, group: str) -> str:
     """Runs an instance whose cloud-init leaves a file; returns its id."""
-    images = world.call("describe_images", Owners=[IMAGE.owner])["Images"]
-    made = world.call(
+    images = estate.call("describe_images", Owners=[IMAGE.owner])["Images"]
+    made = estate.call(
         "run_instances",
         ImageId=images[0]["ImageId"],
         MinCount=1,
         MaxCount=1,
         InstanceType="t3.micro",
-        SubnetId=world.ids[subnet],
+        SubnetId=estate.ids[subnet],
         PrivateIpAddress=address,
-        SecurityGroupIds=[world.ids[f"sg-{group}"]],
+        SecurityGroupIds=[estate.ids[f"sg-{group}"]],
         UserData=f"#cloud-config\nhostname: {name}\nruncmd:\n- [touch, /var/lib/first-boot]\n",
         MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "InstanceMetadataTags": "enabled"},
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "ha:host", "Value": name}]}],
@@ -197,7 +197,7 @@ def launch(world: World, name: str, subnet: str, address: str, group: str) -> st
 
 @pytest.fixture(scope="session")
 def machine_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A lab of its own, beside the one that a person may have running."""
+    """A lab of its own, beside the one that a user may have running."""
     lab = Lab(tmp_path_factory.mktemp("lab") / "state")
     try:
         lab.start(options())
@@ -207,9 +207,9 @@ def machine_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def small_world(machine_lab: Lab) -> World:
+def small_estate(machine_lab: Lab) -> SmallEstate:
     """Two hosts that have booted."""
-    world = make_world(machine_lab)
+    estate = make_estate(machine_lab)
     for name in ("lb1", "app1"):
-        world.wait_for(name, "ready")
-    return world
+        estate.wait_for(name, "ready")
+    return estate

@@ -16,7 +16,7 @@ from lab.hosts.cgroups import CgroupTree
 from lab.lab import Lab
 from lab.waiting import eventually
 from spec.project import PROJECT, REPOSITORY
-from tests.lab.checkout import STACK, run_ha
+from tests.lab.checkout import HA, STACK, run_ha
 from tests.lab.conftest import free_ports
 from tests.lab.test_leftovers import differences, snapshot, traces
 
@@ -30,7 +30,7 @@ END_S = 30.0
 def applying(lab: Lab, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`ha lab up`, from when the engine has written its first state; killed at the end of the block."""
     ports = free_ports()
-    up = [sys.executable, "-c", "from cli.main import main; main()", "lab", "up", "--bare-image"]
+    up = [sys.executable, *HA, "lab", "up", "--bare-image"]
     with log.open("wb") as sink:
         child = subprocess.Popen(
             [*up, "--http-port", str(ports[80]), "--https-port", str(ports[443])],
@@ -85,9 +85,9 @@ def test_nothing_is_left_and_the_next_lab_starts(tmp_path: Path, killed: bool) -
             assert not lab.paths.state.exists()
             if not killed:
                 assert up.wait(END_S) == 1
-                told = log.read_text(encoding="utf-8")
-                assert "ha: the lab was ended before the stack was up" in told
-                assert "Traceback" not in told
+                output = log.read_text(encoding="utf-8")
+                assert "ha: the lab was ended before the stack was up" in output
+                assert "Traceback" not in output
         assert not lab.paths.state.exists()
         assert not lab.paths.lock.exists()
         assert not [root for root in CgroupTree(lab.paths.state).roots if root.exists()]

@@ -1,4 +1,4 @@
-"""A host that cannot set itself up is named, with its step and what it said; the others stay up to be looked at."""
+"""A host that cannot set itself up is named, with its step and what it said; the others stay up for inspection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.lab.estate.booted import Booted
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 
-def test_a_host_that_fails_is_told_and_the_others_stay(tmp_path: Path) -> None:
+def test_a_host_that_fails_is_reported_and_the_others_stay(tmp_path: Path) -> None:
     checkout = copy_checkout(tmp_path / "copy")
     step = checkout / "cloud-init/cache/steps/05-broken.sh"
     step.write_text("#!/bin/bash\necho 'the flux capacitor is empty' >&2\nexit 1\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from lab.hosts.cgroups import CgroupTree
 from lab.lab import Lab
 from lab.waiting import eventually
 from spec.errors import HaError
-from tests.lab.conftest import make_world, options
+from tests.lab.conftest import make_estate, options
 
 pytestmark = pytest.mark.lab
 
@@ -100,7 +100,7 @@ def test_killing_the_supervisor_leaves_nothing_and_the_next_lab_works(lab: Lab, 
     before = snapshot()
     try:
         lab.start(options())
-        make_world(lab).wait_for("app1", "ready")
+        make_estate(lab).wait_for("app1", "ready")
         assert leftovers.attached(lab.paths.state)
         pid = lab.supervisor_pid()
         os.kill(pid if victim == "supervisor" else _parent(pid), signal.SIGKILL)
@@ -108,7 +108,7 @@ def test_killing_the_supervisor_leaves_nothing_and_the_next_lab_works(lab: Lab, 
         assert differences(before, snapshot()) == {}
         assert not lab.running()
         lab.start(options())
-        make_world(lab).wait_for("app1", "ready")
+        make_estate(lab).wait_for("app1", "ready")
     finally:
         lab.stop()
     assert traces(lab) == []

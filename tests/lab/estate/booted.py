@@ -1,11 +1,11 @@
-"""A booted estate as the tests see it: the `ha` that a person runs, the hosts, and a computer outside AWS."""
+"""A booted estate as the tests see it: the `ha` that a user runs, the hosts, and a computer outside AWS."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -21,7 +21,7 @@ from spec.project import REPOSITORY
 from spec.settings import Settings
 from spec.stack_file import load_settings
 from spec.tags import public_address_name
-from tests.lab.checkout import STACK, run_ha
+from tests.lab.checkout import HA, STACK, run_ha
 from tests.lab.conftest import free_ports
 
 KEPT_LOGS = REPOSITORY / ".logs"
@@ -51,9 +51,15 @@ class Booted:
         self.settings: Settings = load_settings(REPOSITORY, stack)
         self.url = f"http://127.0.0.1:{ports[80]}"
 
-    def ha(self, *arguments: str, project_dir: Path = REPOSITORY, timeout_s: float = 600) -> Finished:
-        """Runs `ha` as a person does; from another checkout with `project_dir`."""
-        return run_ha(arguments, project_dir=project_dir, state=self.state, timeout_s=timeout_s)
+    def ha(
+        self,
+        *arguments: str,
+        project_dir: Path = REPOSITORY,
+        timeout_s: float = 600,
+        program: Sequence[str] = HA,
+    ) -> Finished:
+        """Runs `ha` as a user does; from another checkout with `project_dir`."""
+        return run_ha(arguments, project_dir=project_dir, state=self.state, timeout_s=timeout_s, program=program)
 
     def up(self, *options: str, project_dir: Path = REPOSITORY, timeout_s: float = 900) -> Finished:
         """Boots the stack, with this machine's ports that are the test's."""
@@ -152,6 +158,18 @@ class Browser:
         answer = _parsed(done.stdout)
         self._keep(answer)
         return answer
+
+    def sign_in(self, *, of: str | None = None) -> None:
+        """As the administrator."""
+        password = self._booted.parameters()["app/admin-password"]["Value"]
+        answer = self.ask("POST", "/api/login", body={"username": "admin", "password": password}, of=of)
+        assert answer.code == 200, answer.body
+
+    def signed_in(self, *, of: str | None = None) -> bool:
+        """Whether its session is known."""
+        answer = self.ask("GET", "/api/session", of=of)
+        assert answer.code == 200, answer.body
+        return bool(answer.json()["user"] == "admin")
 
     def cookies(self) -> str:
         """What it sends as its Cookie header; empty before it got one."""

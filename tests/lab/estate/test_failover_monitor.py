@@ -21,8 +21,8 @@ QUICK = "drop trigger if exists test_slow on pgautofailover.node; drop function 
 ALONE = "select count(*) from pgautofailover.event where description like '%none of the standby nodes in the quorum%'"
 
 
-def told(booted: Booted, *goals: tuple[str, str]) -> str:
-    """Tells nodes these goals, one after the other, and takes it back; what PostgreSQL refused, or nothing."""
+def assign(booted: Booted, *goals: tuple[str, str]) -> str:
+    """Assigns these goals to nodes, in this order, and rolls back. Returns the error of PostgreSQL, or nothing."""
     update = "update pgautofailover.node set goalstate = '{}' where nodename = '{}'"
     script = "; ".join(["begin", *(update.format(goal, name) for name, goal in goals), "rollback"])
     done = booted.on_host("monitor1", *psql_argv(MONITOR_DATABASE, script), check=False)
@@ -40,11 +40,11 @@ def told(booted: Booted, *goals: tuple[str, str]) -> str:
 )
 def test_of_a_pair_one_goes_on_alone_or_the_other_takes_over(booted: Booted, first: str, then: str) -> None:
     """As when two keepers report at once: a report that waits is judged by what was true before it."""
-    assert "told the opposite" in told(booted, ("db2", first), ("db1", then))
+    assert "told the opposite" in assign(booted, ("db2", first), ("db1", then))
 
 
 def test_a_primary_whose_standby_is_lost_goes_on_alone(booted: Booted) -> None:
-    assert told(booted, ("db2", "catchingup"), ("db1", "wait_primary")) == ""
+    assert assign(booted, ("db2", "catchingup"), ("db1", "wait_primary")) == ""
 
 
 def test_a_standby_takes_over_and_goes_on_alone(booted: Booted) -> None:
@@ -54,7 +54,7 @@ def test_a_standby_takes_over_and_goes_on_alone(booted: Booted) -> None:
         ("db1", "demote_timeout"),
         ("db2", "stop_replication"),
     ]
-    assert told(booted, *failover, ("db1", "demoted"), ("db2", "wait_primary")) == ""
+    assert assign(booted, *failover, ("db1", "demoted"), ("db2", "wait_primary")) == ""
 
 
 def asked(booted: Booted, statement: str) -> str:

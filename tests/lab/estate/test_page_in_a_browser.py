@@ -1,4 +1,4 @@
-"""A person uses the page: signs in, adds an event, sees which server answered, deletes it, signs out."""
+"""A user of the page: signs in, adds an event, sees which server answered, deletes it, signs out."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_a_person_signs_in_and_manages_events(booted: Booted, page: WebDriver) -
     WebDriverWait(page, PATIENCE_S).until(lambda driver: driver.find_element(By.ID, "sign-in").is_displayed())
 
 
-def test_a_wrong_password_is_told(page: WebDriver) -> None:
+def test_a_wrong_password_is_refused(page: WebDriver) -> None:
     _fill(page, "#sign-in", username="admin", password="not the password")
     WebDriverWait(page, PATIENCE_S).until(
-        lambda driver: driver.find_element(By.CSS_SELECTOR, "#sign-in .problem").is_displayed(), "no problem is told"
+        lambda driver: driver.find_element(By.CSS_SELECTOR, "#sign-in .problem").is_displayed(), "no problem is shown"
     )

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drills.catalogue import CATALOGUE
-from tests.lab.estate.booted import Booted
-from tests.lab.estate.drills.running import NOISE_S, assert_safe, assert_sessions_kept, drill
+from tests.lab.estate.booted import Booted, Browser
+from tests.lab.estate.drills.running import NOISE_S, assert_safe, assert_sessions_held, drill
 
 pytestmark = pytest.mark.lab
 
@@ -16,9 +15,11 @@ pytestmark = pytest.mark.lab
 @pytest.mark.parametrize(
     ("name", "limit_s"), [("lb-power-loss", 3.0), ("cache-power-loss", 5.0), ("zone-power-loss", 10.0)]
 )
-def test_it_serves_again_within_what_is_promised(prod: Booted, tmp_path: Path, name: str, limit_s: float) -> None:
+def test_it_serves_again_within_what_is_promised(
+    prod: Booted, browser: Browser, tmp_path: Path, name: str, limit_s: float
+) -> None:
+    browser.sign_in()
     found, _ = drill(prod, name, tmp_path)
     assert_safe(found)
-    if CATALOGUE[name].promise.signed_out == 0:
-        assert_sessions_kept(found)
+    assert_sessions_held(found, browser)
     assert found["outage_s"] < limit_s + NOISE_S, found

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.cloud_init.rendering import estate, files_of
-
-CONFIG = "/etc/haproxy/haproxy.cfg"
+from tests.unit.cloud_init.rendering import files_of
+from tests.unit.cloud_init.running_haproxy import CONFIG, certificate, executable, on_this_machine
 
 
 def sections(config: str) -> dict[str, list[str]]:
@@ -121,39 +119,6 @@ def test_timeouts_are_the_settings() -> None:
     assert any(" inter 444ms " in line for line in backend)
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_visitors_are_sent_to_https_only_when_asked(wanted: bool) -> None:
-    web = load_balancer(load_balancer={"redirect_to_https": wanted})["frontend web"]
-    assert any("redirect scheme https" in line for line in web) is wanted
-
-
-def test_statistics_are_for_the_monitor_alone() -> None:
-    hosts = {c.host.name: str(c.host.address) for c in estate().values()}
-    config = load_balancer()
-    lines = config["frontend statistics"]
-    assert f"bind {hosts['lb1']}:8404" in lines
-    reject = next(line for line in lines if line.startswith("tcp-request connection reject unless { src"))
-    allowed = set(re.findall(r"\d+\.\d+\.\d+\.\d+", reject))
-    assert allowed == {hosts["monitor1"], hosts["lb1"]}
-    public = [line for name, body in config.items() for line in body if name != "frontend statistics"]
-    assert not any("stats uri" in line or "stats enable" in line or "prometheus" in line for line in public)
-
-
-def test_metrics_of_the_application_are_not_for_the_world() -> None:
-    web = load_balancer()["frontend web"]
-    patterns = [line for line in web if line.startswith("acl metrics ")]
-    assert [line.split()[-2:] for line in patterns] == [["str", "/metrics"], ["beg", "/metrics/"]]
-    assert "http-request return status 404 if metrics" in web
-    bare = load_balancer(application={"metrics_path": None})["frontend web"]
-    assert not any("metrics" in line for line in bare)
-
-
-def test_visitors_cannot_say_who_they_are() -> None:
-    web = load_balancer()["frontend web"]
-    assert "http-request set-header X-Forwarded-For %[src]" in web
-    assert any(line.startswith("http-request set-header X-Forwarded-Proto ") for line in web)
-
-
 def test_the_database_check_asks_at_the_port_that_the_fence_closes() -> None:
     lines = sections(files_of("app1")[CONFIG])["listen database"]
     assert "option httpchk OPTIONS /primary" in lines
@@ -188,18 +153,9 @@ VARIANTS = [
 @pytest.mark.parametrize(("host", "settings"), VARIANTS)
 def test_haproxy_accepts_the_configuration(host: str, settings: dict[str, Any], tmp_path: Path) -> None:
     """By whatever HAProxy is here; the hosts' own checks it again before it takes it."""
-    haproxy = shutil.which("haproxy") or shutil.which("/usr/sbin/haproxy")
-    if not haproxy:
-        pytest.skip("haproxy is not installed")
-    pair = tmp_path / "pair.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    subject = ["-subj", "/CN=test", "-days", "2", "-keyout", f"{tmp_path}/key", "-out", f"{tmp_path}/crt"]
-    subprocess.run([*request, *subject], check=True, capture_output=True)
-    pair.write_text((tmp_path / "crt").read_text() + (tmp_path / "key").read_text())
     config = tmp_path / "haproxy.cfg"
-    text = re.sub(r"/etc/(?:haproxy|ha)/tls/[a-z-]+\.(?:pem|crt)", str(pair), files_of(host, **settings)[CONFIG])
-    config.write_text(re.sub(r"^ +(user|group|chroot) .*\n", "", text, flags=re.MULTILINE))
-    done = subprocess.run([haproxy, "-c", "-f", str(config)], capture_output=True, text=True, check=False)
+    config.write_text(on_this_machine(files_of(host, **settings)[CONFIG], certificate(tmp_path)))
+    done = subprocess.run([executable(), "-c", "-f", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[WARNING]" not in done.stderr, done.stderr
 
@@ -211,14 +167,6 @@ def test_what_waits_for_the_database_is_not_asked_of_another_server() -> None:
     )
     assert "acl waits var(proc.database) -m str away" in backend
     assert "http-request set-timeout server 12000ms if waits" in backend
-
-
-def test_a_request_that_is_asked_again_says_when_it_came() -> None:
-    # Set where it comes in, and not for each server that is asked; the application's tests hold what it makes of it.
-    config = load_balancer()
-    rule = "http-request set-header X-Request-Start t=%[date(0,ms)]"
-    assert rule in config["frontend web"]
-    assert rule not in config["backend application"]
 
 
 def test_when_no_server_passes_its_checks_one_is_asked_all_the_same() -> None:

@@ -16,6 +16,7 @@ import pytest
 from lab.waiting import eventually
 from spec.errors import HaError
 from spec.project import REPOSITORY
+from tests.lab.checkout import HA
 from tests.lab.estate.booted import Booted
 from tests.lab.estate.drills.traces import Traces
 
@@ -29,7 +30,7 @@ SOAKED = {f"{kind} of {host}" for kind in ("units", "files", "limit") for host i
 @contextmanager
 def drilling(booted: Booted, name: str, log: Path, results: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A drill that would go on for long, in a session of its own as on a terminal."""
-    argv = [sys.executable, "-c", "from cli.main import main; main()", "--lab", "drill", "run", name, "--hold-s", "300"]
+    argv = [sys.executable, *HA, "--lab", "drill", "run", name, "--hold-s", "300"]
     argv += ["--results", str(results)]
     with log.open("wb") as sink:
         child = subprocess.Popen(
@@ -64,7 +65,7 @@ def test_it_heals_and_ends(booted: Booted, tmp_path: Path, name: str, harm: set[
 
     with drilling(booted, name, log, tmp_path / "results") as drill:
         eventually(f"{name} has begun", begun, deadline_s=BEGINS_S)
-        # Ctrl-C on a terminal reaches every process of the session; and a person may press it twice.
+        # Ctrl-C on a terminal reaches every process of the session; and a user may press it twice.
         os.killpg(drill.pid, number)
         os.killpg(drill.pid, number)
         exit_code = drill.wait(ENDS_S)

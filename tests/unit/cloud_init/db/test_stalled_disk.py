@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drills import budget
+from lab.waiting import eventually
 from tests.unit.cloud_init.rendering import files_of, program
 
 PROGRAM = program("db/files/usr/local/lib/ha/stalled-disk")
@@ -75,8 +75,8 @@ def test_nothing_but_postgresql_is_ended(tmp_path: Path) -> None:
     named.chmod(0o755)
     other, postgres = (subprocess.Popen([one, "60"]) for one in (sleep, named))
     try:
-        while Path(f"/proc/{postgres.pid}/comm").read_text() != "postgres\n":  # named a moment after exec
-            time.sleep(0.01)
+        name = Path(f"/proc/{postgres.pid}/comm")
+        eventually("its exec is done", lambda: name.read_text() == "postgres\n", deadline_s=10, every_s=0.01)
         PROGRAM.end(other.pid)
         PROGRAM.end(postgres.pid)
         assert postgres.wait(10) == -signal.SIGKILL

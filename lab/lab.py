@@ -73,7 +73,7 @@ class Presence(StrEnum):
 
     ABSENT = "absent"
     BUSY = "busy"
-    """Being started or removed: its lock is held, and no supervisor runs yet, or any more."""
+    """Being started or removed: its lock is held, and no supervisor runs yet, or no longer."""
     RUNNING = "running"
 
 

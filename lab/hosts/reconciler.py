@@ -40,7 +40,7 @@ class HostSettings:
 
 
 class HostReconciler:
-    """All hosts of the lab."""
+    """Keeps the network, and one driver for each host of the lab, as the API says."""
 
     def __init__(self, settings: HostSettings, fabric: Fabric, read_snapshot: Callable[[], AwsSnapshot]) -> None:
         self._settings = settings

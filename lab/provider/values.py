@@ -67,12 +67,3 @@ def outputs_of(values: Mapping[str, Any], inputs: Mapping[str, PropertyValue]) -
         else:
             answer[name] = property_value(value, secret=given is not None and given.contains_secret())
     return answer
-
-
-def has_unknown(value: Any) -> bool:
-    """Whether a plain value is unknown somewhere in it."""
-    if isinstance(value, Mapping):
-        return any(has_unknown(item) for item in value.values())
-    if isinstance(value, list):
-        return any(has_unknown(item) for item in value)
-    return value is UNKNOWN

@@ -23,7 +23,7 @@ POLL_S = 0.25
 
 @dataclass
 class _History:
-    """The stages of one host's current boot, with the seconds from its begin to each."""
+    """The stages of one host's current boot, with the seconds from its start to each."""
 
     booted_at: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)

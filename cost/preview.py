@@ -22,7 +22,7 @@ _GOING = ("delete", "delete-replaced", "discard", "discard-replaced", "remove-pe
 def resources_in(path: Path, stack: str) -> list[Resource]:
     """Every resource that will be there after the update.
 
-    :raises HaError: (exit 2) when the file is not a complete preview of this project and stack: with unchanged resources.
+    :raises HaError: (exit 2) when the file is not a preview of this project and stack, or not a complete one.
     """
     document = read_json(path, "the preview", _FIX)
     steps = document.get("steps") if isinstance(document, dict) else None

@@ -74,7 +74,7 @@ def managed_table(found: Report) -> str:
     rows: list[Sequence[str]] = [("Managed services, same size", "Monthly Cost")]
     rows += [(part.item, f"{usd(part.monthly_usd)}{_doubt(part.confidence)}") for part in managed.parts]
     rows.append(("application hosts, network and alerts as they are", usd(managed.kept_usd)))
-    rows += [(f"no price: {missing}", "?") for missing in managed.unpriced]
+    rows += [(missing, "?") for missing in managed.unpriced]
     rows.append(("Total", "not known" if managed.monthly_usd is None else usd(managed.monthly_usd)))
     return table(rows, "<>")
 

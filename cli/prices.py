@@ -19,7 +19,7 @@ PricesDir = Annotated[
 
 @app.command("check")
 def check(prices_dir: PricesDir = None) -> None:
-    """Rows older than 90 days, unused ones (exit code 1 for either), and those that no second source confirms."""
+    """List rows older than 90 days, unused ones (exit code 1 for either), and those that no second source confirms."""
     from datetime import UTC, datetime
 
     from cost import price_check, prices

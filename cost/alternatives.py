@@ -139,7 +139,7 @@ def savings(estimate: Estimate, book: PriceBook) -> list[Saving]:
             estimate,
             book,
             lambda name: f"ec2.{name}.reserved-1yr.hour",
-            "standard reserved instances, nothing upfront: they are paid whether used or not",
+            "standard reserved instances, nothing upfront: they are paid for whether used or not",
         ),
         _without_nat(estimate, book),
     ]
@@ -171,7 +171,7 @@ def _with_other_hosts(
 def _without_nat(estimate: Estimate, book: PriceBook) -> Saving:
     """Every private host gets an address in place of the gateways, their addresses and what flows through them."""
     name = "no NAT gateway"
-    takes = "a public address on every host instead: security groups alone then stand between them and the internet"
+    takes = "a public address on every host: only security groups then keep the internet out"
     gateways = {line.resource for line in estimate.lines if line.price_key == "nat-gateway.hour"}
     # A gateway and its address have the same logical name.
     kept = [

@@ -29,11 +29,11 @@ def sentence(found: StackDiff) -> str:
             f"{found.stack} {way} by {usd(abs(found.difference_usd))} a month{f' ({part})' if part else ''}, "
             f"from {usd(found.before_usd)} to {usd(found.after_usd)}"
         )
-    return f"{what}; {gate(found)}"
+    return f"{what}; {budget(found)}"
 
 
-def gate(found: StackDiff) -> str:
-    """The gate's word on the stack as it will be."""
+def budget(found: StackDiff) -> str:
+    """Whether the changed stack is within its budget."""
     if found.unpriced:
         count = "1 resource is" if len(found.unpriced) == 1 else f"{len(found.unpriced)} resources are"
         return f"{count} not priced, so the estimate is not complete"

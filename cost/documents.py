@@ -12,12 +12,13 @@ from cost.diff import Diff
 from spec.errors import EXIT_USAGE, HaError
 
 _LARGEST_BYTES = 5_000_000
+_DIFF_FIX = "make it with `ha cost diff --json`"
 
 
 def read_diff(path: Path) -> Diff:
     """A diff that `ha cost diff --json` printed. :raises HaError: (exit 2) when it is anything else."""
     _bounded(path)
-    document = read_json(path, "the diff")
+    document = read_json(path, "the diff", _DIFF_FIX)
     try:
         return Diff.model_validate(document)
     except ValidationError as invalid:
@@ -25,7 +26,7 @@ def read_diff(path: Path) -> Diff:
         raise HaError(
             f"the diff cannot be used: {'.'.join(map(str, first['loc']))}: {first['msg']}",
             where=str(path),
-            fix="make it with `ha cost diff --json`",
+            fix=_DIFF_FIX,
             exit_code=EXIT_USAGE,
         ) from None
 
@@ -42,17 +43,17 @@ def read_preview(given: str) -> tuple[str, str]:
     return stack, path.read_text(encoding="utf-8", errors="replace")
 
 
-def read_json(path: Path, what: str) -> Any:
-    """A JSON file that a user names. :raises HaError: (exit 2) when it cannot be read as one."""
+def read_json(path: Path, what: str, fix: str) -> Any:
+    """A JSON file that a user names. :raises HaError: (exit 2) when it is not one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         reason = error.strerror or "it cannot be read"
     except ValueError as error:
-        reason = f"it is not whole JSON ({error})"
+        reason = f"it is not complete JSON ({error})"
     except RecursionError:
-        reason = "it is nested too deep"
-    raise HaError(f"{what} cannot be used: {reason}", where=str(path), fix="make it anew", exit_code=EXIT_USAGE)
+        reason = "it is nested too deeply"
+    raise HaError(f"{what} cannot be used: {reason}", where=str(path), fix=fix, exit_code=EXIT_USAGE)
 
 
 def _bounded(path: Path) -> None:
@@ -60,6 +61,6 @@ def _bounded(path: Path) -> None:
         raise HaError(
             f"{path.name} is larger than {_LARGEST_BYTES} bytes",
             where=str(path),
-            fix="see what wrote it",
+            fix="check what wrote it: a diff or a preview is smaller",
             exit_code=EXIT_USAGE,
         )

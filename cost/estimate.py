@@ -130,7 +130,7 @@ def _check_region(resource: Resource, book: PriceBook) -> None:
     """A resource or a provider may name a region of its own. :raises Unpriceable: when it is not the book's."""
     region = resource.inputs.get("region")
     if region not in (None, book.region):
-        raise Unpriceable(f"it is in region {region}, and the estimate's prices are those of {book.region}")
+        raise Unpriceable(f"it is in region {region}, and the estimate has the prices of {book.region}")
 
 
 def _charges(resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
@@ -139,7 +139,7 @@ def _charges(resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
         return charges_of(resource, counts, usage)
     if resource.type in FREE:
         return []
-    raise Unpriceable(f"nobody has said what a resource of type {resource.type} costs: see docs/costs.md")
+    raise Unpriceable(f"no price mapping for resource type {resource.type}: add one, as docs/costs.md says")
 
 
 def _tier(resource: Resource) -> Tier | None:

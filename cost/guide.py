@@ -18,7 +18,7 @@ GUIDE_TOTAL_USD = Decimal(215)
 
 
 class GuideRow(BaseModel, frozen=True):
-    """A row of the guide's table, or one that it lacks: `guide_usd` null.
+    """A row of the guide's table, or one of ours that it does not have: `guide_usd` null.
 
     `list_usd`: what the guide's own words cost at list price; null where it names nothing that has a price.
     """
@@ -55,14 +55,14 @@ _MISSING: tuple[tuple[str, Callable[[Line], bool], str], ...] = (
     (
         "Monitor and other hosts",
         lambda line: line.group is Group.HOSTS and line.tier not in _GUIDE_TIERS,
-        "the guide's database fails over by a monitor, which it sets up and has no row for",
+        "the guide sets up a failover monitor, and its table has no row for it",
     ),
     (
         "Disks",
         lambda line: line.group is Group.DISKS,
         "every host has a root volume, and data outlives its host",
     ),
-    ("NAT gateways", lambda line: line.group is Group.NAT, "private hosts need a way out for security updates"),
+    ("NAT gateways", lambda line: line.group is Group.NAT, "private hosts need outbound access for security updates"),
     (
         "Public IPv4 addresses",
         lambda line: line.group is Group.ADDRESSES,
@@ -76,13 +76,13 @@ _MISSING: tuple[tuple[str, Callable[[Line], bool], str], ...] = (
     (
         "Alarms, alerts, releases",
         lambda line: line.group in (Group.ALERTS, Group.OBJECTS, Group.OTHER),
-        "somebody must be told, and hosts fetch their release from a bucket",
+        "alarms and alerts are sent by e-mail, and hosts fetch their release from a bucket",
     ),
 )
 
 
 def guide_rows(estimate: Estimate, book: PriceBook) -> list[GuideRow]:
-    """The guide's four rows, then ours that it lacks; the sum of `ours_usd` is the estimate's total."""
+    """The guide's four rows, then ours that it does not have; the sum of `ours_usd` is the estimate's total."""
     rows = [_guide_row(promised, estimate, book) for promised in _GUIDE]
     for component, belongs, why in _MISSING:
         ours_usd = total(line for line in estimate.lines if belongs(line))

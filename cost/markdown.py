@@ -26,7 +26,7 @@ def report(found: Report) -> str:
         _fold("Every line", _code(text.lines_table(found))),
         "### The guide's table beside ours",
         guide_table(found),
-        "### The managed way, and what would save",
+        "### Managed services, and savings options",
         _code(text.managed_table(found)),
         _code(text.savings_table(found)),
     ]
@@ -44,15 +44,15 @@ def guide_table(found: Report) -> str:
 
 
 def comment(cost: Diff | None, previews: Sequence[tuple[str, str]], *, fork: bool = False) -> str:
-    """The one comment of a pull request: what the change costs, the gate, and what Pulumi would do.
+    """The one comment of a pull request: what the change costs, whether budgets are kept, and what Pulumi would do.
 
-    :param cost: None when the run that should have estimated it did not come to its end.
+    :param cost: None when the run that makes the estimate failed.
     :param previews: stack and the engine's output.
     :param fork: whether a stranger's code made the estimate.
     """
     parts = [MARKER, "## What this change costs"]
     if cost is None:
-        parts.append(f"{_verdict(False)} There is no estimate: the run that makes it failed. Its log says why.")
+        parts.append(f"{_verdict(False)} There is no estimate: the run that makes it failed. Read its log.")
     else:
         parts += [_summary(cost), f"Compared: {_plain(cost.base)} → {_plain(cost.head)}.", *map(_stack, cost.stacks)]
     if fork:
@@ -70,7 +70,7 @@ def _summary(cost: Diff) -> str:
             usd(s.after_usd),
             signed_usd(s.difference_usd),
             usd(s.budget_usd),
-            f"{_verdict(s.within_budget)} {diff_text.gate(s)}",
+            f"{_verdict(s.within_budget)} {diff_text.budget(s)}",
         )
         for s in cost.stacks
     ]
@@ -86,7 +86,7 @@ def _verdict(kept: bool) -> str:
 
 
 def _plain(value: str) -> str:
-    """Words alone: no mention, link, tag or table can be made with what is left."""
+    """Without markup: no mention, link, tag or table can be made with the characters that are left."""
     return _LINKED_BARE.sub(lambda found: " ".join(found[0]), _NOT_PLAIN.sub(" ", value))
 
 
@@ -99,7 +99,7 @@ def _fold(summary: str, body: str) -> str:
 
 
 def _code(body: str) -> str:
-    """A block that its content cannot end: longer fences than any within."""
+    """A block that its content cannot end: its fence is longer than any in the content."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", body)), default=0))
     return f"{fence}text\n{body}\n{fence}"
 

@@ -14,16 +14,17 @@ from cost.resources import Registration, Resource, provider_resources
 from spec.errors import EXIT_USAGE, HaError
 from spec.project import PROJECT, REPOSITORY
 
-# Steps that take a resource away: what it was is not what will be paid.
+# Steps that remove a resource, which is then not paid for.
+_FIX = "make it with `pulumi preview --stack STACK --json --show-sames > FILE`"
 _GOING = ("delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace")
 
 
 def resources_in(path: Path, stack: str) -> list[Resource]:
     """Every resource that will be there after the update.
 
-    :raises HaError: (exit 2) when the file is not a whole preview of this project and stack, with unchanged resources.
+    :raises HaError: (exit 2) when the file is not a preview of this project and stack, or not a complete one.
     """
-    document = read_json(path, "the preview")
+    document = read_json(path, "the preview", _FIX)
     steps = document.get("steps") if isinstance(document, dict) else None
     if not isinstance(steps, list):
         raise _refused(path, "it has no steps: it is not a preview in JSON")
@@ -46,7 +47,7 @@ def _registration(step: Any, path: Path) -> Registration | None:
         raise _refused(path, f"the step {step['op']} of {step.get('urn', 'a resource')} has no new state")
     inputs, parent = state.get("inputs") or {}, state.get("parent") or ""
     if not isinstance(inputs, Mapping) or not isinstance(parent, str):
-        raise _refused(path, f"the inputs or the parent of {state['urn']} are not what they should be")
+        raise _refused(path, f"the inputs or the parent of {state['urn']} have the wrong type")
     return Registration(
         type=state["type"],
         name=state["urn"].rpartition("::")[2],
@@ -63,7 +64,7 @@ def _check(
     found: Mapping[str, Registration], steps: list[Any], document: Mapping[str, Any], path: Path, stack: str
 ) -> None:
     if not found:
-        raise _refused(path, "there is no resource in it")
+        raise _refused(path, "it has no resources")
     for urn in found:
         parts = urn.split("::")
         if len(parts) < 4 or parts[0] != f"urn:pulumi:{stack}" or parts[1] != PROJECT:
@@ -71,7 +72,7 @@ def _check(
     summary = document.get("changeSummary") or {}
     unchanged = summary.get("same", 0) if isinstance(summary, Mapping) else None
     if not isinstance(unchanged, int):
-        raise _refused(path, "its summary of changes is none")
+        raise _refused(path, "its changeSummary has no count of unchanged resources")
     shown = sum(1 for step in steps if step["op"] == "same")
     if unchanged > shown:
         raise _refused(path, f"it leaves out {unchanged - shown} unchanged resources, which cost as much as the others")
@@ -82,6 +83,6 @@ def _refused(path: Path, why: str) -> HaError:
     return HaError(
         f"the preview cannot be used: {why}",
         where=str(where),
-        fix="make it with `pulumi preview --stack STACK --json --show-sames > FILE`",
+        fix=_FIX,
         exit_code=EXIT_USAGE,
     )

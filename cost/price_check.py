@@ -1,4 +1,4 @@
-"""`ha prices check`: is the price book still fit to estimate with?"""
+"""`ha prices check`: rows that are old, unused or not confirmed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OLD_DAYS = 90
 
 @dataclass(frozen=True)
 class Findings:
-    """Rows as `region key`. `unused`: no resource and no comparison can ask for it."""
+    """Rows as `region key`. `unused`: no resource type and no comparison uses it."""
 
     rows: int
     stale: tuple[str, ...]
@@ -23,7 +23,7 @@ class Findings:
 
 
 def check(folder: Path, today: date) -> Findings:
-    """Looks at every row. :raises HaError: (exit 2) when a file holds what is refused."""
+    """Checks every row. :raises HaError: (exit 2) when a row is invalid."""
     stale, unused, unconfirmed = [], [], []
     rows = 0
     for region in regions(folder):
@@ -42,8 +42,8 @@ def check(folder: Path, today: date) -> Findings:
 def text(findings: Findings) -> str:
     parts = [f"{findings.rows} prices"]
     for title, rows in (
-        (f"older than {OLD_DAYS} days (`ha prices refresh` takes them anew)", findings.stale),
-        ("used by nothing (delete them)", findings.unused),
+        (f"older than {OLD_DAYS} days (`ha prices refresh` fetches them again)", findings.stale),
+        ("unused (delete them)", findings.unused),
         ("not confirmed by a second source", findings.unconfirmed),
     ):
         parts.append("\n".join([f"{len(rows)} {title}", *(f"  {row}" for row in rows)]))

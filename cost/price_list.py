@@ -1,6 +1,6 @@
-"""How each price is asked of AWS's Price List API: exact filters by key, and the units in which AWS answers.
+"""How each price is found in AWS's Price List API: exact filters by key, and the units of AWS's answers.
 
-A key that is not here is one that nothing asks for.
+A key that is not here is one that no resource type uses.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _UNITS: Mapping[Unit, Mapping[str, Decimal]] = {
 
 @dataclass(frozen=True)
 class Query:
-    """One question to the API.
+    """One query of the API.
 
     :ivar filters: TERM_MATCH filters, field by value.
-    :ivar usage_types: the usage types that are meant; the API has no filter for "one of these", and its own matching
-        of parts finds neighbours such as `RegionalNatGateway-Hours`.
+    :ivar usage_types: the usage types that match; the API has no filter for "one of these", and a filter by a part of
+        the name also finds others such as `RegionalNatGateway-Hours`.
     :ivar reserved: the terms of a reservation instead of on demand.
     """
 
@@ -59,12 +59,12 @@ class Query:
 
 
 def query(key: str, region: str) -> Query | None:
-    """The question for a key, or None for a key that nothing asks for.
+    """The query for a key, or None for an unused key.
 
     :raises KeyError: for a region that is not in the table.
     """
     prefixes = _PREFIXES[region]
-    for pattern, make in _QUESTIONS:
+    for pattern, make in _QUERIES:
         if found := re.fullmatch(pattern, key):
             service, filters, unit, usage, reserved = make(found)
             place = "fromRegionCode" if service == "AWSDataTransfer" else "regionCode"
@@ -115,7 +115,7 @@ def _fixed(service: str, filters: Mapping[str, str], unit: Unit, usage: str) -> 
 
 
 _TYPES = "|".join(re.escape(name) for name in catalogue())
-_QUESTIONS: tuple[tuple[str, Callable[[re.Match[str]], Made]], ...] = (
+_QUERIES: tuple[tuple[str, Callable[[re.Match[str]], Made]], ...] = (
     (rf"ec2\.(?P<type>{_TYPES})\.(?P<reserved>reserved-1yr\.)?hour", _instance),
     (r"rds\.postgres\.multi-az\.(?P<type>db\.[a-z0-9]+\.[a-z0-9]+)\.hour", _database),
     (r"elasticache\.redis\.(?P<type>cache\.[a-z0-9]+\.[a-z0-9]+)\.hour", _cache),

@@ -1,7 +1,7 @@
 """The price book: list prices as data, one row a price, each with its source, its date and how sure it is.
 
-A row that is not exactly what it should be is refused when the file is read: an estimate never meets a price that is no
-number, is negative, stands twice or has a unit that nobody knows.
+A row that is not exactly what it should be is refused when the file is read: no estimate uses a price that is not a
+number, is negative, has a duplicate key or an unknown unit.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Price:
     note: str = ""
 
     def row(self) -> dict[str, str]:
-        """As it stands in its file; the number keeps its digits."""
+        """As it is written in its file; the number keeps its digits."""
         row = {
             "key": self.key,
             "region": self.region,
@@ -89,7 +89,7 @@ class PriceBook:
         """The row of a key. :raises MissingPrice: when there is none, or it is for another unit."""
         found = self.prices.get(key)
         if found is None:
-            raise MissingPrice(f"there is no price {key} in region {self.region}")
+            raise MissingPrice(f"no price {key} in region {self.region}")
         if found.unit is not unit:
             raise MissingPrice(f"the price {key} in region {self.region} is for {found.unit}, not for {unit}")
         return found
@@ -124,7 +124,7 @@ def load(region: str, folder: Path = PRICES_DIR) -> PriceBook:
     for number, row in enumerate(rows, 1):
         price = _price(row, region, f"{path.name}, row {number}")
         if price.key in prices:
-            raise _refused(f"{path.name}, row {number}", f"{price.key} stands twice")
+            raise _refused(f"{path.name}, row {number}", f"duplicate key {price.key}")
         prices[price.key] = price
     return PriceBook(region, prices)
 
@@ -137,20 +137,18 @@ def dump(prices: Iterator[Price]) -> str:
 
 def _price(row: Any, region: str, where: str) -> Price:
     if not isinstance(row, dict):
-        raise _refused(where, "it is not a row of names and values")
+        raise _refused(where, "it is not a JSON object")
     where = f"{where} ({row.get('key', 'no key')})"
     if missing := sorted(_FIELDS - set(row)):
-        raise _refused(where, f"it lacks {', '.join(missing)}")
+        raise _refused(where, f"missing: {', '.join(missing)}")
     if unknown := sorted(set(row) - _FIELDS - {"note"}):
         raise _refused(where, f"unknown: {', '.join(unknown)}")
     if wrong := sorted(name for name, value in row.items() if not isinstance(value, str)):
-        raise _refused(
-            where, f"not text: {', '.join(wrong)} (a price is a decimal number in quotes: it keeps its digits)"
-        )
+        raise _refused(where, f"not a string: {', '.join(wrong)} (put a price in quotes, so that it keeps its digits)")
     if empty := sorted(name for name, value in row.items() if not value.strip()):
         raise _refused(where, f"empty: {', '.join(empty)}")
     if row["region"] != region:
-        raise _refused(where, f"its region is {row['region']}")
+        raise _refused(where, f"its region is {row['region']}, not {region}")
     try:
         return Price(
             key=row["key"],
@@ -171,9 +169,9 @@ def _usd(text: str) -> Decimal:
     try:
         number = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"usd {text!r} is no decimal number") from None
+        raise ValueError(f"usd {text!r} is not a decimal number") from None
     if not number.is_finite():
-        raise ValueError(f"usd {text!r} is no decimal number")
+        raise ValueError(f"usd {text!r} is not a decimal number")
     if number < 0:
         raise ValueError(f"usd {text!r} is negative")
     return number
@@ -181,8 +179,8 @@ def _usd(text: str) -> Decimal:
 
 def _refused(where: str, why: str) -> HaError:
     return HaError(
-        f"a price is refused: {why}",
+        f"invalid price: {why}",
         where=f"cost/prices/{where}",
-        fix="mend the row, or take it anew with `ha prices refresh`",
+        fix="fix the row, or fetch it again with `ha prices refresh`",
         exit_code=EXIT_USAGE,
     )

@@ -35,7 +35,7 @@ from spec.project import EXAMPLE_ACCOUNT_ID, PROJECT
 
 IMAGE_ID = "ami-0123456789abcdef0"
 
-# What the program asks AWS; an answer that is missing here ends the run with the name of the function.
+# Answers to the program's calls of AWS; a call without one ends the run with its name.
 _ANSWERS: Mapping[str, dict[str, Any]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": {
         "accountId": EXAMPLE_ACCOUNT_ID,
@@ -62,8 +62,8 @@ class _Aws(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         if args.token not in _ANSWERS:
             raise LookupError(
-                f"the program asks AWS by {args.token}, which has no answer without an account: "
-                "add one to cost/program.py, or estimate from an engine preview (--preview)"
+                f"the program calls {args.token}, which has no answer without an account: "
+                "add one to cost/program.py, or estimate from an engine's preview (--preview)"
             )
         return _ANSWERS[args.token], []
 

@@ -1,4 +1,4 @@
-"""`ha prices refresh`: every row anew from AWS's Price List API. Nothing is written unless all is understood."""
+"""`ha prices refresh`: fetches every row again from AWS's Price List API. One bad answer, and no file is written."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from cost.price_list import Query, query
 from cost.prices import PRICES_DIR, Confidence, Price, dump, load, price_file
 from spec.errors import EXIT_FAILED, EXIT_USAGE, HaError
 
-# The API is there and nowhere else: https://docs.aws.amazon.com/general/latest/gr/billing.html
+# The only regions with the API: https://docs.aws.amazon.com/general/latest/gr/billing.html
 API_REGIONS = ("us-east-1", "eu-central-1", "ap-south-1")
 
 
 @dataclass(frozen=True)
 class Changed:
-    """A price that is another now."""
+    """A price that is different now."""
 
     region: str
     key: str
@@ -49,9 +49,9 @@ def client(api_region: str) -> Any:
 def refresh(
     pricing: Any, of_regions: Sequence[str], folder: Path = PRICES_DIR, today: date | None = None
 ) -> list[Changed]:
-    """Asks for every row of the regions and writes their files.
+    """Fetches every row of the regions and writes their files.
 
-    :raises HaError: when a row has no answer, or answers that disagree; then no file is changed.
+    :raises HaError: when a row has no price or several; then no file is changed.
     """
     day = today or datetime.now(UTC).date()
     files: dict[Path, str] = {}
@@ -61,12 +61,12 @@ def refresh(
             raise HaError(
                 f"there is no price file for region {region}",
                 where=f"cost/prices/{region}.json",
-                fix="copy another region's, change `region` in every row, and run this again: prices are taken anew",
+                fix="copy another region's, change `region` in every row, and run this again: it fetches the prices",
                 exit_code=EXIT_USAGE,
             )
         rows = []
         for price in load(region, folder).prices.values():
-            new = _anew(pricing, price, day)
+            new = _refreshed(pricing, price, day)
             rows.append(new)
             if new.usd != price.usd:
                 changed.append(Changed(region, price.key, price.usd, new.usd))
@@ -78,23 +78,23 @@ def refresh(
 
 def text(changed: Sequence[Changed]) -> str:
     if not changed:
-        return "every price is as it was; the dates are today's"
+        return "no price changed; every row has today's date"
     return "\n".join(f"{c.region} {c.key}: {c.before} -> {c.after}" for c in changed)
 
 
-def _anew(pricing: Any, price: Price, day: date) -> Price:
+def _refreshed(pricing: Any, price: Price, day: date) -> Price:
     try:
         asked = query(price.key, price.region)
     except KeyError:
-        raise _refused(price, "its region is not in the table of cost/price_list.py", "add the region") from None
+        raise _refused(price, "its region is not in cost/price_list.py", "add the region") from None
     if asked is None:
-        raise _refused(price, "nothing asks for it", "delete the row")
+        raise _refused(price, "no resource type uses it", "delete the row")
     amounts = {usd for product in _products(pricing, asked, price) for usd in _amounts(product, asked)}
     if not amounts:
-        raise _refused(price, "AWS has no answer that fits", "see whether AWS still sells it under this name")
+        raise _refused(price, "AWS lists no price that matches", "check whether AWS still sells it under this name")
     if len(amounts) > 1:
-        said = " and ".join(format(a, "f") for a in sorted(amounts))
-        raise _refused(price, f"AWS's answers contradict each other: {said}", "make its filters exact")
+        found = " and ".join(format(a, "f") for a in sorted(amounts))
+        raise _refused(price, f"AWS lists several prices: {found}", "make its filters in cost/price_list.py exact")
     return replace(
         price,
         usd=_shortest(amounts.pop()),
@@ -114,7 +114,7 @@ def _products(pricing: Any, asked: Query, price: Price) -> Iterator[Mapping[str,
             answer = pricing.get_products(**request)
         except (BotoCoreError, ClientError) as error:
             raise HaError(
-                f"AWS cannot be asked: {error}",
+                f"the Price List API call failed: {error}",
                 where=f"pricing:GetProducts for {price.key} in {price.region}",
                 fix="use credentials that may call pricing:GetProducts",
                 exit_code=EXIT_FAILED,
@@ -154,7 +154,7 @@ def _replace(path: Path, content: str) -> None:
 
 def _refused(price: Price, why: str, fix: str) -> HaError:
     return HaError(
-        f"the prices are left as they are: {price.key} in {price.region}: {why}",
+        f"no price was changed: {price.key} in {price.region}: {why}",
         where=f"cost/prices/{price.region}.json, cost/price_list.py",
         fix=fix,
         exit_code=EXIT_FAILED,

@@ -1,6 +1,6 @@
 """From a resource to what is paid for it: pure functions of its inputs, which know no price.
 
-A type is in `PAID`, or in `FREE` with the reason; one in neither is an error that names it. docs/costs.md tells how to
+A type is in `PAID`, or in `FREE` with the reason; one in neither is an error that names it. docs/costs.md says how to
 add one.
 """
 
@@ -66,7 +66,7 @@ class Charge:
 
 
 class Unpriceable(Exception):
-    """What is paid for a resource cannot be told from its inputs; the message says why."""
+    """The inputs of a resource do not say what is paid for it; the message says why."""
 
 
 ChargesOf = Callable[[Resource, Counts, Usage], list[Charge]]
@@ -133,7 +133,7 @@ def _disk(inputs: Mapping[str, Any], *, type_name: str, size_name: str, what: st
         if inputs.get(name) is None:
             continue
         if kind != "gp3":
-            raise Unpriceable(f"{name} of a {kind} volume is not in the table")
+            raise Unpriceable(f"{name} of a {kind} volume has no price mapping")
         if (over := _number(inputs, name) - included) > 0:
             charges.append(
                 Charge(
@@ -148,7 +148,7 @@ def _disk(inputs: Mapping[str, Any], *, type_name: str, size_name: str, what: st
     return charges
 
 
-# What makes an instance cost something else than its type's hour, or says so in another place than the instance.
+# With one of these an instance costs something else than its type's hour, or another place says what it is.
 _OTHER_PRICES = ("hostId", "hostResourceGroupArn", "instanceMarketOptions", "launchTemplate")
 
 
@@ -162,11 +162,11 @@ def _instance(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge
     ):
         raise Unpriceable("its CPU credits are not `standard`: surplus credits are billed, and how many is unknown")
     if other := [field for field in _OTHER_PRICES if inputs.get(field)]:
-        raise Unpriceable(f"an instance with {', '.join(other)} is not in the table yet")
+        raise Unpriceable(f"an instance with {', '.join(other)} has no price mapping")
     if inputs.get("tenancy", "default") != "default":
-        raise Unpriceable(f"an instance of tenancy {inputs['tenancy']} is not in the table yet")
+        raise Unpriceable(f"an instance of tenancy {inputs['tenancy']} has no price mapping")
     if _flag(inputs, "monitoring"):
-        raise Unpriceable("detailed monitoring is billed by the metric, and is not in the table yet")
+        raise Unpriceable("detailed monitoring is billed by the metric and has no price mapping")
     charges = [
         Charge(
             item=f"instance {name}",
@@ -201,7 +201,9 @@ def _address(item: str) -> Charge:
 
 def _subnet(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     if resource.inputs.get("mapPublicIpOnLaunch"):
-        raise Unpriceable("it gives every instance a public address: say so on the instances, where each is counted")
+        raise Unpriceable(
+            "it gives every instance a public address: set associatePublicIpAddress on the instances instead"
+        )
     return []
 
 
@@ -211,7 +213,7 @@ def _volume(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
 
 def _nat_gateway(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     if (mode := resource.inputs.get("availabilityMode", "zonal")) != "zonal":
-        raise Unpriceable(f"a gateway of availability mode {mode} is billed by the zone, and is not in the table yet")
+        raise Unpriceable(f"a gateway of availability mode {mode} is billed by the zone and has no price mapping")
     return [
         Charge(
             item="NAT gateway",
@@ -269,14 +271,14 @@ def _vpc_endpoint(resource: Resource, _counts: Counts, _usage: Usage) -> list[Ch
     kind = resource.inputs.get("vpcEndpointType", "Gateway")
     if kind == "Gateway":
         return []
-    raise Unpriceable(f"an endpoint of type {kind} is billed by zone, hour and GB, and is not in the table yet")
+    raise Unpriceable(f"an endpoint of type {kind} is billed by zone, hour and GB and has no price mapping")
 
 
 def _alarm(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     if resource.inputs.get("metricQueries"):
-        raise Unpriceable("an alarm on several metrics is billed for each of them, and is not in the table yet")
+        raise Unpriceable("an alarm on several metrics is billed for each of them and has no price mapping")
     if _number(resource.inputs, "period") < 60:
-        raise Unpriceable("a high-resolution alarm (period under 60 s) is not in the table yet")
+        raise Unpriceable("a high-resolution alarm (period under 60 s) has no price mapping")
     return [
         Charge(
             item="alarm, standard resolution",
@@ -306,7 +308,7 @@ def _topic(_resource: Resource, _counts: Counts, usage: Usage) -> list[Charge]:
 def _subscription(resource: Resource, _counts: Counts, usage: Usage) -> list[Charge]:
     protocol = _text(resource.inputs, "protocol")
     if protocol != "email":
-        raise Unpriceable(f"notifications by {protocol} are not in the table yet")
+        raise Unpriceable(f"notifications by {protocol} have no price mapping")
     return [
         Charge(
             item="e-mails",
@@ -356,13 +358,13 @@ def _encryption(resource: Resource, _counts: Counts, _usage: Usage) -> list[Char
         by_default = rule.get("applyServerSideEncryptionByDefault") or {}
         algorithm = by_default.get("sseAlgorithm") if isinstance(by_default, Mapping) else by_default
         if algorithm != "AES256":
-            raise Unpriceable(f"encryption by {algorithm} is billed by the request, and is not in the table yet")
+            raise Unpriceable(f"encryption by {algorithm} is billed by the request and has no price mapping")
     return []
 
 
 def _budget(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
     if resource.inputs.get("autoAdjustData") is not None:
-        raise Unpriceable("an auto-adjusting budget is not in the table yet")
+        raise Unpriceable("an auto-adjusting budget has no price mapping")
     return []
 
 
@@ -413,5 +415,5 @@ FREE: Mapping[str, str] = {
     "aws:sns/topicPolicy:TopicPolicy": "a setting of the topic, which is priced itself",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _FILTERING,
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _FILTERING,
-    AWS_PROVIDER: "how AWS is reached, nothing in AWS",
+    AWS_PROVIDER: "a setting of Pulumi, nothing in AWS",
 }

@@ -44,7 +44,7 @@ class Registration:
 
 
 def provider_resources(registrations: Sequence[Registration]) -> list[Resource]:
-    """What is left for the provider to make: without components and the engine's own, such as the stack itself.
+    """What the provider makes: without components and the engine's own, such as the stack itself.
 
     Declarations of the AWS provider stay: they may say another region, where other prices hold.
     The order of registrations varies from run to run, so the result is sorted by component, type and name.

@@ -34,14 +34,14 @@ class Revision:
 
 @contextmanager
 def checked_out(repository: Path, name: str) -> Iterator[Revision]:
-    """The files of a revision, for as long as the block lasts. The repository is not touched.
+    """The files of a revision, in a folder that is removed after the block. The repository is not changed.
 
     :raises HaError: (exit 2) when git does not know the revision.
     """
     commit = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if commit is None:
         raise HaError(
-            f"git knows no revision {name!r}",
+            f"unknown git revision {name!r}",
             where="--base",
             fix="name a commit, branch or tag of this clone; fetch it first when the clone is shallow",
             exit_code=EXIT_USAGE,
@@ -79,11 +79,11 @@ class ProgramRun:
         )
 
     def declared(self) -> list[Resource]:
-        """Waits for it. :raises HaError: (exit 2) when the program does not run, with its last words."""
+        """Waits for it. :raises HaError: (exit 2) when the program fails, with its error."""
         output, errors = self._process.communicate()
         if self._process.returncode != 0:
             raise HaError(
-                f"{self._what} does not run: {_last_error(errors.decode(errors='replace'))}",
+                f"{self._what} failed: {_last_error(errors.decode(errors='replace'))}",
                 where="--base",
                 fix="compare with a revision whose program runs",
                 exit_code=EXIT_USAGE,
@@ -91,17 +91,17 @@ class ProgramRun:
         return provider_resources([Registration(**{**r, "depends_on": ()}) for r in json.loads(output)])
 
     def stop(self) -> None:
-        """Ends it when nobody waits for it any more."""
+        """Ends it when it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
 
 
 def _last_error(errors: str) -> str:
-    """Why a program ended: what it refuses, with all its lines; otherwise the last line of its stack trace."""
+    """Why a program failed: its refusal, with all its lines; otherwise the last line of its stack trace."""
     text = errors.strip()
-    _, refusal, words = text.rpartition("RunError: ")
-    return words if refusal else text.rpartition("\n")[2]
+    _, refusal, message = text.rpartition("RunError: ")
+    return message if refusal else text.rpartition("\n")[2]
 
 
 def _git(repository: Path, *arguments: str) -> bytes | None:

@@ -59,7 +59,7 @@ def config_of(stack: str, changes: Sequence[str] = (), stacks_dir: Path = REPOSI
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise _bad_change(change, f"{text!r} is no value") from None
+            raise _bad_change(change, f"{text!r} is not a value in YAML") from None
         if path == "region":
             config[REGION_KEY] = value
             continue
@@ -68,7 +68,7 @@ def config_of(stack: str, changes: Sequence[str] = (), stacks_dir: Path = REPOSI
         for part in above:
             group = group.setdefault(part, {}) if isinstance(group, dict) else None
         if not isinstance(group, dict):
-            raise _bad_change(change, f"{path} is no setting")
+            raise _bad_change(change, f"there is no setting {path}")
         group[name] = value
     return config
 
@@ -121,7 +121,7 @@ def enforce_budgets(reports: Sequence[report.Report]) -> None:
         raise HaError(
             f"{count} could not be priced, so the estimate is not complete\n{found}",
             where="cost/resource_types.py, cost/prices/",
-            fix="say what each costs, or why it is free: docs/costs.md tells how",
+            fix="add the price or the price mapping that is missing: see docs/costs.md",
             exit_code=EXIT_PROMISE_BROKEN,
         )
     over = [r for r in reports if not r.within_budget]
@@ -144,9 +144,9 @@ def _price_book(region: str, folder: Path) -> prices.PriceBook:
         return prices.load(region, folder)
     except FileNotFoundError:
         raise HaError(
-            f"there are no prices for region {region}",
+            f"no prices for region {region}",
             where=f"cost/prices/{region}.json",
-            fix=f"make them with `ha prices refresh --region {region}`; there are: {', '.join(prices.regions(folder))}",
+            fix=f"add the file, as docs/costs.md says, or take one of: {', '.join(prices.regions(folder))}",
             exit_code=EXIT_PROMISE_BROKEN,
         ) from None
 

@@ -15,7 +15,7 @@ _HEAD = ("Name", "Monthly Qty", "Unit", "Monthly Cost")
 
 
 def report(found: Report) -> str:
-    """The whole report: lines, total and budget, the guide's table, the managed way, savings."""
+    """The whole report: lines, total and budget, the guide's table, managed services, savings options."""
     parts = [lines_table(found), budget(found), guide_table(found), managed_table(found), savings_table(found)]
     return "\n\n".join(part for part in parts if part)
 
@@ -71,16 +71,16 @@ def guide_table(found: Report) -> str:
 
 def managed_table(found: Report) -> str:
     managed = found.managed
-    rows: list[Sequence[str]] = [("The managed way, same size", "Monthly Cost")]
+    rows: list[Sequence[str]] = [("Managed services, same size", "Monthly Cost")]
     rows += [(part.item, f"{usd(part.monthly_usd)}{_doubt(part.confidence)}") for part in managed.parts]
     rows.append(("application hosts, network and alerts as they are", usd(managed.kept_usd)))
-    rows += [(f"no price: {missing}", "?") for missing in managed.unpriced]
+    rows += [(missing, "?") for missing in managed.unpriced]
     rows.append(("Total", "not known" if managed.monthly_usd is None else usd(managed.monthly_usd)))
     return table(rows, "<>")
 
 
 def savings_table(found: Report) -> str:
-    rows: list[Sequence[str]] = [("What would save", "a month", "saves", "what it takes")]
+    rows: list[Sequence[str]] = [("Savings options", "a month", "saves", "what it takes")]
     for saving in found.savings:
         if saving.monthly_usd is None or saving.saves_usd is None:
             rows.append((saving.name, "not known", "", "; ".join(saving.unpriced)))

@@ -80,5 +80,5 @@ def load(path: Path = USAGE_FILE) -> Usage:
 
 def _refused(why: str) -> HaError:
     return HaError(
-        f"a usage assumption is refused: {why}", where="cost/usage.yaml", fix="mend the file", exit_code=EXIT_USAGE
+        f"invalid usage assumption: {why}", where="cost/usage.yaml", fix="fix the file", exit_code=EXIT_USAGE
     )

@@ -56,7 +56,7 @@ def _groups(reports: Sequence[Report]) -> str:
     rows.append(("left of the budget", *(usd(found.left_usd) for found in reports)))
     rows.append(
         (
-            "the managed way, same size",
+            "managed services, same size",
             *("not known" if f.managed.monthly_usd is None else usd(f.managed.monthly_usd) for f in reports),
         )
     )

@@ -91,4 +91,4 @@ def test_a_new_stack_is_all_added(report_of: Make) -> None:
 def test_over_budget_says_by_how_much(report_of: Make) -> None:
     found = change(report_of, "application.count=4")
     assert not found.within_budget
-    assert diff_text.gate(found) == "$26.10 over the budget of $215.00"  # 178.5009 + 2 x 31.298 - 215
+    assert diff_text.budget(found) == "$26.10 over the budget of $215.00"  # 178.5009 + 2 x 31.298 - 215

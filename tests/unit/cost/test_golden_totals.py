@@ -1,7 +1,7 @@
 """The totals of both stacks, worked out by hand.
 
-Each row is what stands in AWS's price list (us-east-1, list price of the date in cost/prices/us-east-1.json) times how
-many of it the stack has in a month of 730 hours. When the program or a price changes, work the row out anew.
+Each row is a price of AWS's price list (us-east-1, list price of the date in cost/prices/us-east-1.json) times how
+many of it the stack has in a month of 730 hours. When the program or a price changes, work the row out again.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def test_the_guides_table_at_list_price(report_of: Make) -> None:
     assert all(row.why for row in rows.values())
 
 
-def test_the_managed_way_and_the_savings_of_dev(report_of: Make) -> None:
+def test_managed_services_and_savings_options_of_dev(report_of: Make) -> None:
     found = report_of("dev")
     # Kept: 2 t3.medium 60.736, their root disks 1.28 and 4 alarms 0.40, NAT 33.48 and its address 3.65, transfer 5.70,
     # messages 0.0005, releases 0.0284 = 105.2749
@@ -116,7 +116,7 @@ def test_the_managed_way_and_the_savings_of_dev(report_of: Make) -> None:
     assert saves["Graviton instances"] == Decimal("23.36")
     # 730 x (2 x (0.0416 - 0.0261) + 3 x (0.0208 - 0.0131) + 2 x (0.0104 - 0.0065)) = 730 x 0.0619
     assert saves["one-year commitment"] == Decimal("45.187")
-    # The reservations of t3.small and t3.micro are derived from t3.medium's, and that stands beside the number.
+    # The reservations of t3.small and t3.micro are derived from t3.medium's, which the report says beside the number.
     unsure = {saving.name: saving.low_confidence for saving in found.savings if saving.low_confidence}
     assert unsure == {"one-year commitment": ["ec2.t3.micro.reserved-1yr.hour", "ec2.t3.small.reserved-1yr.hour"]}
     assert "$133.31 (unconfirmed)" in text.savings_table(found)

@@ -53,7 +53,7 @@ def test_it_says_the_change_the_budget_and_the_gate() -> None:
     assert "fork" not in text
 
 
-def test_over_budget_and_unpriced_are_refusals_with_different_words() -> None:
+def test_over_budget_and_unpriced_have_different_words() -> None:
     over = markdown.comment(sample(budget_usd=Decimal(200), within_budget=False), [])
     assert "❌ $8.87 over the budget of $200.00" in over
     thing = UnpricedResource(component="database", resource="db", type="aws:rds/instance:Instance", reason="who knows")
@@ -62,7 +62,7 @@ def test_over_budget_and_unpriced_are_refusals_with_different_words() -> None:
     assert "NOT PRICED database/db (aws:rds/instance:Instance): who knows" in unpriced
 
 
-def test_previews_stand_beside_the_cost_without_colours_and_shortened() -> None:
+def test_previews_are_beside_the_cost_without_colours_and_shortened() -> None:
     text = markdown.comment(sample(), [("dev", "\x1b[32m+ app3\x1b[0m"), ("prod", "x" * 100_000 + "the end")])
     assert "## Preview of dev" in text
     assert "+ app3" in text
@@ -71,7 +71,7 @@ def test_previews_stand_beside_the_cost_without_colours_and_shortened() -> None:
     assert len(text) < 65_536
 
 
-def test_a_run_that_failed_is_told() -> None:
+def test_the_comment_says_that_the_run_failed() -> None:
     assert "There is no estimate" in markdown.comment(None, [])
 
 
@@ -93,7 +93,7 @@ NASTY = [
 
 
 def outside_of_code(text: str) -> str:
-    """The text that GitHub reads as markup: all but what stands between fences."""
+    """The text that GitHub reads as markup: all but what is between fences."""
     kept, fence = [], ""
     for line in text.splitlines():
         if fence:

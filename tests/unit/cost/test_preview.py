@@ -1,4 +1,4 @@
-"""An estimate from an engine's preview is that from the mocks; a preview that is not whole is refused."""
+"""An estimate from an engine's preview is that from the mocks; an incomplete one is refused."""
 
 from __future__ import annotations
 
@@ -123,24 +123,24 @@ def renamed(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (truncated, "it is not whole JSON"),
+        (truncated, "it is not complete JSON"),
         (lambda path: path.write_text("[]"), "it has no steps"),
-        (lambda path: path.write_bytes(b"\xff\xfe"), "it is not whole JSON"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "it is not complete JSON"),
         (lambda path: path.unlink(), "No such file"),
-        (changed(steps=[]), "there is no resource in it"),
+        (changed(steps=[]), "it has no resources"),
         (changed(steps=["create"]), "a step in it has no operation"),
         (changed(steps=[{"op": "create", "urn": "u"}]), "has no new state"),
         (changed(steps=[{"op": "create", "newState": {"urn": 5, "type": "t"}}]), "has no new state"),
         (changed(steps=[{"op": "create", "newState": {"urn": "u", "type": 5}}]), "has no new state"),
         (changed(steps=[{"op": "create", "newState": {"urn": "u", "type": "t", "inputs": [1]}}]), "the inputs or"),
-        (changed(changeSummary=["same"]), "its summary of changes is none"),
-        (changed(changeSummary={"same": "all"}), "its summary of changes is none"),
-        (lambda path: path.write_text("[" * 100_000), "nested too deep"),
+        (changed(changeSummary=["same"]), "no count of unchanged resources"),
+        (changed(changeSummary={"same": "all"}), "no count of unchanged resources"),
+        (lambda path: path.write_text("[" * 100_000), "nested too deeply"),
         (changed(changeSummary={"same": 400}), "unchanged resources, which cost as much as the others"),
         (renamed, "is not of project ha, stack dev"),
     ],
 )
-def test_a_preview_that_is_not_whole_or_not_ours_is_refused(
+def test_a_preview_that_is_not_complete_or_not_ours_is_refused(
     spoil: Callable[[Path], None], said: str, document: Document, tmp_path: Path
 ) -> None:
     path = save(tmp_path, document)

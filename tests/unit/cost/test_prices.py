@@ -34,24 +34,24 @@ def first(**values: Any) -> Callable[[list[Row]], None]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (first(usd="NaN"), "usd 'NaN' is no decimal number"),
-        (first(usd="Infinity"), "usd 'Infinity' is no decimal number"),
+        (first(usd="NaN"), "usd 'NaN' is not a decimal number"),
+        (first(usd="Infinity"), "usd 'Infinity' is not a decimal number"),
         (first(usd="-0.01"), "usd '-0.01' is negative"),
-        (first(usd="free"), "usd 'free' is no decimal number"),
-        (first(usd="0,0225"), "usd '0,0225' is no decimal number"),
-        (first(usd=0.0225), "not text: usd"),
+        (first(usd="free"), "usd 'free' is not a decimal number"),
+        (first(usd="0,0225"), "usd '0,0225' is not a decimal number"),
+        (first(usd=0.0225), "not a string: usd"),
         (first(usd=""), "empty: usd"),
         (first(unit="fortnights"), "'fortnights' is not a valid Unit"),
         (first(confidence="sure"), "'sure' is not a valid Confidence"),
         (first(as_of="yesterday"), "Invalid isoformat string"),
         (first(region="us-east-2"), "its region is us-east-2"),
         (first(comment="cheap"), "unknown: comment"),
-        (lambda rows: rows[0].pop("source"), "it lacks source"),
-        (lambda rows: rows.append(dict(rows[0])), "alb.hour stands twice"),
-        (lambda rows: rows.append("alb"), "it is not a row of names and values"),
+        (lambda rows: rows[0].pop("source"), "missing: source"),
+        (lambda rows: rows.append(dict(rows[0])), "duplicate key alb.hour"),
+        (lambda rows: rows.append("alb"), "it is not a JSON object"),
     ],
 )
-def test_a_row_that_is_no_price_is_refused_by_file_and_row(
+def test_a_row_that_is_not_a_price_is_refused_by_file_and_row(
     change: Callable[[list[Row]], None], said: str, prices_dir: Path
 ) -> None:
     spoil(prices_dir, change)

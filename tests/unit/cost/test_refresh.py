@@ -1,4 +1,4 @@
-"""Prices taken anew from recorded answers of AWS's Price List API. Nothing is written unless all is understood."""
+"""Prices fetched from recorded answers of AWS's Price List API. One bad answer, and no file is written."""
 
 from __future__ import annotations
 
@@ -185,11 +185,11 @@ def test_the_same_price_twice_is_one_price(tmp_path: Path, pricing: Any) -> None
                 product({"usagetype": "BoxUsage:t3.small"}, "0.0208000000"),
                 product({"usagetype": "BoxUsage:t3.small"}, "0.0229000000"),
             ],
-            "contradict each other: 0.0208000000 and 0.0229000000",
+            "AWS lists several prices: 0.0208000000 and 0.0229000000",
         ),
-        ([], "AWS has no answer that fits"),
-        ([product({"usagetype": "DedicatedUsage:t3.small"}, "0.0208000000")], "AWS has no answer that fits"),
-        ([product({"usagetype": "BoxUsage:t3.small"}, "0.0208000000", "Quantity")], "AWS has no answer that fits"),
+        ([], "AWS lists no price that matches"),
+        ([product({"usagetype": "DedicatedUsage:t3.small"}, "0.0208000000")], "AWS lists no price that matches"),
+        ([product({"usagetype": "BoxUsage:t3.small"}, "0.0208000000", "Quantity")], "AWS lists no price that matches"),
     ],
 )
 def test_what_is_not_understood_changes_no_file(entries: list[str], said: str, tmp_path: Path, pricing: Any) -> None:
@@ -207,12 +207,12 @@ def test_what_is_not_understood_changes_no_file(entries: list[str], said: str, t
     assert [p.name for p in tmp_path.iterdir()] == ["us-east-1.json"]
 
 
-def test_aws_that_refuses_is_told_and_changes_no_file(tmp_path: Path, pricing: Any) -> None:
+def test_a_call_that_aws_refuses_is_reported_and_changes_no_file(tmp_path: Path, pricing: Any) -> None:
     client, stub = pricing
     path = book_with(tmp_path, ("ec2.t3.micro.hour", "9"))
     before = path.read_bytes()
     stub.add_client_error("get_products", "AccessDeniedException", "not yours")
-    with pytest.raises(HaError, match="AWS cannot be asked"):
+    with pytest.raises(HaError, match="the Price List API call failed"):
         refresh.refresh(client, ["us-east-1"], tmp_path, DAY)
     assert path.read_bytes() == before
 
@@ -224,9 +224,9 @@ def test_a_region_without_a_file_is_refused_before_anything_is_asked(tmp_path: P
     assert refused.value.exit_code == 2
 
 
-def test_rows_that_nothing_asks_for_are_refused(tmp_path: Path, pricing: Any) -> None:
+def test_rows_that_nothing_uses_are_refused(tmp_path: Path, pricing: Any) -> None:
     client, _ = pricing
     path = book_with(tmp_path, ("nat-gateway.hour", "9"))
     path.write_text(path.read_text().replace("nat-gateway.hour", "quantum.hour"))
-    with pytest.raises(HaError, match="nothing asks for it"):
+    with pytest.raises(HaError, match="no resource type uses it"):
         refresh.refresh(client, ["us-east-1"], tmp_path, DAY)

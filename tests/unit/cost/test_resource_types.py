@@ -117,7 +117,7 @@ def test_what_is_paid_for(type_: str, inputs: dict[str, Any], expected: Paid, as
         ("aws:s3/bucket:Bucket", {}, r"add buckets\.thing to cost/usage\.yaml"),
     ],
 )
-def test_what_cannot_be_told_is_an_error_that_says_why(
+def test_an_unknown_cost_is_an_error_that_says_why(
     type_: str, inputs: dict[str, Any], said: str, assumed: Usage
 ) -> None:
     with pytest.raises(Unpriceable, match=said):

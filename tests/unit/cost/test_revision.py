@@ -36,7 +36,7 @@ def test_a_revision_that_git_does_not_know_is_exit_2(name: str, repository: Path
     with pytest.raises(HaError) as refused, checked_out(repository, name):
         pass
     assert refused.value.exit_code == 2
-    assert "git knows no revision" in refused.value.what
+    assert "unknown git revision" in refused.value.what
 
 
 def test_a_revision_with_a_link_out_of_its_folder_is_exit_2(repository: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_revision_with_a_link_out_of_its_folder_is_exit_2(repository: Path) ->
     assert leftovers() == before
 
 
-def test_a_program_that_does_not_run_is_told_with_its_last_words(repository: Path) -> None:
+def test_a_program_that_does_not_run_is_named_with_its_last_error(repository: Path) -> None:
     (repository / "__main__.py").write_text("raise ValueError('broken since Tuesday')\n")
     git(repository, "commit", "--quiet", "--all", "--message=broken")
     with checked_out(repository, "HEAD") as revision, pytest.raises(HaError) as refused:
@@ -60,13 +60,13 @@ def test_a_program_that_does_not_run_is_told_with_its_last_words(repository: Pat
     assert "broken since Tuesday" in refused.value.what
 
 
-def test_a_program_that_refuses_its_settings_is_told_with_all_that_it_refuses(repository: Path) -> None:
-    refusal = r"import pulumi; raise pulumi.RunError('1 setting is refused\n  - cache.count: 7\n  do:    mend it')"
+def test_a_program_that_refuses_its_settings_is_reported_with_all_that_it_refuses(repository: Path) -> None:
+    refusal = r"import pulumi; raise pulumi.RunError('1 setting is refused\n  - cache.count: 7\n  do:    fix it')"
     (repository / "__main__.py").write_text(f"{refusal}\n")
     git(repository, "commit", "--quiet", "--all", "--message=refused")
     with checked_out(repository, "HEAD") as revision, pytest.raises(HaError) as refused:
         ProgramRun(revision, "dev").declared()
-    words = "does not run: 1 setting is refused\n  - cache.count: 7\n  do:    mend it"
+    words = "failed: 1 setting is refused\n  - cache.count: 7\n  do:    fix it"
     assert refused.value.what.endswith(words)
 
 

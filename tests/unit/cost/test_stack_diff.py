@@ -23,12 +23,12 @@ def test_the_difference_to_a_revision_is_the_difference_of_the_totals(repository
     assert {line.change for line in found.lines if line.resource in ("nat0", "nat1")} == {"removed"}
 
 
-def test_a_stack_that_the_revision_lacks_is_new(repository: Path) -> None:
+def test_a_stack_that_is_not_in_the_revision_is_new(repository: Path) -> None:
     diff, _ = stack_diff.diff_of(["prod"], "main", (), stacks_dir=STACKS, repository=repository)
     assert diff.stacks[0].before_usd is None
 
 
-def test_what_could_not_be_priced_before_is_told_and_is_no_failure_of_the_change(repository: Path) -> None:
+def test_what_could_not_be_priced_before_is_reported_and_is_no_failure_of_the_change(repository: Path) -> None:
     program = PROGRAM + '\naws.rds.Instance("db", instance_class="db.t3.small")\n'
     (repository / "__main__.py").write_text(program)
     git(repository, "commit", "--quiet", "--all", "--message=database")

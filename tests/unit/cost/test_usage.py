@@ -35,7 +35,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
         (lambda d: d["buckets"]["artifacts-bucket"].pop("storage_gb"), "buckets.artifacts-bucket.storage_gb"),
     ],
 )
-def test_an_assumption_that_is_none_is_refused_by_name(
+def test_an_invalid_assumption_is_refused_by_name(
     change: Callable[[dict[str, Any]], object], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(HaError) as refused:
@@ -45,7 +45,7 @@ def test_an_assumption_that_is_none_is_refused_by_name(
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"a: \xff"])
-def test_a_file_that_is_no_yaml_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_yaml_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "usage.yaml"
     path.write_bytes(content)
     with pytest.raises(HaError):

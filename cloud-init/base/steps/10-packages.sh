@@ -22,7 +22,7 @@ if ((${#lacking[@]})); then
   until dpkg --configure -a && apt update && apt install -y --no-install-recommends "${lacking[@]}" </dev/null; do
     tail -n 2 $log
     ! grep -E '^E: (Unable to locate package|Package .* has no installation candidate)' $log || exit 1
-    ((SECONDS < 540)) || { echo "packages are not to be had" >&2; exit 1; }
+    ((SECONDS < 540)) || { echo "not installed within $SECONDS s: ${lacking[*]}" >&2; exit 1; }
     : >$log
     sleep 5
   done

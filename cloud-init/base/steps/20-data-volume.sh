@@ -17,20 +17,21 @@ until mapfile -t found < <(disks) && ((${#found[@]})); do
   ((SECONDS < 300)) || { echo "no data volume was attached in $SECONDS s" >&2; exit 1; }
   sleep 0.5
 done
-((${#found[@]} == 1)) || { echo "which is the data volume? ${found[*]}" >&2; exit 1; }
+((${#found[@]} == 1)) || { echo "more than one data volume is attached: ${found[*]}" >&2; exit 1; }
 disk=${found[0]}
 
 if mountpoint -q $place; then
-  [ "$(stat -Lc %Hr:%Lr "$disk")" = "$(mountpoint -d $place)" ] || { echo "$place is not on $disk" >&2; exit 1; }
+  [ "$(stat -Lc %Hr:%Lr "$disk")" = "$(mountpoint -d $place)" ] || { echo "$place is mounted, but not from $disk" >&2; exit 1; }
 else
-  [ "$(blockdev --getsize64 "$disk")" -gt 0 ] # an unreadable disk is not a blank one
+  # An unreadable disk is not a blank one.
+  [ "$(blockdev --getsize64 "$disk")" -gt 0 ]
   status=0
   blkid -p -o export "$disk" >/run/ha/data-volume || status=$?
   if [ $status = 2 ]; then
     echo "formatting $disk, which is blank"
     mkfs.ext4 -q -m 1 -L "$label" "$disk"
   elif [ $status != 0 ] || ! grep -qx TYPE=ext4 /run/ha/data-volume || ! grep -qx "LABEL=$label" /run/ha/data-volume; then
-    echo "$disk is no $label and is left alone: $(paste -sd' ' /run/ha/data-volume)" >&2
+    echo "$disk is neither blank nor $label, so it is not used: $(paste -sd' ' /run/ha/data-volume)" >&2
     exit 1
   fi
   # noauto: the set-up mounts it, at every boot, before the services that need it.

@@ -40,7 +40,7 @@ def assign(booted: Booted, *goals: tuple[str, str]) -> str:
 )
 def test_of_a_pair_one_goes_on_alone_or_the_other_takes_over(booted: Booted, first: str, then: str) -> None:
     """As when two keepers report at once: a report that waits is judged by what was true before it."""
-    assert "told the opposite" in assign(booted, ("db2", first), ("db1", then))
+    assert "conflicts with the state" in assign(booted, ("db2", first), ("db1", then))
 
 
 def test_a_primary_whose_standby_is_lost_goes_on_alone(booted: Booted) -> None:
@@ -71,7 +71,9 @@ def test_a_report_during_the_decision_does_not_end_synchronous_replication(boote
     finally:
         asked(booted, QUICK)
     assert done.exit_code == 0, done.stderr
-    refused = booted.on_host("monitor1", "journalctl", "--no-pager", "--since", began, "--grep", "told the opposite")
+    refused = booted.on_host(
+        "monitor1", "journalctl", "--no-pager", "--since", began, "--grep", "conflicts with the state"
+    )
     assert refused.stdout
     assert asked(booted, ALONE) == before
     eventually("the estate is healthy", lambda: booted.status()["healthy"], deadline_s=150)

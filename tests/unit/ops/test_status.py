@@ -65,7 +65,7 @@ def test_an_estate_where_all_is_well_is_healthy() -> None:
                 "setup": {"state": "ready"},
                 "healthy": False,
                 "checks": [
-                    {"name": "ssm-agent", "ok": False, "detail": "not to be had", "informational": True},
+                    {"name": "ssm-agent", "ok": False, "detail": "cannot be downloaded", "informational": True},
                     {"name": "postgres", "ok": False, "detail": "refused"},
                     {"name": "x", "ok": True, "detail": ""},
                 ],

@@ -58,7 +58,7 @@ def test_an_archive_with_another_digest_is_refused(tmp_path: Path, releases: Pat
 @pytest.mark.parametrize("files", [{"other/x": "x"}, {"app-1.0.0/x": "x", "etc/cron.d/y": "y"}])
 def test_an_archive_of_another_shape_is_refused(tmp_path: Path, releases: Path, files: dict[str, str]) -> None:
     digest = archive(tmp_path / "a", files)
-    with pytest.raises(SystemExit, match="one folder"):
+    with pytest.raises(SystemExit, match="must contain only the folder"):
         RELEASE.unpack(tmp_path / "a", digest, "app-1.0.0", releases)
     assert not list(releases.iterdir())
 

@@ -67,8 +67,8 @@ def test_the_agent_is_installed_and_started(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"curl": "exit 22"}, "not to be had"),
-        ({"apt": "exit 100"}, "could not be installed"),
+        ({"curl": "exit 22"}, "cannot be downloaded"),
+        ({"apt": "exit 100"}, "cannot be installed"),
         ({"starts": "exit 1"}, "does not start"),
     ],
 )

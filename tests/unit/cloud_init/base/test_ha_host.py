@@ -153,5 +153,5 @@ def test_a_value_is_printed_and_nothing_said_of_it(
 
 def test_failure_names_the_parameter_and_the_reason(host: ModuleType, store: Store) -> None:
     store.failures = [refused("AccessDeniedException")] * 1000
-    with pytest.raises(SystemExit, match=r"cache/password: not to be had in 5 s: ClientError: .*AccessDenied"):
+    with pytest.raises(SystemExit, match=r"cache/password: not available within 5 s: ClientError: .*AccessDenied"):
         host.main(["--wait=5", "--existing", "cache/password"])

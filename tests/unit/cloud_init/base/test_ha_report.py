@@ -81,12 +81,12 @@ def test_a_host_without_the_agent_is_healthy_and_says_so(
 ) -> None:
     ready(tmp_path)
     tier_says(monkeypatch, [])
-    (tmp_path / "ssm-agent").write_text("not to be had\n")
+    (tmp_path / "ssm-agent").write_text("cannot be downloaded\n")
     said = report.report()
     assert said["healthy"]
     assert said["facts"] == {"role": "master"}
     agent = next(c for c in said["checks"] if c["name"] == "ssm-agent")
-    assert (agent["ok"], agent["detail"]) == (False, "not to be had")
+    assert (agent["ok"], agent["detail"]) == (False, "cannot be downloaded")
 
 
 def test_checks_that_break_are_a_failed_check(

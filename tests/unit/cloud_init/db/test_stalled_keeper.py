@@ -57,7 +57,7 @@ def test_it_is_ended_when_its_postgres_is_dead(tmp_path: Path, watch: subprocess
     with _running(keeper(tmp_path, "postgres", "0")) as process:
         assert process.wait(20) == -9
     assert watch.stdout is not None
-    assert "ended: KILL" in watch.stdout.readline()
+    assert "sent signal: KILL" in watch.stdout.readline()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_postgres_that_waits_for_a_client_to_leave_is_stopped(tmp_path: Path, 
     with _running(keeper(tmp_path, "postgres", "60")) as process:
         pid = the_lock_says(tmp_path, "stopping", process)
         assert watch.stdout is not None
-        assert "ended: INT" in watch.stdout.readline()
+        assert "sent signal: INT" in watch.stdout.readline()
         assert process.poll() is None
         eventually("it has ended", lambda: "(zombie)" in Path(f"/proc/{pid}/status").read_text(), deadline_s=20)
 

@@ -14,7 +14,7 @@ CACHE = Path("/var/lib/ha/secrets")  # so that a reboot needs no AWS API; ha-sec
 
 
 class Absent(Exception):
-    """What was asked for does not exist (yet)."""
+    """The parameter or object does not exist (yet)."""
 
 
 def say(line: str) -> None:
@@ -56,7 +56,7 @@ def patiently(what: str, deadline: float, absent: str, service: str, operation: 
                 raise
             if str(error) != told:
                 told = str(error)
-                say(f"{what}: trying on after: {told}")
+                say(f"{what}: retrying after: {told}")
         client.cache_clear()  # a client that was created before there were credentials never gets any
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 10)
@@ -115,7 +115,7 @@ def main(given: list[str]) -> None:
         try:
             print(parameter(name, create, kind, wait_s))
         except Exception as error:  # boto3 is imported late, so its exceptions cannot be named here
-            sys.exit(f"{name}: not to be had in {wait_s:.0f} s: {type(error).__name__}: {error}")
+            sys.exit(f"{name}: not available within {wait_s:.0f} s: {type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -56,9 +56,9 @@ def checks() -> list[dict[str, Any]]:
     route = _said("curl", "-sm2", "-w%{http_code}", "http://127.0.0.1:8008/primary")
     found = [
         {"name": "postgresql", "ok": now["role"] != "down", "detail": now["role"]},
-        {"name": "fence", "ok": let_in, "detail": "applications are let in" if let_in else "no witness"},
+        {"name": "fence", "ok": let_in, "detail": "open to applications" if let_in else "no witness"},
         {"name": "route", "ok": route == ("200" if now["role"] == "primary" else "503"), "detail": route},
-        {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, to be {goal}"},
+        {"name": "node", "ok": state == goal and state in HEALTHY_STATES, "detail": f"{state}, assigned {goal}"},
     ]
     if _planned_nodes() > 1:
         for name in ("stalled-disk", "stalled-keeper", "stalled-standby"):

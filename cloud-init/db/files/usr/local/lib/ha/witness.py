@@ -35,7 +35,7 @@ class Witness:
             cursor.execute(self._query, (*self._values, *more))
             row = cursor.fetchone()
         if row is None:
-            raise LookupError("nothing is known there")
+            raise LookupError("the query returned no row")
         return bool(row == (True,))
 
     def leave(self) -> None:

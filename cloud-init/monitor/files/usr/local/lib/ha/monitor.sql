@@ -1,6 +1,6 @@
--- What pg_auto_failover 2.2 does not see: a keeper's report that waits for another's is judged by what was true before it.
--- So a primary could be told to go on alone, without synchronous replication, while its standby takes over. The report
--- fails then, and the next one is judged anew.
+-- A keeper's report that waits for another one is judged by the state before it (pg_auto_failover 2.2, decision 24). So a
+-- primary could be assigned to go on alone, without synchronous replication, while its standby is promoted. This trigger makes
+-- such a report fail; the next one is judged by the new state.
 create or replace function public.ha_alone_or_replaced() returns trigger
 language plpgsql security definer set search_path = pg_catalog as $$
 begin
@@ -10,7 +10,7 @@ begin
       and ((new.goalstate = 'wait_primary' and other.goalstate in ('prepare_promotion', 'stop_replication'))
         or (new.goalstate = 'prepare_promotion' and other.goalstate = 'wait_primary'))
   ) then
-    raise exception 'node % is not told %: the other node of its pair is told the opposite', new.nodeid, new.goalstate;
+    raise exception 'node % is not assigned %: this conflicts with the state of the other node', new.nodeid, new.goalstate;
   end if;
   return new;
 end $$;

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import configparser
-import re
-import subprocess
 from pathlib import Path
 from urllib.parse import quote
-import pytest
+
 from spec.timers import Timers
-from tests.unit.cloud_init.rendering import PAIRS, RELEASE, estate, files_of
+from tests.unit.cloud_init.rendering import PAIRS, RELEASE, files_of
 
 
 def unit(text: str) -> dict[str, str]:

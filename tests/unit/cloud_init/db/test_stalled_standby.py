@@ -101,7 +101,7 @@ def test_it_is_taken_back_when_it_has_been_reachable_for_a_while(pair: Pair) -> 
     pair.look_for(10)
     assert pair.asked == []
     pair.reachable = True
-    pair.look_for(PROGRAM.MENDED_S - PROGRAM.EVERY_S)
+    pair.look_for(PROGRAM.REACHABLE_S - PROGRAM.EVERY_S)
     assert pair.asked == []
     pair.look_for(2 * PROGRAM.EVERY_S)
     assert pair.asked == ["back"]

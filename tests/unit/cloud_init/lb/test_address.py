@@ -48,8 +48,8 @@ class Api:
 
 
 @pytest.fixture
-def keeper_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """A keeper on host i-1, at an API; `serves` is what visitors find at the public address, None who says nothing."""
+def takeover_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The program on host i-1. `serves`: what visitors find at the public address; None: a host without an answer."""
     module = program(ADDRESS)
 
     def make(api: Api, *, state: str = "INIT", serves: bool | None = True, here: bool = True) -> Any:
@@ -60,179 +60,185 @@ def keeper_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
         monkeypatch.setattr(module, "serves", found)
         clock = itertools.count(100.0, module.WATCH_S)
-        return module.Keeper(module.Address(api, "dev-public", "dev", "i-1", "10.0.0.21"), state, lambda: next(clock))
+        return module.Takeover(module.Address(api, "dev-public", "dev", "i-1", "10.0.0.21"), state, lambda: next(clock))
 
     return make
 
 
-def turns(keeper: Any, count: int) -> None:
+def turns(takeover: Any, count: int) -> None:
     for _ in range(count):
-        keeper.turn()
+        takeover.turn()
 
 
-def test_who_becomes_active_takes_the_address_from_whoever_has_it(keeper_of: Callable[..., Any]) -> None:
+def test_who_becomes_active_takes_the_address_from_whoever_has_it(takeover_of: Callable[..., Any]) -> None:
     api = Api("i-2")
-    keeper = keeper_of(api)
-    turns(keeper, 1)
+    takeover = takeover_of(api)
+    turns(takeover, 1)
     assert api.holder == "i-2"
-    keeper.became("MASTER")
-    turns(keeper, 1)
-    assert (api.holder, keeper.held, api.taken) == ("i-1", True, 1)
+    takeover.became("MASTER")
+    turns(takeover, 1)
+    assert (api.holder, takeover.held, api.taken) == ("i-1", True, 1)
 
 
-def test_what_it_has_just_taken_it_does_not_take_again_at_once_while_answers_lag(keeper_of: Callable[..., Any]) -> None:
+def test_what_it_has_just_taken_it_does_not_take_again_at_once_while_answers_lag(
+    takeover_of: Callable[..., Any],
+) -> None:
     api = Api("i-2", late_looks=2)
-    keeper = keeper_of(api)
-    keeper.became("MASTER")
-    assert keeper.turn() == program(ADDRESS).AGAIN_S
-    assert keeper.turn() == program(ADDRESS).LOOK_S
-    assert (keeper.held, api.taken) == (True, 1)
+    takeover = takeover_of(api)
+    takeover.became("MASTER")
+    assert takeover.turn() == program(ADDRESS).AGAIN_S
+    assert takeover.turn() == program(ADDRESS).LOOK_S
+    assert (takeover.held, api.taken) == (True, 1)
 
 
-def test_answers_that_lag_for_long_do_not_make_it_take_the_address_over_and_over(keeper_of: Callable[..., Any]) -> None:
+def test_answers_that_lag_for_long_do_not_make_it_take_the_address_over_and_over(
+    takeover_of: Callable[..., Any],
+) -> None:
     api = Api("i-2", late_looks=8)
-    keeper = keeper_of(api)
-    keeper.became("MASTER")
-    while not keeper.held:
-        keeper.turn()
+    takeover = takeover_of(api)
+    takeover.became("MASTER")
+    while not takeover.held:
+        takeover.turn()
     assert (api.looks, api.taken) == (9, 1)
 
 
-def test_at_the_first_boot_it_takes_an_address_that_nobody_has(keeper_of: Callable[..., Any]) -> None:
+def test_at_the_first_boot_it_takes_an_address_that_nobody_has(takeover_of: Callable[..., Any]) -> None:
     api = Api(None)
-    keeper = keeper_of(api)
-    keeper.became("MASTER")
-    turns(keeper, 2)
+    takeover = takeover_of(api)
+    takeover.became("MASTER")
+    turns(takeover, 2)
     assert api.holder == "i-1"
 
 
-def test_what_it_has_it_does_not_take_again(keeper_of: Callable[..., Any]) -> None:
+def test_what_it_has_it_does_not_take_again(takeover_of: Callable[..., Any]) -> None:
     api = Api("i-1")
-    keeper = keeper_of(api, state="MASTER")
-    turns(keeper, 5)
+    takeover = takeover_of(api, state="MASTER")
+    turns(takeover, 5)
     assert api.taken == 0
 
 
-def test_a_refused_attempt_is_made_again(keeper_of: Callable[..., Any]) -> None:
+def test_a_refused_attempt_is_made_again(takeover_of: Callable[..., Any]) -> None:
     api = Api("i-2", fails=2)
-    keeper = keeper_of(api)
-    turns(keeper, 1)
-    keeper.became("MASTER")
+    takeover = takeover_of(api)
+    turns(takeover, 1)
+    takeover.became("MASTER")
     for _ in range(2):
         with pytest.raises(OSError):
-            keeper.turn()
-    turns(keeper, 1)
+            takeover.turn()
+    turns(takeover, 1)
     assert api.holder == "i-1"
 
 
-def test_who_stands_by_takes_nothing_while_visitors_are_answered(keeper_of: Callable[..., Any]) -> None:
+def test_who_stands_by_takes_nothing_while_visitors_are_answered(takeover_of: Callable[..., Any]) -> None:
     for holder in ("i-2", None):
         api = Api(holder)
-        keeper = keeper_of(api)
-        keeper.became("BACKUP")
-        turns(keeper, 50)
+        takeover = takeover_of(api)
+        takeover.became("BACKUP")
+        turns(takeover, 50)
         assert api.taken == 0
         assert holder is None or api.looks < 10, "the API is not asked at every visit"
 
 
-def test_who_could_not_serve_takes_nothing_ever(keeper_of: Callable[..., Any]) -> None:
+def test_who_could_not_serve_takes_nothing_ever(takeover_of: Callable[..., Any]) -> None:
     for state in ("FAULT", "STOP"):
         api = Api("i-2")
-        keeper = keeper_of(api, serves=False)
-        keeper.became(state)
-        turns(keeper, 50)
+        takeover = takeover_of(api, serves=False)
+        takeover.became(state)
+        turns(takeover, 50)
         assert api.taken == 0
 
 
-def test_whom_the_answers_of_the_api_do_not_reach_takes_nothing(keeper_of: Callable[..., Any]) -> None:
+def test_whom_the_answers_of_the_api_do_not_reach_takes_nothing(takeover_of: Callable[..., Any]) -> None:
     api = Api("i-2")
-    keeper = keeper_of(api)
-    turns(keeper, 1)
+    takeover = takeover_of(api)
+    turns(takeover, 1)
 
     def silence(**_: Any) -> dict[str, Any]:
         raise TimeoutError("no answer")
 
     api.describe_addresses = silence  # type: ignore[method-assign]
-    keeper.became("MASTER")
+    takeover.became("MASTER")
     with pytest.raises(TimeoutError):
-        keeper.turn()
+        takeover.turn()
     assert api.taken == 0
 
 
-def test_two_that_are_both_active_do_not_pull_at_it_while_visitors_are_answered(keeper_of: Callable[..., Any]) -> None:
+def test_two_that_are_both_active_do_not_pull_at_it_while_visitors_are_answered(
+    takeover_of: Callable[..., Any],
+) -> None:
     api = Api("i-2")
-    keeper = keeper_of(api, state="MASTER")
-    turns(keeper, 20)
+    takeover = takeover_of(api, state="MASTER")
+    turns(takeover, 20)
     assert api.taken == 0
 
 
 @pytest.mark.parametrize("state", ["MASTER", "BACKUP"])
-def test_it_is_taken_from_where_visitors_find_nobody(keeper_of: Callable[..., Any], state: str) -> None:
+def test_it_is_taken_from_where_visitors_find_nobody(takeover_of: Callable[..., Any], state: str) -> None:
     api = Api("i-2")
-    keeper = keeper_of(api, state=state, serves=False)
-    turns(keeper, 1)  # who has it
-    keeper.moved = float("-inf")  # for long
-    keeper.looked = float("-inf")  # a look at the API is due meanwhile, and changes nothing
-    turns(keeper, 1)
+    takeover = takeover_of(api, state=state, serves=False)
+    turns(takeover, 1)  # who has it
+    takeover.moved = float("-inf")  # for long
+    takeover.looked = float("-inf")  # a look at the API is due meanwhile, and changes nothing
+    turns(takeover, 1)
     assert api.taken == 0, "a HAProxy that is started again is gone for a moment"
-    keeper.silent_from -= program(ADDRESS).SILENT_S
-    turns(keeper, 1)
-    assert (api.holder, keeper.held) == ("i-1", True)
+    takeover.silent_from -= program(ADDRESS).SILENT_S
+    turns(takeover, 1)
+    assert (api.holder, takeover.held) == ("i-1", True)
 
 
-def test_what_was_found_before_the_api_could_be_asked_is_looked_at_again(keeper_of: Callable[..., Any]) -> None:
+def test_what_was_found_before_the_api_could_be_asked_is_looked_at_again(takeover_of: Callable[..., Any]) -> None:
     """Both are silent for a host whose own way out is cut; when it is back, so may be the other."""
     api = Api("i-2")
-    keeper = keeper_of(api, state="BACKUP", serves=False)
-    turns(keeper, 1)
-    keeper.moved = keeper.silent_from = float("-inf")
+    takeover = takeover_of(api, state="BACKUP", serves=False)
+    turns(takeover, 1)
+    takeover.moved = takeover.silent_from = float("-inf")
     answers = api.describe_addresses
     api.describe_addresses = MagicMock(side_effect=TimeoutError)  # type: ignore[method-assign]
     with pytest.raises(TimeoutError):
-        keeper.turn()
+        takeover.turn()
     api.describe_addresses = answers  # type: ignore[method-assign]
-    keeper_of(api)  # visitors are answered again
-    turns(keeper, 20)
+    takeover_of(api)  # visitors are answered again
+    turns(takeover, 20)
     assert (api.holder, api.taken) == ("i-2", 0)
 
 
 @pytest.mark.parametrize("state", ["MASTER", "BACKUP"])
 def test_an_address_that_was_just_moved_is_not_taken_back_before_packets_follow(
-    keeper_of: Callable[..., Any], state: str
+    takeover_of: Callable[..., Any], state: str
 ) -> None:
     module = program(ADDRESS)
     api = Api("i-1")
-    keeper = keeper_of(api, state=state, serves=False)
-    turns(keeper, 1)
+    takeover = takeover_of(api, state=state, serves=False)
+    turns(takeover, 1)
     api.holder = "i-2"  # which was told that it is the active one
-    keeper.looked = float("-inf")
-    keeper.turn()
-    moved = keeper.moved
-    while keeper.clock() < moved + module.SETTLE_S - module.WATCH_S:
-        keeper.turn()
+    takeover.looked = float("-inf")
+    takeover.turn()
+    moved = takeover.moved
+    while takeover.clock() < moved + module.SETTLE_S - module.WATCH_S:
+        takeover.turn()
         assert api.taken == 0
-    turns(keeper, 10)
+    turns(takeover, 10)
     assert api.holder == "i-1", "but not left for ever where nobody is found"
 
 
 @pytest.mark.parametrize(("state", "holder"), [("MASTER", "i-1"), ("BACKUP", "i-2")])
 def test_from_who_says_nothing_only_the_active_one_takes_it(
-    keeper_of: Callable[..., Any], state: str, holder: str
+    takeover_of: Callable[..., Any], state: str, holder: str
 ) -> None:
     api = Api("i-2")
-    keeper = keeper_of(api, state=state, serves=None)
-    turns(keeper, 1)
-    keeper.moved = float("-inf")
-    turns(keeper, 20)
+    takeover = takeover_of(api, state=state, serves=None)
+    turns(takeover, 1)
+    takeover.moved = float("-inf")
+    turns(takeover, 20)
     assert api.holder == holder
 
 
-def test_where_no_application_would_be_found_here_either_it_is_left(keeper_of: Callable[..., Any]) -> None:
+def test_where_no_application_would_be_found_here_either_it_is_left(takeover_of: Callable[..., Any]) -> None:
     api = Api("i-2")
-    keeper = keeper_of(api, state="BACKUP", serves=False, here=False)
-    turns(keeper, 1)
-    keeper.moved = float("-inf")
-    turns(keeper, 50)
+    takeover = takeover_of(api, state="BACKUP", serves=False, here=False)
+    turns(takeover, 1)
+    takeover.moved = float("-inf")
+    turns(takeover, 50)
     assert api.taken == 0
 
 

@@ -76,7 +76,7 @@ _MISSING: tuple[tuple[str, Callable[[Line], bool], str], ...] = (
     (
         "Alarms, alerts, releases",
         lambda line: line.group in (Group.ALERTS, Group.OBJECTS, Group.OTHER),
-        "alarms and alerts are sent by e-mail, and hosts fetch their release from a bucket",
+        "CloudWatch watches every host, and hosts fetch their release from a bucket",
     ),
 )
 

@@ -34,8 +34,8 @@ def costs_page() -> str:
                 "## Usage assumptions",
                 _assumptions(usage.load()),
                 "## What is paid for and what is free",
-                f"Priced by its inputs: {', '.join(f'`{t}`' for t in sorted(PAID))}.",
-                table(("Free type", "why"), [(f"`{t}`", why) for t, why in sorted(FREE.items())], "ll"),
+                table(("Type that is priced by its inputs",), [(f"`{t}`",) for t in sorted(PAID)], "l"),
+                table(("Free type", "Why"), [(f"`{t}`", why) for t, why in sorted(FREE.items())], "ll"),
             ]
         )
         + "\n"
@@ -94,4 +94,4 @@ def _assumptions(assumed: usage.Usage) -> str:
     for bucket, quantities in assumed.buckets.items():
         for name, value in quantities:
             add(f"buckets.{bucket}.{name}", value)
-    return table(("Assumption", "a month", "why"), rows, "lrl")
+    return table(("Assumption", "A month", "Why"), rows, "lrl")

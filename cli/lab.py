@@ -76,11 +76,12 @@ def status(json: Json = False) -> None:
 @app.command()
 def preview(stack: Stack = DEFAULT_STACK, json: Json = False) -> None:
     """Show what `ha lab up` would change in the running lab."""
-    from lab.boot import check, engine_of, same_stack
+    from lab.boot import check, engine_of
+    from lab.connect import require_stack
 
     lab = _lab()
     check(stack)
-    same_stack(lab, stack)
+    require_stack(lab, stack)
     changes = engine_of(lab).preview(stack)
     if json:
         console.print_json(changes.as_json())

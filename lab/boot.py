@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from components.user_data import user_data
-from lab.connect import connect
+from lab.connect import connect, require_stack
 from lab.engine import Engine, Event, Step
 from lab.image.contents import ImageKind
 from lab.lab import HostPhase, Lab, LabOptions
@@ -87,7 +87,7 @@ def boot(
     settings = check(stack)
     lab = Lab()
     if lab.running():
-        same_stack(lab, stack)
+        require_stack(lab, stack)
         if bare_image or http_port or https_port:
             raise HaError(
                 "the lab is running already: its image and its ports cannot be changed",
@@ -121,18 +121,6 @@ def _reporting_its_end(lab: Lab) -> Iterator[None]:
         raise HaError(
             "the lab was ended before the stack was up", where=str(lab.paths.state), fix="`ha lab up` starts it again"
         ) from error
-
-
-def same_stack(lab: Lab, stack: str) -> None:
-    """:raises HaError: (exit 2) when the running lab is another stack's; (exit 1) when no lab runs."""
-    running = lab.status()["stack"]
-    if running != stack:
-        raise HaError(
-            f"the lab runs the stack {running!r}, not {stack!r}",
-            where=str(lab.paths.state),
-            fix="`ha lab down` ends it",
-            exit_code=EXIT_USAGE,
-        )
 
 
 def _start(

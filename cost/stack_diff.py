@@ -47,11 +47,13 @@ def diff_of(
                 before = _report_of_revision(revision, runs[name], name, prices_dir) if name in runs else None
             reports.append(after)
             diffs.append(compare(before, after))
-    here = "this checkout"
-    head = f"{here} with {', '.join(changes)}" if changes else here
-    return Diff(
-        base=f"{revision.name} ({revision.commit[:12]})" if revision else here, head=head, stacks=diffs
-    ), reports
+    compared_with = f"{revision.name} ({revision.commit[:12]})" if revision else this_checkout()
+    return Diff(base=compared_with, head=this_checkout(changes), stacks=diffs), reports
+
+
+def this_checkout(changes: Sequence[str] = ()) -> str:
+    """What a diff calls this checkout, with changes made to its settings."""
+    return f"this checkout with {', '.join(changes)}" if changes else "this checkout"
 
 
 def _report_of_revision(revision: Revision, run: ProgramRun, name: str, prices_dir: Path) -> Report:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 
-from cost import markdown, stack_diff, stacks, text, usage
+from cost import markdown, stacks, text, usage
+from cost.diff import Diff, compare
 from cost.money import quantity, usd
 from cost.report import Report
 from cost.resource_types import FREE, PAID
+from cost.stack_diff import this_checkout
 from cost.usage import Assumption
 from spec.markdown import table
 from spec.project import REPOSITORY
@@ -22,7 +25,7 @@ SAMPLE_CHANGE = ("application.count=3", "database.volume_gib=40")
 
 def costs_page() -> str:
     """The generated part of docs/costs.md."""
-    reports = [stacks.report_of(name, stacks_dir=STACKS_DIR) for name in STACKS]
+    reports = [_report(name) for name in STACKS]
     return (
         "\n\n".join(
             [
@@ -44,8 +47,13 @@ def costs_page() -> str:
 
 def sample_comment() -> str:
     """The generated part of docs/samples/pull-request-comment.md."""
-    found, _ = stack_diff.diff_of(STACKS, None, SAMPLE_CHANGE, stacks_dir=STACKS_DIR)
-    return markdown.comment(found, [])
+    diffs = [compare(_report(name), _report(name, *SAMPLE_CHANGE)) for name in STACKS]
+    return markdown.comment(Diff(base=this_checkout(), head=this_checkout(SAMPLE_CHANGE), stacks=diffs), [])
+
+
+@cache
+def _report(name: str, *changes: str) -> Report:
+    return stacks.report_of(name, changes, stacks_dir=STACKS_DIR)
 
 
 def _groups(reports: Sequence[Report]) -> str:

@@ -77,8 +77,9 @@ def test_each_charge_is_looked_up_once_however_many_hosts_there_are(book: PriceB
         assert asked == len(found.lines) == 2 * count
 
 
-def test_a_host_more_is_four_lines_more(report_of: Make) -> None:
+def test_each_application_host_is_four_lines(report_of: Make) -> None:
     """The instance, its disk and two alarms."""
-    few = report_of("dev")
-    many = report_of("dev", "application.count=12", "database.pool_size_per_host=4")
-    assert len(many.lines) - len(few.lines) == 10 * 4
+    counted = [
+        len(report_of("dev", *changes).lines) for changes in ((), ("application.count=3",), ("application.count=4",))
+    ]
+    assert [more - counted[0] for more in counted] == [0, 4, 8]

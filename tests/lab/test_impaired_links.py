@@ -1,4 +1,4 @@
-"""Links that are made slow and lossy, between two small namespaces; needs root, and no lab."""
+"""Links that are impaired: slow and lossy, between two small namespaces; needs root, and no lab."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COUNT = 1500
 def world(tmp_path: Path) -> Iterator[dict[str, Namespace]]:
     """A router between two hosts, with a link each: `e-near` and `e-far`."""
     with ExitStack() as stack:
-        process.run(["mount", "-t", "tmpfs", "rough", tmp_path])
+        process.run(["mount", "-t", "tmpfs", "impaired", tmp_path])
         stack.callback(process.run, ["umount", "--recursive", "--lazy", tmp_path])
         spaces = {name: Namespace.create(name, tmp_path) for name in ("router", "near", "far")}
         router = spaces["router"]
@@ -53,11 +53,11 @@ def world(tmp_path: Path) -> Iterator[dict[str, Namespace]]:
 
 
 @contextmanager
-def rough(router: Namespace, delay_up_to_s: float, loss: float) -> Iterator[subprocess.Popen[str]]:
-    """Both ways between the hosts are bad for as long as the block."""
+def impaired(router: Namespace, max_delay_s: float, loss: float) -> Iterator[subprocess.Popen[str]]:
+    """Impairs both directions between the hosts for as long as the block."""
     child = process.converse(router.argv([sys.executable, "-I", impaired_links.__file__]))
     plan = impaired_links.Plan(
-        links={"e-near": [FAR], "e-far": [NEAR]}, delay_up_to_s=delay_up_to_s, loss=loss, max_seconds=60
+        links={"e-near": [FAR], "e-far": [NEAR]}, delay_up_to_s=max_delay_s, loss=loss, max_seconds=60
     )
     assert child.stdin is not None
     assert child.stdout is not None
@@ -98,8 +98,8 @@ def qdiscs(router: Namespace) -> str:
     return router.run(["tc", "qdisc", "show"]).stdout
 
 
-def test_datagrams_are_late_and_some_are_lost_and_all_is_well_again_afterwards(world: dict[str, Namespace]) -> None:
-    with rough(world["router"], 0.2, 0.01):
+def test_datagrams_are_late_and_some_are_lost_and_none_are_afterwards(world: dict[str, Namespace]) -> None:
+    with impaired(world["router"], 0.2, 0.01):
         times = round_trips(world)
     # Two ways, each 0 to 0.2 s late and each losing one in a hundred: 30 of 1500, with a spread of 5.4. A machine that
     # is busy with other things makes them later, but not earlier.
@@ -116,7 +116,7 @@ def test_datagrams_are_late_and_some_are_lost_and_all_is_well_again_afterwards(w
 def test_a_stream_arrives_whole(world: dict[str, Namespace]) -> None:
     data = bytes(range(256)) * 1000
     listener = world["far"].listen(FAR, PORT)
-    with listener, rough(world["router"], 0.02, 0.01):
+    with listener, impaired(world["router"], 0.02, 0.01):
         sender = world["near"].call(lambda: socket.create_connection((FAR, PORT), 20))
         receiver, _ = listener.accept()
         with sender, receiver:
@@ -136,7 +136,7 @@ def test_a_stream_arrives_whole(world: dict[str, Namespace]) -> None:
 
 
 def test_a_signal_ends_it_and_undoes_it(world: dict[str, Namespace]) -> None:
-    with rough(world["router"], 0.2, 0.01) as child:
+    with impaired(world["router"], 0.2, 0.01) as child:
         assert "clsact" in qdiscs(world["router"])
         child.terminate()
         child.wait(10)

@@ -60,14 +60,22 @@ def _options(
 
 
 @app.command()
-def status(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
+def status(
+    context: typer.Context,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the estate is healthy.")] = False,
+    wait_s: Annotated[float, typer.Option("--wait-s", min=0, help="How long --wait waits, in seconds.")] = 600,
+    stack: EstateStack = "",
+    json: Json = False,
+) -> None:
     """Show who is primary, what lags, what is down. Exit code 1 when the estate is not healthy."""
     # Imported late: boto3 takes a tenth of a second to load, and most commands do not need it.
     from cli.connect import connect
-    from ops.status import status as status_of
+    from ops.status import await_healthy
 
     settings = load_settings(REPOSITORY, stack)
-    seen = status_of(connect(stack, settings, lab=context.obj.lab), [h.name for h in settings.plan_hosts()])
+    estate = connect(stack, settings, lab=context.obj.lab)
+    planned = [host.name for host in settings.plan_hosts()]
+    seen = await_healthy(estate, planned, deadline_s=wait_s if wait else 0)
     if json:
         console.print_json(seen)
     else:

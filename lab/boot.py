@@ -14,7 +14,7 @@ from lab.image.contents import ImageKind
 from lab.lab import HostPhase, Lab, LabOptions
 from lab.program import host_contexts
 from lab.supervisor.config import MachineImage
-from ops.status import Status, status
+from ops.status import Status, await_healthy
 from spec.errors import EXIT_USAGE, HaError, Problem, SettingsError
 from spec.project import REPOSITORY
 from spec.settings import Settings
@@ -25,7 +25,6 @@ SETUP_DEADLINE_S = {ImageKind.FULL: 300, ImageKind.BARE: 1800}
 HEALTHY_DEADLINE_S = 120
 DEFAULT_PORTS = {80: 8080, 443: 8443}
 _HOSTS_POLL_S = 0.3
-_STATUS_POLL_S = 1.0
 _LOG_LINES = 15
 
 
@@ -107,7 +106,7 @@ def boot(
         progress.step("waiting for the hosts")
         _await_hosts(lab, planned, progress.phases, deadline_s=SETUP_DEADLINE_S[image_kind])
         progress.step("waiting for a healthy estate")
-        return _await_health(lab, stack, settings, planned)
+        return await_healthy(connect(lab, stack, settings), planned, deadline_s=HEALTHY_DEADLINE_S)
 
 
 @contextlib.contextmanager
@@ -192,14 +191,3 @@ def _described(lab: Lab, phase: HostPhase) -> str:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     where = f" in step {phase.step}" if phase.step else ""
     return "\n".join([f"{phase.name} {phase.stage}{where}", *(f"    {line}" for line in lines[-_LOG_LINES:])])
-
-
-def _await_health(lab: Lab, stack: str, settings: Settings, planned: Sequence[str]) -> Status:
-    """The estate's status once it is healthy, or its last one at the deadline."""
-    estate = connect(lab, stack, settings)
-    deadline = time.monotonic() + HEALTHY_DEADLINE_S
-    while True:
-        seen = status(estate, planned)
-        if seen.healthy or time.monotonic() > deadline:
-            return seen
-        time.sleep(_STATUS_POLL_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pydantic import BaseModel
 from ops.estate import CommandFailed, Estate, Instance
 from spec.tiers import Tier
 
+POLL_S = 1.0
+"""Between two looks at an estate that is waited for."""
 HostState = Literal["stopped", "booting", "ready", "failed", "unreachable"]
 
 
@@ -142,6 +145,14 @@ def judge(
         load_balancer=balancer,
         problems=problems,
     )
+
+
+def await_healthy(estate: Estate, expected: Sequence[str], *, deadline_s: float) -> Status:
+    """The estate's status once it is healthy, or its last one at the deadline. :raises HaError: as `status`."""
+    deadline = time.monotonic() + deadline_s
+    while not (seen := status(estate, expected)).healthy and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return seen
 
 
 def status(estate: Estate, expected: Sequence[str]) -> Status:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
+from ops import status as module
 from ops.estate import Instance
 from ops.status import Observation, Status, judge
 from spec.tiers import Tier
@@ -140,3 +142,15 @@ def test_of_two_caches_the_master_is_primary_and_two_masters_are_none() -> None:
     both = _judged(cache2=second("master"))
     assert both.cache.primary is None
     assert "cache: cache1 and cache2 are both master" in both.problems
+
+
+@pytest.mark.parametrize(("looks", "deadline_s", "healthy"), [(3, 60.0, True), (3, 0.0, False)])
+def test_a_healthy_estate_is_waited_for_until_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, looks: int, deadline_s: float, healthy: bool
+) -> None:
+    unhealthy, well = _judged(cache1=None), _judged()
+    assert (unhealthy.healthy, well.healthy) == (False, True)
+    seen = iter([*[unhealthy] * (looks - 1), well])
+    monkeypatch.setattr(module, "POLL_S", 0.0)
+    monkeypatch.setattr(module, "status", lambda *_: next(seen))
+    assert module.await_healthy(MagicMock(), [], deadline_s=deadline_s).healthy is healthy

@@ -89,7 +89,7 @@ hosts = Hosts(
     ),
 )
 LoadBalancerAddresses(
-    "load-balancer-addresses",
+    "answering",
     LoadBalancerAddressesArgs(stack=stack, public=public, instances=hosts.instance_ids(Tier.LB)),
 )
 

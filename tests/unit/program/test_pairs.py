@@ -33,7 +33,7 @@ def test_prod_has_no_tier_of_one_but_the_monitor(prod: Program) -> None:
 def test_the_program_leaves_the_shared_address_to_the_load_balancers(prod: Program) -> None:
     associated = {a.inputs["allocationId"] for a in prod.of(ASSOCIATION)}
     assert "public-address-id" not in associated
-    assert associated == {"load-balancer-addresses-lb1-id", "load-balancer-addresses-lb2-id"}
+    assert associated == {"answering-lb1-id", "answering-lb2-id"}
 
 
 def test_each_of_a_pair_has_an_address_of_its_own_on_its_first_private_one(prod: Program) -> None:
@@ -56,7 +56,7 @@ def test_own_addresses_are_told_from_the_shared_one_by_their_tags(prod: Program)
     tags = {e.name: e.inputs["tags"] for e in prod.of(EIP)}
     assert tags["public-address"]["Name"] == "prod-public"
     assert "ha:host" not in tags["public-address"]
-    assert [tags[f"load-balancer-addresses-{h}"]["ha:host"] for h in ("lb1", "lb2")] == ["lb1", "lb2"]
+    assert [tags[f"answering-{h}"]["ha:host"] for h in ("lb1", "lb2")] == ["lb1", "lb2"]
 
 
 def test_one_alone_holds_the_address_as_before(dev: Program) -> None:

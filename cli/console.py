@@ -59,10 +59,11 @@ class Progress:
                 self._say(f"{phase.name}: {now}")
 
     def _say(self, text: str) -> None:
+        line = f"· [{self._elapsed()}] {text}"
         if self._live:
-            self._live.update(Text(f"· {text}"))
+            self._live.console.print(line, markup=False)
         else:
-            err.print(f"· [{self._elapsed()}] {text}", markup=False)
+            err.print(line, markup=False)
 
     def _elapsed(self) -> str:
         return f"{time.monotonic() - self._began:.0f} s"

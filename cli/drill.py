@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from drills.results import Outcome, Result
     from spec.settings import Settings
 
+STACKS_DIR = REPOSITORY
 app = typer.Typer(
     help="Faults injected into the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -40,7 +41,7 @@ def list_(stack: EstateStack = "", json: Json = False) -> None:
     """The drills, what they promise, and whether the stack has what they need."""
     from drills.catalogue import CATALOGUE, check_stack
 
-    settings = load_settings(REPOSITORY, stack)
+    settings = load_settings(STACKS_DIR, stack)
     rows = []
     for drill in CATALOGUE.values():
         try:
@@ -93,7 +94,7 @@ def run(
             fix="run it in the lab: `ha --lab drill run`",
             exit_code=EXIT_USAGE,
         )
-    settings = load_settings(REPOSITORY, stack)
+    settings = load_settings(STACKS_DIR, stack)
     if everything:
         drills += [one for one in runnable(settings) if one not in drills]
     if not drills:
@@ -125,7 +126,7 @@ def budget(stack: EstateStack = "", json: Json = False) -> None:
     """How long each database fault may take by the stack's timers, and what fences the old primary."""
     from drills.budget import budgets, fence, seconds
 
-    timers = load_settings(REPOSITORY, stack).timers
+    timers = load_settings(STACKS_DIR, stack).timers
     found = budgets(timers)
     if json:
         rows = [{**asdict(one), "total_ms": None if one.unbounded else one.total_ms} for one in found]
@@ -164,7 +165,7 @@ def report(
     from drills.results import kept_results, publish
 
     if stack is not None:
-        load_settings(REPOSITORY, stack)
+        load_settings(STACKS_DIR, stack)
     if not results.exists():
         raise HaError(
             f"no results: {results} does not exist",

@@ -130,7 +130,6 @@ def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recordin
 
     :raises pulumi.RunError: what the program itself refuses; anything else is a fault of the program.
     """
-    _open_event_loop()
     recording = Recording()
     pulumi.runtime.set_all_config({k: v if isinstance(v, str) else json.dumps(v) for k, v in config.items()})
     mocks.set_mocks(
@@ -144,16 +143,6 @@ def record(program_dir: Path, stack: str, config: Mapping[str, Any]) -> Recordin
     with collection_paused(), redirect_stdout(sys.stderr):
         run()
     return recording
-
-
-def _open_event_loop() -> None:
-    """The SDK takes this thread's event loop, which other code may have closed or taken away."""
-    try:
-        closed = asyncio.get_event_loop_policy().get_event_loop().is_closed()
-    except RuntimeError:
-        closed = True
-    if closed:
-        asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 @contextmanager

@@ -93,6 +93,7 @@ def main() -> None:
         try:
             accepted = attempt(session, Path(lock))
         except OSError:
+            session.close(kill=True)
             accepted = False
         print(json.dumps([start, time.monotonic(), accepted]), flush=True)
         if select.select([sys.stdin], [], [], max(0, start + float(every_s) - time.monotonic()))[0]:

@@ -179,7 +179,7 @@ def _break_and_heal(
 
     def paged_s() -> float | None:
         message = inbox.first_firing(drill.promise.alert, began) if inbox else None
-        return None if message is None else round(message.received_at - began, 1)
+        return None if message is None else message.received_at - began
 
     with injected(drill.fault, injector, targets, say):
         if not drill.fault.instantaneous:
@@ -287,7 +287,7 @@ def outcome_of(
     """The result of a run. Fields of `Measured` have the names that they have in an outcome."""
     during = [one for one in recording.samples if one.end >= recording.began]
     measured = Measured(
-        **_rounded(asdict(figures(during, recording.began, recording.ended))),
+        **asdict(figures(during, recording.began, recording.ended)),
         lost=len(verdict.lost),
         doubled=len(verdict.doubled),
         two_primaries=two_primaries(recording.attempts),
@@ -302,7 +302,7 @@ def outcome_of(
     return Outcome.model_validate(
         {
             **provenance(drill, injector),
-            **asdict(measured),
+            **_rounded(asdict(measured)),
             "target": ", ".join(targets.hosts) or str(drill.role),
             "acknowledged": verdict.acknowledged,
             "unanswered": verdict.unanswered,

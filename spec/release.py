@@ -32,7 +32,13 @@ class Release:
 def find_release(settings: Settings, project_dir: Path, *, source: str) -> Release:
     """The release that the settings name. :raises SettingsError: when it does not exist or is no release."""
     path = (project_dir / settings.application.release).resolve()
-    if not path.is_relative_to(project_dir.resolve()) or not path.is_file():
+    if path.is_file() and not path.is_relative_to(project_dir.resolve()):
+        given = f"{settings.application.release}, which leads to {path}"
+        raise SettingsError(
+            source,
+            [Problem(path="application.release", given=given, allowed="a file in this checkout, not a link out of it")],
+        )
+    if not path.is_file():
         built = sorted(str(p.relative_to(project_dir)) for p in (project_dir / "app" / "build").glob("*.tar.gz"))
         allowed = (
             f"a file in this checkout, such as {', '.join(built)}"

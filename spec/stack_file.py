@@ -23,7 +23,7 @@ REGION_KEY = "aws:region"
 
 
 # Settings of older stack files that had one allowed value, which is still accepted.
-RETIRED: Mapping[tuple[str, str], object] = {("load_balancer", "kind"): "haproxy", ("database", "count"): 2}
+RETIRED: Mapping[tuple[str, ...], object] = {("load_balancer", "kind"): "haproxy", ("database", "count"): 2}
 
 
 def stack_file(project_dir: Path, stack: str) -> Path:
@@ -143,6 +143,10 @@ def _problem(error: ErrorDetails) -> Problem:
     location = [part for part in error["loc"] if part != "[key]"]
     path = REGION_KEY if location == ["region"] else ".".join(map(str, location))
     kind = error["type"]
+    if (only := RETIRED.get(tuple(map(str, location)))) is not None:
+        return Problem(
+            path=path, given=_shown(error["input"]), allowed=f"no setting any more, always {only}: remove it"
+        )
     if kind == "extra_forbidden":
         return Problem(path=path, given="an unknown setting", allowed=_nearest(str(location[-1]), _siblings(location)))
     if kind == "missing" or (location == ["region"] and error["input"] is None):

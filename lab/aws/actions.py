@@ -1,4 +1,5 @@
-"""The IAM actions that a request needs: one row for each operation that hosts call. Any other is denied to hosts.
+"""The IAM actions that a request needs: one row for each operation that hosts call, or people on
+them. Any other is denied to hosts.
 
 Rows follow the Service Authorization Reference (the tables of actions, resources and condition keys of each service).
 """
@@ -66,6 +67,10 @@ def _publish(request: AwsRequest, place: Place) -> Sequence[Needed]:
     return [Needed("sns:Publish", str(request.params.get("TopicArn") or request.params.get("TargetArn") or "*"))]
 
 
+def _get_caller_identity(request: AwsRequest, place: Place) -> Sequence[Needed]:
+    return []  # whoever has a key may ask whose it is, whatever the policies say
+
+
 def _describe_addresses(request: AwsRequest, place: Place) -> Sequence[Needed]:
     return [Needed("ec2:DescribeAddresses")]
 
@@ -88,6 +93,7 @@ OPERATIONS: dict[tuple[str, str], Rule] = {
     ("s3", "GetObject"): _read_object,
     ("s3", "HeadObject"): _read_object,
     ("sns", "Publish"): _publish,
+    ("sts", "GetCallerIdentity"): _get_caller_identity,
     ("ec2", "DescribeAddresses"): _describe_addresses,
     ("ec2", "AssociateAddress"): _associate_address,
 }

@@ -16,6 +16,7 @@ from lab import leftovers
 from lab.aws.service import AwsService
 from lab.engine import Changes, Engine, Event, Message, Step
 from spec.project import REPOSITORY
+from tests.stacks import STACKS
 
 IMAGE_NAME, IMAGE_OWNER = "debian-13-amd64-20260914-2601", "136693071363"
 
@@ -93,8 +94,8 @@ def estate(tmp_path_factory: pytest.TempPathFactory, api: AwsService) -> Project
     """The project of the checkout, without protection and with a release of its own."""
     root = tmp_path_factory.mktemp("estate")
     made = make_project(root / "project", root / "state", api)
-    for name in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml"):
-        shutil.copy(REPOSITORY / name, made.directory)
+    for source in (REPOSITORY / "__main__.py", REPOSITORY / "Pulumi.yaml", STACKS / "Pulumi.dev.yaml"):
+        shutil.copy(source, made.directory)
     for name in ("spec", "components", "cloud-init"):
         shutil.copytree(REPOSITORY / name, made.directory / name)
     document = yaml.safe_load(made.stack_file.read_text(encoding="utf-8"))

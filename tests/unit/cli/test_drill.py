@@ -16,6 +16,7 @@ from cli.main import app
 from drills.results import keep
 from spec.errors import EXIT_USAGE, HaError
 from spec.project import REPOSITORY
+from tests.stacks import STACKS
 from tests.unit.drills.test_report import outcome
 
 
@@ -37,7 +38,8 @@ from tests.unit.drills.test_report import outcome
         (["--lab", "drill", "peers", "--contender", "no-such"], "no such contender: 'no-such'"),
     ],
 )
-def test_refusals(arguments: list[str], why: str) -> None:
+def test_refusals(arguments: list[str], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.drill.STACKS_DIR", STACKS)
     refused = CliRunner().invoke(app, arguments).exception
     assert isinstance(refused, HaError)
     assert why in refused.what

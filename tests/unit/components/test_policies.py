@@ -1,4 +1,4 @@
-"""What each tier's role may do, as the policy documents say. `tests/unit/lab_aws` asks an IAM simulator."""
+"""What each tier's role may do, as the policy documents say. `tests/unit/lab/aws` asks an IAM simulator."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from drills.fault_injector import FaultInjector, NetworkPath
 from spec.errors import HaError
 from spec.project import REPOSITORY
 from spec.stack_file import load_settings
+from tests.stacks import STACKS
 
 PATHS = [NetworkPath("db1", "monitor1")]
 
@@ -26,7 +27,7 @@ def injector_that_runs(program: list[str]) -> FaultInjector:
     """An injector that runs this program in place of each command."""
     lab = MagicMock()
     lab.in_fabric.return_value = lab.on_host.return_value = program
-    return FaultInjector(lab, MagicMock(), load_settings(REPOSITORY, "dev"))
+    return FaultInjector(lab, MagicMock(), load_settings(STACKS, "dev"))
 
 
 ACTIONS: dict[str, Callable[[FaultInjector], object]] = {

@@ -14,9 +14,9 @@ from drills.catalogue import CATALOGUE, check_stack, find
 from drills.fault_injector import FaultInjector, Impairment, NetworkPath
 from drills.faults import FAULTS, Fault, Software, Targets, injected, on_targets
 from spec.errors import EXIT_USAGE, HaError
-from spec.project import REPOSITORY
 from spec.stack_file import load_settings
 from spec.tiers import Tier
+from tests.stacks import STACKS
 
 TARGETS = Targets(Tier.DB, ("db1",), "db1", "db2", "monitor1")
 
@@ -52,7 +52,7 @@ class FakeInjector(FaultInjector):
         self.routes = Routes()
         estate = MagicMock(stack="dev")
         estate.client.return_value = self.routes
-        super().__init__(MagicMock(), estate, load_settings(REPOSITORY, "dev"))
+        super().__init__(MagicMock(), estate, load_settings(STACKS, "dev"))
         self.down: set[str] = set()
         self.disconnected: set[str] = set()
         self.blocked: tuple[NetworkPath, ...] = ()
@@ -224,7 +224,7 @@ def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:
 
 def test_a_drill_about_a_second_load_balancer_is_refused_where_there_is_none() -> None:
     with pytest.raises(HaError, match="needs two load balancer hosts") as refused:
-        check_stack(find("lb-power-loss"), load_settings(REPOSITORY, "dev"))
+        check_stack(find("lb-power-loss"), load_settings(STACKS, "dev"))
     assert refused.value.exit_code == EXIT_USAGE
 
 

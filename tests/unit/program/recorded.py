@@ -14,9 +14,8 @@ from cost.program import record, with_release
 from cost.resources import Registration
 from spec.project import PROJECT, REPOSITORY
 from spec.stack_file import read_stack_config
+from tests.stacks import STACKS
 
-STACKS = REPOSITORY / "tests" / "stacks"
-"""The stack files as they are shipped: a user's edit of his own changes no test."""
 Resource = Registration
 
 

@@ -12,8 +12,7 @@ import yaml
 from spec.errors import HaError, SettingsError
 from spec.project import REPOSITORY
 from spec.stack_file import load_settings, parse_settings
-
-STACKS = REPOSITORY / "tests" / "stacks"
+from tests.stacks import STACKS
 
 
 def _given(**changes: Any) -> dict[str, Any]:
@@ -104,12 +103,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a timer of zero": (_given(timers__primary_demote_ms=0), "timers.primary_demote_ms", "more than 0"),
     "one application host": (_given(application__count=1), "application.count", "2 or more"),
-    "three databases": (_given(database__count=3), "database.count", "an unknown setting"),
+    "three databases": (_given(database__count=3), "database.count", "no setting any more, always 2: remove it"),
     "more NAT gateways than zones": (_given(network__nat_gateways=3), "network", "at most one for each zone"),
     "a budget in words": (_given(budget_monthly_usd="215"), "budget_monthly_usd", "a number of dollars"),
     "a negative budget": (_given(budget_monthly_usd=-1), "budget_monthly_usd", "more than 0"),
     "a budget that is no number": (_given(budget_monthly_usd=float("nan")), "budget_monthly_usd", "finite"),
-    "a kind that is not there": (_given(load_balancer__kind="nlb"), "load_balancer.kind", "an unknown setting"),
+    "a kind that is not there": (_given(load_balancer__kind="nlb"), "load_balancer.kind", "always haproxy: remove it"),
     "a text for a list": (_given(network__zones="us-east-1a"), "network.zones", "a list"),
     "a text for a group": (_given(load_balancer="haproxy"), "load_balancer", "a mapping of settings"),
     "a text for a mapping": (_given(application__environment="A=1"), "application.environment", "a mapping of names"),

@@ -29,6 +29,7 @@ EXPECTED: dict[tuple[str, str], tuple[AwsRequest, list[Needed]]] = {
         form("sns", "Publish", TopicArn="arn:aws:sns:us-east-1:123456789012:alerts"),
         [Needed("sns:Publish", "arn:aws:sns:us-east-1:123456789012:alerts")],
     ),
+    ("sts", "GetCallerIdentity"): (form("sts", "GetCallerIdentity"), []),
     ("ec2", "DescribeAddresses"): (form("ec2", "DescribeAddresses"), [Needed("ec2:DescribeAddresses")]),
     ("ec2", "AssociateAddress"): (
         form("ec2", "AssociateAddress", AllocationId="eipalloc-1", NetworkInterfaceId="eni-2"),

@@ -112,6 +112,10 @@ def key(guarded: AwsService, credentials: Credentials) -> HostKey:
     return credentials.issue("i-0123456789abcdef0", "db")
 
 
+def test_anyone_may_ask_who_they_are(guarded: AwsService, key: HostKey) -> None:
+    assert host_client(guarded, key, "sts").get_caller_identity()["Account"] == EXAMPLE_ACCOUNT_ID
+
+
 def host_client(api: AwsService, key: HostKey, service: str, *, tls: bool = True, style: str = "path") -> Any:
     """A client as a host has it. With `tls`, its requests have the header that the TLS proxy adds."""
     core = botocore.session.get_session()

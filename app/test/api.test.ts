@@ -183,9 +183,10 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     };
     assert.deepEqual(await titles("when=upcoming"), ["2090-12-31T22:00:00.000Z", "2091-01-03T00:00:00.000Z"]);
     assert.deepEqual(await titles("when=past"), ["2002-01-01T00:00:00.000Z", "2001-01-01T00:00:00.000Z"]);
-    const page = (await one.call("GET", "/api/events?limit=1&offset=1")).body as { events: unknown[]; total: number };
-    assert.equal(page.events.length, 1);
-    assert.ok(page.total >= 4);
+    const all = (await one.call("GET", "/api/events")).body as { events: unknown[]; total: number };
+    assert.ok(all.total >= 4);
+    const page = (await one.call("GET", "/api/events?limit=1&offset=2")).body;
+    assert.deepEqual(page, { events: all.events.slice(2, 3), total: all.total });
     for (const query of ["limit=0", "limit=501", "limit=x", "offset=-1", "when=never", "sort=title"]) {
       assert.equal((await one.call("GET", `/api/events?${query}`)).status, 400, query);
     }

@@ -171,12 +171,18 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
       await database.set("hang up");
       await until("the outage is known", async () =>
         (await visitor.call("GET", "/api/health")).headers.get("X-Database") === "away");
-      const before = database.accepted;
+      const known = database.accepted;
       const start = performance.now();
-      const waiting = Array.from({ length: 100 }, () => visitor.call("GET", "/api/events"));
-      await until("the application looks five times", () => database.accepted >= before + 5);
+      const waiting: Promise<Answer>[] = [];
+      for (let batch = 0; batch < 10; batch += 1) {
+        const before = requestsReceived();
+        waiting.push(...Array.from({ length: 10 }, () => visitor.call("GET", "/api/events")));
+        await until("the batch is received", () => requestsReceived() >= before + 10);
+      }
+      await until("the application looks twice", () => database.accepted >= known + 2);
+      const looks = database.accepted - known;
       const ms = performance.now() - start;
-      assert.ok(ms >= 4 * LOOK_EVERY_MS, `five connections in ${String(ms)} ms`);
+      assert.ok(looks <= 1 + ms / LOOK_EVERY_MS, `${String(looks)} connections in ${String(ms)} ms`);
       await database.set("pass");
       for (const answer of await Promise.all(waiting)) assert.equal(answer.status, 200);
     });
@@ -280,11 +286,13 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
   });
 
   test("a write that meets a standby just before its promotion waits for it", async () => {
+    // A deletion runs again only if it is certain that it did not run.
+    const { body } = await create("promoted");
     await readOnly(true);
-    const waiting = create("promoted");
+    const waiting = client.call("DELETE", `/api/events/${String(body.id)}`);
     await statementFails();
     await readOnly(false);
-    assert.equal((await waiting).status, 201);
-    assert.equal(await stored("promoted"), 1);
+    assert.equal((await waiting).status, 204);
+    assert.equal(await stored("promoted"), 0);
   });
 });

@@ -68,29 +68,42 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     }
   }
 
-  test("servers that start at the same moment on an empty database apply each migration once", async () => {
+  const openDatabase = (): Database =>
+    new Database(loadConfig(settings({ DATABASE_URL: url })).database, new Log("error"), "test");
+
+  test("of migrations that run at the same moment one applies them, the others wait for it", async (t) => {
+    const databases = Array.from({ length: 4 }, openDatabase);
+    t.after(() => Promise.all(databases.map((database) => database.end())));
+    const shipped = await readMigrations(join(ROOT, "migrations"));
+    // From the second round on all connections are open, so that nothing keeps the four apart.
     for (let round = 0; round < 3; round += 1) {
       await emptied();
-      const servers = ["app1", "app2", "app3"].map((SERVER_ID) => new ApplicationProcess({ DATABASE_URL: url, SERVER_ID }));
-      try {
-        await Promise.all(servers.map((server) => server.logged("serving")));
-      } finally {
-        for (const server of servers) server.kill("SIGTERM");
-      }
-      assert.deepEqual(await Promise.all(servers.map((server) => server.end())), [0, 0, 0]);
-      const entries = servers.flatMap((server) => server.log.entries);
-      assert.equal(entries.filter(({ message }) => message === "migrations applied").length, 1);
-      assert.equal(entries.filter(({ message }) => message.startsWith("not ready")).length, 0);
-      const { rows } = await sql(url, "SELECT name FROM schema_migrations ORDER BY name");
-      const shipped = await readMigrations(join(ROOT, "migrations"));
-      assert.deepEqual(rows.map(({ name }) => name), shipped.map(({ name }) => name));
+      const applied = await Promise.all(databases.map((database) => migrate(database, shipped)));
+      assert.deepEqual(applied.flat(), shipped.map(({ name }) => name));
     }
+  });
+
+  test("servers that start at the same moment on an empty database apply each migration once", async () => {
+    await emptied();
+    const servers = ["app1", "app2", "app3"].map((SERVER_ID) => new ApplicationProcess({ DATABASE_URL: url, SERVER_ID }));
+    try {
+      await Promise.all(servers.map((server) => server.logged("serving")));
+    } finally {
+      for (const server of servers) server.kill("SIGTERM");
+    }
+    assert.deepEqual(await Promise.all(servers.map((server) => server.end())), [0, 0, 0]);
+    const entries = servers.flatMap((server) => server.log.entries);
+    assert.equal(entries.filter(({ message }) => message === "migrations applied").length, 1);
+    assert.equal(entries.filter(({ message }) => message.startsWith("not ready")).length, 0);
+    const { rows } = await sql(url, "SELECT name FROM schema_migrations ORDER BY name");
+    const shipped = await readMigrations(join(ROOT, "migrations"));
+    assert.deepEqual(rows.map(({ name }) => name), shipped.map(({ name }) => name));
   });
 
   test("a migration that fails leaves nothing behind, a changed one is refused, an unknown one left alone", async (t) => {
     await emptied();
     const folder = mkdtempSync(join(tmpdir(), "event-manager-migrations-"));
-    const database = new Database(loadConfig(settings({ DATABASE_URL: url })).database, new Log("error"), "test");
+    const database = openDatabase();
     t.after(async () => {
       rmSync(folder, { recursive: true });
       await database.end();
@@ -232,10 +245,14 @@ class Load {
   }
 
   async #watch(): Promise<void> {
-    while (this.#healthy) {
-      await sleep(HEALTH_CHECK_PERIOD_MS);
-      const { statusCode } = await this.#get("/api/health");
-      if (statusCode === 503) this.#healthy = false;
+    try {
+      let status;
+      do {
+        await sleep(HEALTH_CHECK_PERIOD_MS);
+        status = (await this.#get("/api/health")).statusCode;
+      } while (status !== 503);
+    } finally {
+      this.#healthy = false;
     }
   }
 

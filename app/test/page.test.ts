@@ -123,9 +123,14 @@ describe("the page", { skip: missing("postgres") || chromiumMissing }, () => {
   });
 
   test("an event is deleted after a question, and signing out closes the form", async () => {
-    page.once("dialog", (dialog) => { void dialog.accept(); });
+    let question = "";
+    page.once("dialog", (dialog) => {
+      question = dialog.message();
+      void dialog.accept();
+    });
     await page.getByRole("button", { name: /^Delete Summer/ }).click();
     await page.getByText("No upcoming events.").waitFor();
+    assert.match(question, /^Delete “Summer/);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("User name").waitFor();
     assert.equal(await page.locator("#create").isVisible(), false);

@@ -1,4 +1,4 @@
-/** Two servers on one database, by way of pgbouncer in transaction mode, and one Redis: as on the estate. */
+/** Two servers that share a database, through pgbouncer in transaction mode, and a Redis, as on the estate. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
@@ -45,7 +45,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     return made;
   }
 
-  test("the health check names the server and what it depends on", async () => {
+  test("the health check names the server and the state of its dependencies", async () => {
     const { status, body, headers } = await client(1).call("GET", "/api/health");
     assert.equal(status, 200);
     assert.deepEqual(body,
@@ -53,7 +53,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.equal(headers.get("X-Served-By"), "app2");
   });
 
-  test("what one server stores the other reads, and one session serves both", async () => {
+  test("the servers share events and sessions", async () => {
     const one = await signedIn(0);
     const two = client(1, one.cookie);
     assert.deepEqual((await two.call("GET", "/api/session")).body, { user: "admin" });
@@ -71,14 +71,14 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.deepEqual((await one.call("GET", "/api/session")).body, { user: null }, "signed out everywhere");
   });
 
-  test("reading needs no session, changing does", async () => {
+  test("reads need no session, writes do", async () => {
     const stranger = client(0);
     assert.equal((await stranger.call("GET", "/api/events")).status, 200);
     assert.equal((await stranger.call("POST", "/api/events", CONCERT)).status, 401);
     assert.equal((await stranger.call("DELETE", "/api/events/1")).status, 401);
   });
 
-  test("a wrong password, an unknown name and a session that does not exist let nobody in", async () => {
+  test("a wrong password, an unknown name and an unknown session are refused", async () => {
     assert.equal((await client(0).signIn("wrong")).status, 401);
     const unknown = await client(0).call("POST", "/api/login", { username: "nobody", password: PASSWORD });
     assert.equal(unknown.status, 401);
@@ -86,7 +86,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.deepEqual((await forged.call("GET", "/api/session")).body, { user: null });
   });
 
-  test("signing in makes a new session, and its cookie is closed to scripts and other sites", async () => {
+  test("sign-in creates a new session, with a cookie for this site only and not for scripts", async () => {
     const one = await signedIn();
     const before = one.cookie;
     const again = await one.signIn();
@@ -101,7 +101,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.match(https.headers.get("Set-Cookie") ?? "", /; Secure/);
   });
 
-  test("another site cannot act in a visitor's name", async () => {
+  test("a request that another site sends for a visitor is refused", async () => {
     const one = await signedIn();
     const { host, port } = new URL(servers[0]?.url ?? "");
     const from = async (headers: Record<string, string>): Promise<number> =>
@@ -132,7 +132,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     });
   }
 
-  test("what is no JSON, too large, or at no address is refused in JSON", async () => {
+  test("invalid JSON, a body that is too large and an unknown path are answered with an error in JSON", async () => {
     const one = await signedIn();
     assert.equal((await one.call("POST", "/api/events", "{")).body.error, "bad_request");
     assert.equal((await one.call("POST", "/api/events", { title: "x".repeat(40_000) })).status, 413);
@@ -143,7 +143,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     }
   });
 
-  test("an event sent twice with one key, through both servers, is stored once", async () => {
+  test("an event sent several times with one key, through both servers, is stored once", async () => {
     const one = await signedIn();
     const two = client(1, one.cookie);
     const event = { ...CONCERT, title: "Once only" };
@@ -155,7 +155,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.equal((await one.call("POST", "/api/events", event, { "Idempotency-Key": "7" })).status, 400);
   });
 
-  test("a repeated event is written again: nothing is acknowledged that no commit waited for", async () => {
+  test("a repeated event is written again, so that its answer waits for a commit too", async () => {
     const one = await signedIn();
     const event = { ...CONCERT, title: "Again" };
     const key = { "Idempotency-Key": randomUUID() };
@@ -170,7 +170,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.notEqual(await version(), first);
   });
 
-  test("lists are in order, split into upcoming and past, and come in pages", async () => {
+  test("lists are sorted, split into upcoming and past, and paged", async () => {
     const one = await signedIn();
     const starts = ["2091-01-03T00:00:00Z", "2091-01-01T00:00:00+02:00", "2001-01-01T00:00:00Z", "2002-01-01T00:00:00Z"];
     for (const startsAt of starts) {
@@ -192,7 +192,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     }
   });
 
-  test("the page comes with its parts, and nothing of it from elsewhere", async () => {
+  test("the server has all files of the page, and the page loads nothing from other hosts", async () => {
     const page = await client(0).call("GET", "/");
     assert.equal(page.status, 200);
     assert.match(page.headers.get("Content-Security-Policy") ?? "", /default-src 'self'/);
@@ -204,13 +204,13 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
       const part = await client(0).call("GET", `/${path}`);
       assert.equal(part.status, 200, path);
       const etag = part.headers.get("ETag") ?? "";
-      // fetch asks with no-cache unless told otherwise, and would never get a 304.
+      // By default fetch sends no-cache, and never gets a 304.
       const known = { "If-None-Match": etag, "Cache-Control": "max-age=0" };
       assert.equal((await client(0).call("GET", `/${path}`, undefined, known)).status, 304, path);
     }
   });
 
-  test("metrics are for direct callers, not for the world behind the load balancer", async () => {
+  test("metrics are for direct callers, not for callers behind the load balancer", async () => {
     const direct = await client(0).call("GET", "/metrics");
     const text = String(direct.body.text);
     for (const line of [/^http_request_duration_seconds_count\{method="GET",route="\/api\/events\/",status="200"\} \d+$/m,
@@ -221,7 +221,7 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.equal((await client(0).call("GET", "/metrics", undefined, { "X-Forwarded-For": "198.51.100.7" })).status, 404);
   });
 
-  test("guessing a password is slowed down", async () => {
+  test("wrong passwords are rate limited", async () => {
     const guess = (): Promise<{ status: number }> =>
       client(0).call("POST", "/api/login", { username: "victim", password: "guess" });
     for (let tries = 0; tries < 10; tries += 1) assert.equal((await guess()).status, 401);

@@ -112,7 +112,8 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     assert.equal(await from({ "Sec-Fetch-Site": "cross-site" }), 403);
     assert.equal(await from({ "Content-Type": "text/plain" }), 415);
     assert.equal(await from({ Origin: `http://${host}`, "Sec-Fetch-Site": "same-origin" }), 201);
-    assert.equal((await one.call("DELETE", "/api/events/1", undefined, { Origin: "https://evil.example" })).status, 403);
+    const deletion = await one.call("DELETE", "/api/events/1", undefined, { Origin: "https://evil.example" });
+    assert.equal(deletion.status, 403);
   });
 
   const INVALID: readonly (readonly [change: Record<string, unknown>, field: string])[] = [
@@ -148,7 +149,8 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     const two = client(1, one.cookie);
     const event = { ...CONCERT, title: "Once only" };
     const key = { "Idempotency-Key": randomUUID() };
-    const answers = await Promise.all([one, two, one, two].map((sender) => sender.call("POST", "/api/events", event, key)));
+    const senders = [one, two, one, two];
+    const answers = await Promise.all(senders.map((sender) => sender.call("POST", "/api/events", event, key)));
     assert.deepEqual(answers.map(({ status }) => status), [201, 201, 201, 201]);
     assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1);
     assert.equal((await one.call("POST", "/api/events", { ...event, title: "Another" }, key)).status, 409);
@@ -160,7 +162,8 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
     const event = { ...CONCERT, title: "Again" };
     const key = { "Idempotency-Key": randomUUID() };
     const version = async (): Promise<unknown> => {
-      const { rows } = await sql(databaseUrl(services[0]?.port ?? 0), "SELECT xmin::text FROM events WHERE title = 'Again'");
+      const { rows } = await sql(
+        databaseUrl(services[0]?.port ?? 0), "SELECT xmin::text FROM events WHERE title = 'Again'");
       assert.equal(rows.length, 1);
       return rows[0]?.xmin;
     };
@@ -172,7 +175,9 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
 
   test("lists are sorted, split into upcoming and past, and paged", async () => {
     const one = await signedIn();
-    const starts = ["2091-01-03T00:00:00Z", "2091-01-01T00:00:00+02:00", "2001-01-01T00:00:00Z", "2002-01-01T00:00:00Z"];
+    const starts = [
+      "2091-01-03T00:00:00Z", "2091-01-01T00:00:00+02:00", "2001-01-01T00:00:00Z", "2002-01-01T00:00:00Z",
+    ];
     for (const startsAt of starts) {
       assert.equal((await one.call("POST", "/api/events", { title: "Sorted", startsAt })).status, 201);
     }
@@ -213,12 +218,14 @@ describe("two servers", { skip: missing("postgres", "pgbouncer", "redis") }, () 
   test("metrics are for direct callers, not for callers behind the load balancer", async () => {
     const direct = await client(0).call("GET", "/metrics");
     const text = String(direct.body.text);
-    for (const line of [/^http_request_duration_seconds_count\{method="GET",route="\/api\/events\/",status="200"\} \d+$/m,
+    for (const line of [
+      /^http_request_duration_seconds_count\{method="GET",route="\/api\/events\/",status="200"\} \d+$/m,
       /^database_pool_connections\{state="idle"\} \d+$/m, /^redis_connected 1$/m, /^draining 0$/m,
       /^event_manager_info\{server="app1",version="1.2.3"\} 1$/m, /^process_cpu_seconds_total /m]) {
       assert.match(text, line);
     }
-    assert.equal((await client(0).call("GET", "/metrics", undefined, { "X-Forwarded-For": "198.51.100.7" })).status, 404);
+    const forwarded = await client(0).call("GET", "/metrics", undefined, { "X-Forwarded-For": "198.51.100.7" });
+    assert.equal(forwarded.status, 404);
   });
 
   test("wrong passwords are rate limited", async () => {

@@ -63,7 +63,9 @@ for (const [change, message] of WRONG) {
 }
 
 test("development needs no Redis, and an empty variable counts as not set", () => {
-  const config = loadConfig({ DATABASE_URL: "postgres://localhost/app", ADMIN_PASSWORD: "x", REDIS_URL: "", SERVER_ID: "" });
+  const config = loadConfig({
+    DATABASE_URL: "postgres://localhost/app", ADMIN_PASSWORD: "x", REDIS_URL: "", SERVER_ID: "",
+  });
   assert.equal(config.sessions.redis, undefined);
   assert.notEqual(config.serverId, "");
 });

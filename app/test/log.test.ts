@@ -11,7 +11,9 @@ test("a log line is one JSON object, errors and line breaks included", () => {
   const line = lines.join("");
   assert.equal(line.indexOf("\n"), line.length - 1, "the only line break is at the end");
   const entry = JSON.parse(line) as Record<string, unknown>;
-  assert.deepEqual([entry.level, entry.server, entry.message, entry.error], ["warn", "app1", "two\nlines", "boom (25006)"]);
+  const { level, server, message, error } = entry;
+  assert.deepEqual({ level, server, message, error },
+    { level: "warn", server: "app1", message: "two\nlines", error: "boom (25006)" });
   assert.equal(describe(new AggregateError([new Error("first"), new Error("second")], "")), "first; second");
 });
 

@@ -35,8 +35,9 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     database = await new FaultProxy(postgres.port).start();
     redis = await new FaultProxy(store.port).start();
     server = await startApplication({
-      DATABASE_URL: databaseUrl(database.port), REDIS_URL: `redis://127.0.0.1:${String(redis.port)}`, REDIS_PASSWORD: "pw",
-      SESSION_STORE: "redis", HEALTH_TIMEOUT_MS: String(HEALTH_TIMEOUT_MS), DATABASE_RETRY_MS: String(RETRY_MS),
+      DATABASE_URL: databaseUrl(database.port),
+      SESSION_STORE: "redis", REDIS_URL: `redis://127.0.0.1:${String(redis.port)}`, REDIS_PASSWORD: "pw",
+      HEALTH_TIMEOUT_MS: String(HEALTH_TIMEOUT_MS), DATABASE_RETRY_MS: String(RETRY_MS),
       DATABASE_CONNECT_TIMEOUT_MS: "500", DATABASE_QUERY_TIMEOUT_MS: "800", REDIS_TIMEOUT_MS: String(REDIS_TIMEOUT_MS),
       DATABASE_POOL_SIZE: String(POOL_SIZE),
     }, log);
@@ -111,7 +112,8 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
       }
       await redis.set("pass");
       await healthBecomes("healthy");
-      assert.deepEqual((await client.call("GET", "/api/session")).body, { user: "admin" }, "the session survives the outage");
+      const session = await client.call("GET", "/api/session");
+      assert.deepEqual(session.body, { user: "admin" }, "the session survives the outage");
     });
   }
 
@@ -125,7 +127,7 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     await healthBecomes("degraded");
     const early = await health();
     assert.equal(early.headers.get("X-Database"), "away");
-    assert.deepEqual([early.status, early.body.database, early.body.writable], [200, false, false], "requests wait here");
+    assert.deepEqual([early.status, early.body.database, early.body.writable], [200, false, false], "requests wait");
     assertUnavailable(await client.call("GET", "/api/events"), "database_unavailable", RETRY_MS + SLACK_MS);
     await healthBecomes("unhealthy");
     const { status, body, ms } = await health();
@@ -269,7 +271,7 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     });
   }
 
-  test("a read-only database: reads work, writes wait, then fail at once, and the server stays in rotation", async () => {
+  test("a read-only database: reads work, writes wait, then fail at once, the server stays in rotation", async () => {
     await readOnly(true);
     await healthBecomes("degraded");
     const { status, body } = await health();

@@ -35,7 +35,9 @@ describe("the page", { skip: missing("postgres") || chromiumMissing }, () => {
       // Longer than any delay of a busy machine.
       HEALTH_TIMEOUT_MS: "3000" });
     browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-    page = await browser.newPage({ timezoneId: "Europe/Berlin", locale: "en-GB", viewport: { width: 1180, height: 900 } });
+    page = await browser.newPage({
+      timezoneId: "Europe/Berlin", locale: "en-GB", viewport: { width: 1180, height: 900 },
+    });
     page.setDefaultTimeout(15_000);
     page.on("console", (message) => {
       if (message.type() === "error" || message.type() === "warning") problems.push(message.text());

@@ -85,7 +85,8 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
 
   test("servers that start at the same time on an empty database apply each migration once", async () => {
     await emptyDatabase();
-    const servers = ["app1", "app2", "app3"].map((SERVER_ID) => new ApplicationProcess({ DATABASE_URL: url, SERVER_ID }));
+    const servers = ["app1", "app2", "app3"].map((SERVER_ID) =>
+      new ApplicationProcess({ DATABASE_URL: url, SERVER_ID }));
     try {
       await Promise.all(servers.map((server) => server.logged("serving")));
     } finally {
@@ -110,8 +111,10 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     });
     const write = (name: string, text: string): void => { writeFileSync(join(folder, name), text); };
     const run = async (): Promise<string[]> => migrate(database, await readMigrations(folder));
-    const tables = async (): Promise<unknown[]> =>
-      (await sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")).rows.map((row) => row.tablename);
+    const tables = async (): Promise<unknown[]> => {
+      const { rows } = await sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1");
+      return rows.map((row) => row.tablename);
+    };
 
     write("001-one.sql", "CREATE TABLE one (id int); CREATE TABLE also_one (id int);");
     write("002-two.sql", "CREATE TABLE two (id int); SELECT no_such_function();");
@@ -138,7 +141,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     }
   });
 
-  test("database down at start: the health check answers 503, and the server serves when the database is up", async () => {
+  test("database down at start: the health check answers 503 until the database is up", async () => {
     const proxy = await new FaultProxy(services[0]?.port ?? 0).start();
     await proxy.set("refuse");
     try {

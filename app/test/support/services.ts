@@ -49,7 +49,7 @@ function bouncerProgram(): string | undefined {
 }
 
 function needed(program: string | undefined): string {
-  if (program === undefined) throw new Error("a program of this test is not installed: pass its name to missing() and skip the test");
+  if (program === undefined) throw new Error("a program is not installed: skip this test with missing()");
   return program;
 }
 
@@ -97,7 +97,9 @@ interface Launch {
 async function launch({ program, args, port, folder, owner, answers }: Launch): Promise<Service> {
   const child: ChildProcess = spawn(program, args, { ...owner, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   const output: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+  }
   const kill = (): void => { child.kill("SIGQUIT"); };
   process.once("exit", kill);
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;

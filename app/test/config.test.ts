@@ -18,7 +18,7 @@ function problems(environment: Record<string, string>): readonly string[] {
   return [];
 }
 
-test("a full production environment is understood", () => {
+test("a complete production environment is accepted", () => {
   const config = loadConfig({ ...PRODUCTION, PORT: "5000", HOST: "0.0.0.0", TRUST_PROXY: "1", DRAIN_SECONDS: "1.5" });
   assert.equal(config.port, 5000);
   assert.equal(config.trustedProxies, 1);
@@ -27,7 +27,7 @@ test("a full production environment is understood", () => {
   assert.equal(config.tls, undefined);
 });
 
-test("all problems are told at once, one line each", () => {
+test("all problems are reported at once, one line each", () => {
   const found = problems({ NODE_ENV: "production" });
   for (const name of ["SERVER_ID", "DATABASE_URL", "REDIS_URL", "SESSION_SECRET", "ADMIN_PASSWORD"]) {
     assert.equal(found.filter((line) => line.startsWith(`${name} is not set; allowed: `)).length, 1, name);
@@ -63,7 +63,9 @@ for (const [change, message] of WRONG) {
 }
 
 test("development needs no Redis, and an empty variable counts as not set", () => {
-  const config = loadConfig({ DATABASE_URL: "postgres://localhost/app", ADMIN_PASSWORD: "x", REDIS_URL: "", SERVER_ID: "" });
+  const config = loadConfig({
+    DATABASE_URL: "postgres://localhost/app", ADMIN_PASSWORD: "x", REDIS_URL: "", SERVER_ID: "",
+  });
   assert.equal(config.sessions.redis, undefined);
   assert.notEqual(config.serverId, "");
 });

@@ -6,7 +6,7 @@ function failure(message: string, more: Record<string, string> = {}): Error {
   return Object.assign(new Error(message), more);
 }
 
-/** What PostgreSQL, pgbouncer, pg and the system say; does it pass; is it certain that the statement did nothing. */
+/** Errors of PostgreSQL, pgbouncer, pg and the system: transient or not, and is it certain that nothing ran. */
 const CASES: readonly (readonly [error: unknown, transient: boolean, neverRan: boolean])[] = [
   [failure("cannot execute INSERT in a read-only transaction", { code: "25006" }), true, true],
   [failure("the database system is starting up", { code: "57P03" }), true, true],

@@ -1,4 +1,4 @@
-/** The page in a real browser, as a person uses it. */
+/** The page in a real browser. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
@@ -10,13 +10,13 @@ import { databaseUrl, missing, type Service, startPostgres } from "./support/ser
 
 const CHROMIUM = "/usr/bin/chromium";
 const chromiumMissing = !existsSync(CHROMIUM) && "not installed: chromium (apt-get install chromium)";
-/** Keep the browser from calling home, which only fails where there is no way out. */
+/** No background requests of the browser: they fail where there is no internet access. */
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
 
 /** The whole text: "unhealthy" must not match. */
 const HEALTHY = /^healthy$/;
-/** The console shows each answer from 400 on, also an expected one. */
+/** The console shows every answer with an error status, also an expected one. */
 const FAILED_REQUEST = /^Failed to load resource: the server responded with a status of (401|400|503) /;
 
 describe("the page", { skip: missing("postgres") || chromiumMissing }, () => {
@@ -25,22 +25,24 @@ describe("the page", { skip: missing("postgres") || chromiumMissing }, () => {
   let server: Running;
   let browser: Browser;
   let page: Page;
-  /** Whatever the browser complained about: a blocked script or style, a part that is missing, an error in the page. */
-  const complaints: string[] = [];
+  /** What the browser reports: a blocked script or style, a missing file, an error in a script. */
+  const problems: string[] = [];
 
   before(async () => {
     postgres = await startPostgres();
     database = await new FaultProxy(postgres.port).start();
     server = await startApplication({ DATABASE_URL: databaseUrl(database.port), DATABASE_RETRY_MS: "0",
-      // A busy machine is not what this is about.
+      // Longer than any delay of a busy machine.
       HEALTH_TIMEOUT_MS: "3000" });
     browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-    page = await browser.newPage({ timezoneId: "Europe/Berlin", locale: "en-GB", viewport: { width: 1180, height: 900 } });
+    page = await browser.newPage({
+      timezoneId: "Europe/Berlin", locale: "en-GB", viewport: { width: 1180, height: 900 },
+    });
     page.setDefaultTimeout(15_000);
     page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+      if (message.type() === "error" || message.type() === "warning") problems.push(message.text());
     });
-    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("pageerror", (error) => problems.push(error.message));
     await page.goto(server.url);
   });
 
@@ -53,16 +55,16 @@ describe("the page", { skip: missing("postgres") || chromiumMissing }, () => {
 
   const events = (): Promise<string[]> => page.locator("#list h3").allTextContents();
 
-  test("a visitor sees the list, which server answered and how it is, and may sign in", async () => {
+  test("a visitor sees the list, the server that answered and its state, and cannot add events", async () => {
     await page.getByText("No upcoming events.").waitFor();
     await page.locator("#state-status", { hasText: HEALTHY }).waitFor();
     assert.equal(await page.locator("#server").textContent(), "app1");
     assert.equal(await page.locator("#state-database").textContent(), "ready");
     assert.equal(await page.locator("#create").isVisible(), false);
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(problems, []);
   });
 
-  test("signing in: a wrong password is told, the right one opens the form", async () => {
+  test("sign-in: a wrong password shows a message, the right one opens the form", async () => {
     await page.getByLabel("User name").fill("admin");
     await page.getByLabel("Password").fill("wrong");
     await page.getByRole("button", { name: "Sign in" }).click();
@@ -103,35 +105,40 @@ describe("the page", { skip: missing("postgres") || chromiumMissing }, () => {
     assert.equal((await events()).length, 1);
   });
 
-  test("while the database is away the page says so and keeps what was typed, and recovers by itself", async () => {
+  test("while the database is down the page says so, keeps the typed text, and recovers on its own", async () => {
     await page.getByLabel("Title").fill("Typed before");
     await database.set("refuse");
     await page.getByText("The database cannot be reached").waitFor();
     await page.getByText("unhealthy").waitFor();
-    assert.equal((await events()).length, 1, "the list that was shown stays");
+    assert.equal((await events()).length, 1, "the list stays");
     await database.set("pass");
     await page.locator("#state-status", { hasText: HEALTHY }).waitFor();
     await page.locator("#notice").waitFor({ state: "hidden" });
     assert.equal(await page.getByLabel("Title").inputValue(), "Typed before");
   });
 
-  test("it fits a telephone", async () => {
+  test("the page fits the screen of a phone", async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     const width = await page.evaluate("document.documentElement.scrollWidth");
     assert.ok(Number(width) <= 360, `the page is ${String(width)} px wide`);
     await page.setViewportSize({ width: 1180, height: 900 });
   });
 
-  test("an event is deleted after a question, and signing out closes the form", async () => {
-    page.once("dialog", (dialog) => { void dialog.accept(); });
+  test("an event is deleted after a confirmation, and sign-out closes the form", async () => {
+    let question = "";
+    page.once("dialog", (dialog) => {
+      question = dialog.message();
+      void dialog.accept();
+    });
     await page.getByRole("button", { name: /^Delete Summer/ }).click();
     await page.getByText("No upcoming events.").waitFor();
+    assert.match(question, /^Delete “Summer/);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("User name").waitFor();
     assert.equal(await page.locator("#create").isVisible(), false);
   });
 
-  test("all of this raises no error in the page", () => {
-    assert.deepEqual(complaints.filter((complaint) => !FAILED_REQUEST.test(complaint)), []);
+  test("the page reports no other error", () => {
+    assert.deepEqual(problems.filter((problem) => !FAILED_REQUEST.test(problem)), []);
   });
 });

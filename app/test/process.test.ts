@@ -1,4 +1,4 @@
-/** Starting and stopping of the real process: exit status, migrations of two at once, a drain that nobody notices. */
+/** Start and stop of the real process: exit status, concurrent migrations, a drain without a failed request. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, get, type IncomingMessage } from "node:http";
@@ -19,7 +19,7 @@ import {
 } from "./support/services.js";
 import { until } from "./support/until.js";
 
-test("a wrong environment ends the process with status 2 and one line a problem", async () => {
+test("an invalid environment: exit status 2 and one line for each problem", async () => {
   const process = new ApplicationProcess({ NODE_ENV: "production", PORT: "x" }, false);
   assert.equal(await process.end(), 2);
   const lines = process.errors.trimEnd().split("\n");
@@ -27,7 +27,7 @@ test("a wrong environment ends the process with status 2 and one line a problem"
   assert.ok(lines.every((line) => /^event-manager: [A-Z_]+ .*; allowed: /.test(line)), process.errors);
 });
 
-test("a port in use ends the process with status 1 and says so", async (t) => {
+test("a port in use: exit status 1 and a message", async (t) => {
   const holder = createServer().listen(0, "127.0.0.1");
   t.after(() => { holder.close(); });
   await new Promise((resolve) => holder.once("listening", resolve));
@@ -52,8 +52,8 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     for (const service of services.reverse()) await service.stop();
   });
 
-  /** An empty database of its own: pgbouncer knows only `app`. */
-  async function emptied(): Promise<void> {
+  /** The tests share one database, as pgbouncer serves only `app`. */
+  async function emptyDatabase(): Promise<void> {
     await sql(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
   }
 
@@ -68,37 +68,53 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     }
   }
 
-  test("servers that start at the same moment on an empty database apply each migration once", async () => {
+  const openDatabase = (): Database =>
+    new Database(loadConfig(settings({ DATABASE_URL: url })).database, new Log("error"), "test");
+
+  test("concurrent migrations: one process applies them, the others wait for it", async (t) => {
+    const databases = Array.from({ length: 4 }, openDatabase);
+    t.after(() => Promise.all(databases.map((database) => database.end())));
+    const shipped = await readMigrations(join(ROOT, "migrations"));
+    // From the second round on all connections are open, so that the four start at the same time.
     for (let round = 0; round < 3; round += 1) {
-      await emptied();
-      const servers = ["app1", "app2", "app3"].map((SERVER_ID) => new ApplicationProcess({ DATABASE_URL: url, SERVER_ID }));
-      try {
-        await Promise.all(servers.map((server) => server.logged("serving")));
-      } finally {
-        for (const server of servers) server.kill("SIGTERM");
-      }
-      assert.deepEqual(await Promise.all(servers.map((server) => server.end())), [0, 0, 0]);
-      const entries = servers.flatMap((server) => server.log.entries);
-      assert.equal(entries.filter(({ message }) => message === "migrations applied").length, 1);
-      assert.equal(entries.filter(({ message }) => message.startsWith("not ready")).length, 0);
-      const { rows } = await sql(url, "SELECT name FROM schema_migrations ORDER BY name");
-      const shipped = await readMigrations(join(ROOT, "migrations"));
-      assert.deepEqual(rows.map(({ name }) => name), shipped.map(({ name }) => name));
+      await emptyDatabase();
+      const applied = await Promise.all(databases.map((database) => migrate(database, shipped)));
+      assert.deepEqual(applied.flat(), shipped.map(({ name }) => name));
     }
   });
 
-  test("a migration that fails leaves nothing behind, a changed one is refused, an unknown one left alone", async (t) => {
-    await emptied();
+  test("servers that start at the same time on an empty database apply each migration once", async () => {
+    await emptyDatabase();
+    const servers = ["app1", "app2", "app3"].map((SERVER_ID) =>
+      new ApplicationProcess({ DATABASE_URL: url, SERVER_ID }));
+    try {
+      await Promise.all(servers.map((server) => server.logged("serving")));
+    } finally {
+      for (const server of servers) server.kill("SIGTERM");
+    }
+    assert.deepEqual(await Promise.all(servers.map((server) => server.end())), [0, 0, 0]);
+    const entries = servers.flatMap((server) => server.log.entries);
+    assert.equal(entries.filter(({ message }) => message === "migrations applied").length, 1);
+    assert.equal(entries.filter(({ message }) => message.startsWith("not ready")).length, 0);
+    const { rows } = await sql(url, "SELECT name FROM schema_migrations ORDER BY name");
+    const shipped = await readMigrations(join(ROOT, "migrations"));
+    assert.deepEqual(rows.map(({ name }) => name), shipped.map(({ name }) => name));
+  });
+
+  test("a failed migration leaves no change, a changed one is refused, an unknown one is ignored", async (t) => {
+    await emptyDatabase();
     const folder = mkdtempSync(join(tmpdir(), "event-manager-migrations-"));
-    const database = new Database(loadConfig(settings({ DATABASE_URL: url })).database, new Log("error"), "test");
+    const database = openDatabase();
     t.after(async () => {
       rmSync(folder, { recursive: true });
       await database.end();
     });
     const write = (name: string, text: string): void => { writeFileSync(join(folder, name), text); };
     const run = async (): Promise<string[]> => migrate(database, await readMigrations(folder));
-    const tables = async (): Promise<unknown[]> =>
-      (await sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")).rows.map((row) => row.tablename);
+    const tables = async (): Promise<unknown[]> => {
+      const { rows } = await sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1");
+      return rows.map((row) => row.tablename);
+    };
 
     write("001-one.sql", "CREATE TABLE one (id int); CREATE TABLE also_one (id int);");
     write("002-two.sql", "CREATE TABLE two (id int); SELECT no_such_function();");
@@ -109,7 +125,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     assert.deepEqual(await tables(), ["also_one", "one", "schema_migrations", "two"]);
     assert.deepEqual(await run(), []);
     rmSync(join(folder, "002-two.sql"));
-    assert.deepEqual(await run(), [], "a release that was rolled back");
+    assert.deepEqual(await run(), [], "as after the rollback of a release");
     write("001-one.sql", "CREATE TABLE one (id bigint);");
     await assert.rejects(run, MigrationConflict);
   });
@@ -118,14 +134,14 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     await withServer({}, (server) => server.logged("serving"));
     await sql(url, "ALTER DATABASE app SET default_transaction_read_only = on");
     try {
-      // Straight to PostgreSQL: pgbouncer's open connections still have the old default.
+      // Directly to PostgreSQL: pgbouncer's open connections still have the old default.
       await withServer({ DATABASE_URL: databaseUrl(services[0]?.port ?? 0) }, (server) => server.logged("serving"));
     } finally {
       await sql(url, "BEGIN READ WRITE; ALTER DATABASE app RESET default_transaction_read_only; COMMIT");
     }
   });
 
-  test("a database that is not there yet: the health check says starting, and the server serves once it comes", async () => {
+  test("database down at start: the health check answers 503 until the database is up", async () => {
     const proxy = await new FaultProxy(services[0]?.port ?? 0).start();
     await proxy.set("refuse");
     try {
@@ -143,7 +159,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     }
   });
 
-  test("it stops within its limits while the database is away", async () => {
+  test("the process stops within its time limits while the database is down", async () => {
     const server = new ApplicationProcess({ DATABASE_URL: databaseUrl(await freePort()), DRAIN_SECONDS: "0.2" });
     await server.logged("not ready yet, trying again");
     const start = performance.now();
@@ -152,7 +168,7 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     assert.ok(performance.now() - start < 5000);
   });
 
-  test("no request fails when a server under load is told to stop, as long as the sender heeds the health check", async () => {
+  test("SIGTERM under load: no request fails for a load balancer that obeys the health check", async () => {
     const server = new ApplicationProcess({ DATABASE_URL: url, DRAIN_SECONDS: "1" });
     await server.logged("serving");
     const load = new Load(server.url);
@@ -164,12 +180,12 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     await running;
     assert.deepEqual(load.failures, []);
     assert.ok(load.answered > before, "served during the drain");
-    assert.ok(load.closing > 0, "told its callers to close");
+    assert.ok(load.closing > 0, "answered with Connection: close");
     assert.ok(server.log.find("stopped"));
     assert.ok(!server.log.find("requests cut off"));
   });
 
-  /** A statement of the server has met the lock that lockEvents holds. */
+  /** Waits until a statement of the server waits for the lock of lockEvents. */
   function aReaderWaits(): Promise<void> {
     return until("a reader waits for the lock", async () => {
       const { rows } = await sql(url, "SELECT FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted");
@@ -177,14 +193,14 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
     });
   }
 
-  test("a request that runs when the notice ends is finished, one that outlasts the limit is cut off", async () => {
+  test("a request that runs when listening ends is finished, one that exceeds the limit is cut off", async () => {
     const unlock = await lockEvents(url);
     const server = new ApplicationProcess({ DATABASE_URL: url, DRAIN_SECONDS: "0.1", DRAIN_LIMIT_SECONDS: "5" });
     await server.logged("serving");
     const slow = fetch(`${server.url}/api/events`);
     await aReaderWaits();
     server.kill("SIGTERM");
-    await until("the notice is over and the server no longer listens", () =>
+    await until("the server no longer listens", () =>
       fetch(`${server.url}/api/health`).then(() => false, () => true));
     assert.equal(server.ended, false);
     await unlock();
@@ -195,15 +211,15 @@ describe("with a database", { skip: missing("postgres", "pgbouncer") }, () => {
 
     const unlockAgain = await lockEvents(url);
     try {
-      const impatient = new ApplicationProcess({ DATABASE_URL: url, DRAIN_SECONDS: "0", DRAIN_LIMIT_SECONDS: "0.3" });
-      await impatient.logged("serving");
-      const cut = fetch(`${impatient.url}/api/events`);
+      const limited = new ApplicationProcess({ DATABASE_URL: url, DRAIN_SECONDS: "0", DRAIN_LIMIT_SECONDS: "0.3" });
+      await limited.logged("serving");
+      const cut = fetch(`${limited.url}/api/events`);
       const outcome = cut.then(() => "answered", () => "cut");
       await aReaderWaits();
-      impatient.kill("SIGTERM");
+      limited.kill("SIGTERM");
       assert.equal(await outcome, "cut");
-      assert.equal(await impatient.end(), 0);
-      assert.ok(impatient.log.find("requests cut off", { cut: 1 }));
+      assert.equal(await limited.end(), 0);
+      assert.ok(limited.log.find("requests cut off", { cut: 1 }));
     } finally {
       await unlockAgain();
     }
@@ -232,10 +248,14 @@ class Load {
   }
 
   async #watch(): Promise<void> {
-    while (this.#healthy) {
-      await sleep(HEALTH_CHECK_PERIOD_MS);
-      const { statusCode } = await this.#get("/api/health");
-      if (statusCode === 503) this.#healthy = false;
+    try {
+      let status;
+      do {
+        await sleep(HEALTH_CHECK_PERIOD_MS);
+        status = (await this.#get("/api/health")).statusCode;
+      } while (status !== 503);
+    } finally {
+      this.#healthy = false;
     }
   }
 

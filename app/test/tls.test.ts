@@ -1,4 +1,4 @@
-/** Certificates: the one that is shown to callers and renewed in place, and the one that Redis must show. */
+/** Certificates: the server's own, renewed while it runs, and the one that Redis presents. */
 import assert from "node:assert/strict";
 import { copyFileSync } from "node:fs";
 import { request } from "node:https";
@@ -10,16 +10,19 @@ import { ApplicationProcess } from "./support/process.js";
 import { RecordedLog } from "./support/recorded-log.js";
 import { databaseUrl, missing, type Service, startPostgres, startRedis } from "./support/services.js";
 
-/** @returns the health check's status and the serial number of the certificate that was shown */
-function visit(url: string, ca: string): Promise<{ status: number | undefined; serial: string; server: string | undefined }> {
+/** Well below the 10 s after which the server itself checks the files for a change. */
+const AT_ONCE_MS = 4000;
+
+/** @returns status and server of the health check, and the serial number of the server's certificate */
+function checkHealth(url: string, ca: string): Promise<{ status: number; serial: string; server: unknown }> {
   return new Promise((resolve, reject) => {
     request(`${url}/api/health`, { ca, agent: false }, (response) => {
       assert.ok(response.socket instanceof TLSSocket);
       const { serialNumber } = response.socket.getPeerCertificate();
       response.resume();
-      const server = response.headers["x-served-by"];
+      const { statusCode = 0, headers } = response;
       response.once("end", () => {
-        resolve({ status: response.statusCode, serial: serialNumber, server: typeof server === "string" ? server : undefined });
+        resolve({ status: statusCode, serial: serialNumber, server: headers["x-served-by"] });
       });
     }).once("error", reject).end();
   });
@@ -36,7 +39,7 @@ describe("TLS", { skip: missing("postgres", "redis") || opensslMissing }, () => 
     authority?.remove();
   });
 
-  test("a renewed certificate is used after SIGHUP, and a broken one is not", async () => {
+  test("after SIGHUP a renewed certificate is used, an invalid one is not", async () => {
     assert.ok(authority);
     const current = authority.issue("current", "IP:127.0.0.1");
     const renewed = authority.issue("renewed", "IP:127.0.0.1");
@@ -45,16 +48,17 @@ describe("TLS", { skip: missing("postgres", "redis") || opensslMissing }, () => 
     });
     try {
       await server.logged("serving");
-      const first = await visit(server.url, authority.certificate);
+      const first = await checkHealth(server.url, authority.certificate);
       assert.deepEqual([first.status, first.server], [200, "app1"]);
       copyFileSync(renewed.certificateFile, current.certificateFile);
       server.kill("SIGHUP");
-      await server.logged("the new certificate cannot be used, keeping the old one");
-      assert.equal((await visit(server.url, authority.certificate)).serial, first.serial, "key and certificate do not match");
+      await server.logged("the new certificate cannot be used, keeping the old one", AT_ONCE_MS);
+      const unchanged = await checkHealth(server.url, authority.certificate);
+      assert.equal(unchanged.serial, first.serial, "the new certificate does not belong to the key");
       copyFileSync(renewed.keyFile, current.keyFile);
       server.kill("SIGHUP");
-      await server.logged("certificate loaded");
-      const second = await visit(server.url, authority.certificate);
+      await server.logged("certificate loaded", AT_ONCE_MS);
+      const second = await checkHealth(server.url, authority.certificate);
       assert.equal(second.status, 200);
       assert.notEqual(second.serial, first.serial);
     } finally {
@@ -63,18 +67,18 @@ describe("TLS", { skip: missing("postgres", "redis") || opensslMissing }, () => 
     }
   });
 
-  test("a certificate that is none is refused at start, by name, with status 2", async () => {
+  test("an invalid certificate at start: exit status 2 and a message that names the variables", async () => {
     const files = { TLS_CERT_FILE: "/dev/null", TLS_KEY_FILE: "/dev/null" };
     const server = new ApplicationProcess({ DATABASE_URL: databaseUrl(1), ...files });
     assert.equal(await server.end(), 2);
     assert.match(server.errors, /^event-manager: TLS_CERT_FILE and TLS_KEY_FILE cannot be used: .*\n$/);
   });
 
-  test("Redis must show a certificate of the right authority and for the name that was asked for", async () => {
+  test("Redis must present a certificate of the configured authority and for its host name", async () => {
     assert.ok(authority);
     const other = new Authority();
-    const shown = authority.issue("localhost", "DNS:localhost");
-    const redis = await startRedis("pw", { ...shown, authority: authority.certificate });
+    const certificate = authority.issue("localhost", "DNS:localhost");
+    const redis = await startRedis("pw", { ...certificate, authority: authority.certificate });
     try {
       const tries: readonly (readonly [host: string, ca: string, refused?: RegExp])[] = [
         ["localhost", authority.certificateFile],

@@ -1,4 +1,4 @@
-/** The application inside the test's own process, and a client that keeps its cookie as a browser does. */
+/** The application in the process of the test, and a client that keeps its cookie as a browser does. */
 import { subscribe } from "node:diagnostics_channel";
 import { fileURLToPath } from "node:url";
 import { loadConfig } from "../../src/config.js";

@@ -1,4 +1,4 @@
-/** A throw-away authority and certificates of it, by the openssl command. */
+/** A temporary certificate authority, made with the openssl command. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

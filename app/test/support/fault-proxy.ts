@@ -1,16 +1,16 @@
-/** A TCP relay that can fail as hosts and networks do. */
+/** A TCP proxy that injects the faults of hosts and networks. */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { until } from "./until.js";
 
 /**
- * - `pass`: relays;
+ * - `pass`: no fault;
  * - `refuse`: the port is closed and connections are reset, as when a process has died;
- * - `hang up`: connections are taken and closed, as by a pool that has no server; `accepted` counts them;
- * - `silent`: everything is taken and nothing comes back, as when a host has lost its power or hangs;
- * - `slow`: what comes back takes `SLOW_MS`;
- * - `mute`: requests still get through, their answers do not: the connection breaks instead.
+ * - `close`: connections are accepted and closed, as by a pooler that has no server; `accepted` counts them;
+ * - `hang`: data is accepted and nothing is answered, as when a host has lost its power or hangs;
+ * - `slow`: each answer is delayed by `SLOW_MS`;
+ * - `lose answer`: the next request is delivered, but the connection is reset instead of its answer.
  */
-export type Fault = "pass" | "refuse" | "hang up" | "silent" | "slow" | "mute";
+export type Fault = "pass" | "refuse" | "close" | "hang" | "slow" | "lose answer";
 export const SLOW_MS = 650;
 
 export class FaultProxy {
@@ -29,7 +29,7 @@ export class FaultProxy {
     return this.#port;
   }
 
-  /** Connections taken since the last change of fault. */
+  /** Connections accepted since the last change of fault. */
   get accepted(): number {
     return this.#accepted;
   }
@@ -43,17 +43,17 @@ export class FaultProxy {
     const before = this.#fault;
     this.#fault = fault;
     this.#accepted = 0;
-    if (fault === "hang up") this.#reset();
+    if (fault === "close") this.#reset();
     if (fault === "refuse") await this.#close();
     else if (before === "refuse") await this.#listen();
-    // What was silent stays so: a host that comes back knows nothing of its old connections.
-    if (before === "silent" && fault === "pass") this.#reset();
+    // A host that comes back does not know its old connections.
+    if (before === "hang" && fault === "pass") this.#reset();
   }
 
-  /** Swallows the next answer, resets the connection and passes again. Settles when that has happened. */
-  async muteOnce(): Promise<void> {
-    await this.set("mute");
-    await until("an answer is lost", () => this.#fault !== "mute");
+  /** Resolves when an answer was lost; from then on there is no fault. */
+  async loseNextAnswer(): Promise<void> {
+    await this.set("lose answer");
+    await until("an answer is lost", () => this.#fault !== "lose answer");
   }
 
   async stop(): Promise<void> {
@@ -84,7 +84,7 @@ export class FaultProxy {
 
   #reset(): void {
     for (const socket of this.#sockets) {
-      // Node cannot reset one that is ending: it would stay open, and the process with it.
+      // Node does not reset a socket that is ending: it would stay open and keep the process alive.
       if (socket.writableEnded) socket.destroy();
       else socket.resetAndDestroy();
     }
@@ -92,7 +92,7 @@ export class FaultProxy {
 
   #relay(client: Socket): void {
     this.#accepted += 1;
-    if (this.#fault === "hang up") {
+    if (this.#fault === "close") {
       client.on("error", () => undefined);
       client.destroy();
       return;
@@ -103,16 +103,16 @@ export class FaultProxy {
       socket.on("error", () => undefined);
       socket.on("close", () => {
         this.#sockets.delete(socket);
-        if (this.#fault !== "silent") peer.destroy();
+        if (this.#fault !== "hang") peer.destroy();
       });
     }
     client.on("data", (chunk) => {
-      if (this.#fault !== "silent") target.write(chunk);
+      if (this.#fault !== "hang") target.write(chunk);
     });
     target.on("data", (chunk) => {
       if (this.#fault === "pass") client.write(chunk);
       if (this.#fault === "slow") setTimeout(() => { client.write(chunk); }, SLOW_MS);
-      if (this.#fault === "mute") {
+      if (this.#fault === "lose answer") {
         this.#fault = "pass";
         client.resetAndDestroy();
       }

@@ -1,6 +1,5 @@
 /** The application as a process of its own, as systemd runs it. Needs `npm run compile`. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { ROOT, settings } from "./application.js";
@@ -10,15 +9,15 @@ import { until } from "./until.js";
 export class ApplicationProcess {
   readonly log = new RecordedLog();
   readonly #child: ChildProcess;
-  readonly #closed: Promise<unknown>;
+  #closed = false;
   #errors = "";
 
   constructor(environment: Readonly<Record<string, string>>, defaults = true) {
     const own = defaults ? settings({ LOG_LEVEL: "info", ...environment }) : environment;
     this.#child = spawn(process.execPath, [join(ROOT, "dist/main.js")],
       { env: { PATH: process.env.PATH ?? "", ...own }, stdio: ["ignore", "pipe", "pipe"] });
-    // Later than "exit": by then all output has been read.
-    this.#closed = once(this.#child, "close");
+    // Comes after "exit": by then all output has been read.
+    this.#child.once("close", () => { this.#closed = true; });
     this.#child.stderr?.on("data", (chunk: Buffer) => { this.#errors += chunk.toString(); });
     if (this.#child.stdout) createInterface(this.#child.stdout).on("line", (line) => { this.log.add(line); });
     const kill = (): void => { this.kill("SIGKILL"); };
@@ -39,13 +38,12 @@ export class ApplicationProcess {
   }
 
   /** Waits for a log entry; fails at once when the process ends without it. */
-  async logged(message: string): Promise<void> {
-    await until(`'${message}' is logged`, async () => {
-      if (this.ended) await this.#closed;
+  async logged(message: string, limitMs?: number): Promise<void> {
+    await until(`'${message}' is logged`, () => {
       if (this.log.find(message)) return true;
-      if (this.ended) throw new Error(`the process ended before it logged '${message}': ${this.#errors}`);
+      if (this.#closed) throw new Error(`the process ended before it logged '${message}': ${this.#errors}`);
       return false;
-    });
+    }, limitMs);
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -54,7 +52,12 @@ export class ApplicationProcess {
 
   /** @returns the exit status once all output has been read; null when a signal ended it. */
   async end(): Promise<number | null> {
-    await this.#closed;
+    try {
+      await until("the process ends", () => this.#closed);
+    } catch (error) {
+      this.kill("SIGKILL");
+      throw error;
+    }
     return this.#child.exitCode;
   }
 }

@@ -22,6 +22,7 @@ export class RecordedLog {
     return this.entries.find((entry) => wanted.every(([name, value]) => entry[name] === value));
   }
 
+  /** Waits for an entry. */
   async logged(message: string, fields: Readonly<Record<string, unknown>> = {}): Promise<void> {
     await until(`'${message}' is logged`, () => this.find(message, fields) !== undefined);
   }

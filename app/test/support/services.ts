@@ -1,4 +1,4 @@
-/** PostgreSQL, pgbouncer and Redis of the machine, started for one test file, gone with it. */
+/** Starts the installed PostgreSQL, pgbouncer and Redis for one test file; they end with it. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
@@ -24,7 +24,7 @@ function folders(): string[] {
   return [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/bin"];
 }
 
-/** Debian keeps PostgreSQL's programs apart by version; the newest is taken. */
+/** Debian keeps PostgreSQL's programs in one folder a version; the newest version is used. */
 function postgresFolder(): string | undefined {
   const root = "/usr/lib/postgresql";
   const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
@@ -49,7 +49,7 @@ function bouncerProgram(): string | undefined {
 }
 
 function needed(program: string | undefined): string {
-  if (program === undefined) throw new Error("this program is not installed: the test should have been skipped");
+  if (program === undefined) throw new Error("a program is not installed: skip this test with missing()");
   return program;
 }
 
@@ -61,7 +61,7 @@ function unprivileged(): { uid?: number; gid?: number } {
     const gid = spawnSync("id", ["-g", user], { encoding: "utf8" });
     if (uid.status === 0 && gid.status === 0) return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
   }
-  throw new Error("no user postgres or nobody to run a database as");
+  throw new Error("PostgreSQL and pgbouncer refuse to run as root: add a user named postgres or nobody");
 }
 
 function privateFolder(owner: { uid?: number; gid?: number }): string {
@@ -82,7 +82,7 @@ export function freePort(): Promise<number> {
   });
 }
 
-// A test file that runs into its time limit gets SIGTERM: without this its services would outlive it.
+// A test file that exceeds its time limit gets SIGTERM. Without this its services would keep running.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 interface Launch {
@@ -97,7 +97,9 @@ interface Launch {
 async function launch({ program, args, port, folder, owner, answers }: Launch): Promise<Service> {
   const child: ChildProcess = spawn(program, args, { ...owner, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   const output: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+  }
   const kill = (): void => { child.kill("SIGQUIT"); };
   process.once("exit", kill);
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
@@ -173,7 +175,7 @@ export async function lockEvents(url: string): Promise<() => Promise<void>> {
   return () => client.end();
 }
 
-/** Where pgbouncer is reached: by its socket, as on the estate. */
+/** The URL of pgbouncer's socket, as on the estate. */
 export function bouncerUrl({ folder, port }: Pick<Service, "folder" | "port">): string {
   return `postgres://app:secret@${encodeURIComponent(folder)}:${String(port)}/app`;
 }

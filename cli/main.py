@@ -94,7 +94,7 @@ def main() -> None:
         console.err.print(f"ha: {error}", markup=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
     except BrokenPipeError:  # the reader of our output has ended, as `head` does
-        sys.stdout = None  # type: ignore[assignment] # nothing is left to flush
+        sys.stdout = None  # nothing is left to flush
         raise SystemExit(EXIT_FAILED) from None
     except OSError as error:
         if "--debug" in sys.argv:

@@ -13,9 +13,9 @@ from cli.cost import STACKS_DIR as USERS_STACKS_DIR
 from cli.main import main
 from cost import resource_types, stacks
 from spec.errors import HaError
+from tests.stacks import STACKS
 from tests.unit.cli.conftest import Ha
 from tests.unit.cost.kept_runs import declared_by
-from tests.unit.program.recorded import STACKS
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import pytest
 
 from cost import prices, stacks, usage
 from cost.report import Report
+from tests.stacks import STACKS
 from tests.unit.cost.kept_runs import declared_by
 from tests.unit.cost.small_repository import make_repository
-from tests.unit.program.recorded import STACKS
 
 Make = Callable[..., Report]
 

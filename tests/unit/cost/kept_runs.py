@@ -19,7 +19,7 @@ from cost.program import Recording, record, with_release
 from cost.resources import Resource, provider_resources
 from spec.project import REPOSITORY
 from spec.settings import Settings
-from tests.unit.program.recorded import STACKS
+from tests.stacks import STACKS
 
 
 def recording_of(stack: str, *changes: str) -> Recording:

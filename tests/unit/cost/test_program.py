@@ -13,8 +13,8 @@ from cost.program import with_release
 from spec.errors import HaError
 from spec.release import find_release
 from spec.stack_file import load_settings
+from tests.stacks import STACKS
 from tests.unit.cost.kept_runs import declared_by
-from tests.unit.program.recorded import STACKS
 
 
 def test_the_stand_in_for_a_release_is_one_and_the_same_each_time(tmp_path: Path) -> None:

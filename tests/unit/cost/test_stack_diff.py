@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cost import stack_diff
+from tests.stacks import STACKS
 from tests.unit.cost.small_repository import PROGRAM, git
-from tests.unit.program.recorded import STACKS
 
 pytestmark = pytest.mark.usefixtures("kept_runs")
 

@@ -17,7 +17,8 @@ from spec.flows import FLOWS, TCP, WORLD, Flow, flows
 from spec.project import EXAMPLE_ACCOUNT_ID, REPOSITORY
 from spec.stack_file import read_stack_config
 from spec.tiers import Tier
-from tests.unit.program.recorded import STACKS, Program, run_program
+from tests.stacks import STACKS
+from tests.unit.program.recorded import Program, run_program
 
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"

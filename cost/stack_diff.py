@@ -63,10 +63,9 @@ def _report_of_revision(revision: Revision, run: ProgramRun, name: str, prices_d
     return stacks.priced(
         name,
         declared,
-        region=str(config.get(REGION_KEY)),
+        stacks.price_book(str(config.get(REGION_KEY)), prices_dir),
         budget_usd=Decimal(0),  # a diff has no budget but the changed side's
         assumptions=_assumptions(revision),
-        prices_dir=prices_dir,
     )
 
 

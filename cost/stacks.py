@@ -34,14 +34,9 @@ def report_of(
     """
     config = config_of(stack, changes, stacks_dir)
     settings = settings_of(stack, config)
+    book = price_book(settings.region, prices_dir)
     declared = resources_in(preview, stack) if preview else declared_by(stack, config, settings)
-    return priced(
-        stack,
-        declared,
-        region=settings.region,
-        budget_usd=settings.budget_monthly_usd,
-        prices_dir=prices_dir,
-    )
+    return priced(stack, declared, book, budget_usd=settings.budget_monthly_usd)
 
 
 def config_of(stack: str, changes: Sequence[str] = (), stacks_dir: Path = REPOSITORY) -> dict[str, Any]:
@@ -94,20 +89,31 @@ def declared_by(stack: str, config: Mapping[str, Any], settings: Settings) -> li
     return provider_resources(recording.registrations)
 
 
+def price_book(region: str, folder: Path = prices.PRICES_DIR) -> prices.PriceBook:
+    """:raises HaError: exit 3 when the region has no prices; exit 2 when a price is invalid."""
+    try:
+        return prices.load(region, folder)
+    except FileNotFoundError:
+        raise HaError(
+            f"no prices for region {region}",
+            where=f"cost/prices/{region}.json",
+            fix=f"add the file, as docs/costs.md says, or take one of: {', '.join(prices.regions(folder))}",
+            exit_code=EXIT_PROMISE_BROKEN,
+        ) from None
+
+
 def priced(
     stack: str,
     declared: Sequence[Resource],
+    book: prices.PriceBook,
     *,
-    region: str,
     budget_usd: Decimal,
     assumptions: usage.Usage | None = None,
-    prices_dir: Path = prices.PRICES_DIR,
 ) -> report.Report:
     """The report of what was declared, at the usage of this checkout unless another is given.
 
-    :raises HaError: exit 3 when the region has no prices; exit 2 when a price or an assumption is refused.
+    :raises HaError: (exit 2) when an assumption is invalid.
     """
-    book = _price_book(region, prices_dir)
     used = assumptions or usage.load()
     return report.make(stack, budget_usd, estimate(declared, book, used), book, used)
 
@@ -137,18 +143,6 @@ def enforce_budgets(reports: Sequence[report.Report]) -> None:
             fix="make the estate smaller, or raise the budget in the same change, where it can be reviewed",
             exit_code=EXIT_PROMISE_BROKEN,
         )
-
-
-def _price_book(region: str, folder: Path) -> prices.PriceBook:
-    try:
-        return prices.load(region, folder)
-    except FileNotFoundError:
-        raise HaError(
-            f"no prices for region {region}",
-            where=f"cost/prices/{region}.json",
-            fix=f"add the file, as docs/costs.md says, or take one of: {', '.join(prices.regions(folder))}",
-            exit_code=EXIT_PROMISE_BROKEN,
-        ) from None
 
 
 def _bad_change(change: str, why: str) -> HaError:

@@ -72,9 +72,9 @@ def test_text_markdown_and_html(ha: Ha, tmp_path: Path) -> None:
 
 
 def test_over_budget_is_exit_3_and_so_is_unpriced_with_another_message(ha: Ha, monkeypatch: pytest.MonkeyPatch) -> None:
-    over = ha("cost", "--set", "budget_monthly_usd=100")
+    over = ha("cost", "--set", "application.count=4")
     assert over.code == 3
-    assert "stack dev costs $178.50 a month, $78.50 over its budget of $100.00" in over.err
+    assert "stack dev costs $241.10 a month, $26.10 over its budget of $215.00" in over.err
     assert "TOTAL" in over.out  # the report is there all the same
     without = {k: v for k, v in resource_types.PAID.items() if k != resource_types.NAT_GATEWAY}
     monkeypatch.setattr("cost.estimate.PAID", without)
@@ -151,14 +151,11 @@ def test_a_duplicate_price_row_is_exit_2(ha: Ha, prices_dir: Path) -> None:
 def test_diff_of_settings_in_all_forms(ha: Ha) -> None:
     document = json.loads(ha("cost", "diff", "--set", "network.nat_gateways=2", "--json").out, parse_float=Decimal)
     assert [s["difference_usd"] for s in document["stacks"]] == [Decimal("36.5")]
-    ran = ha(
-        *("cost", "diff", "--stack", "dev", "--stack", "prod"),
-        *("--set", "application.count=3", "--set", "budget_monthly_usd=210"),
-    )
+    ran = ha("cost", "diff", "--stack", "dev", "--stack", "prod", "--set", "application.count=3")
     assert ran.out.count("rises by $31.30 a month") == 2
-    # 178.5009 + 31.298 = 209.7989 is within 210, 207.8049 + 31.298 = 239.1029 is not: the gate says which stack.
+    # 178.5009 + 31.298 = 209.7989 is within 215, 207.8049 + 31.298 = 239.1029 is not: the message says which stack.
     assert ran.code == 3
-    assert "stack prod costs $239.10 a month, $29.10 over its budget of $210.00" in ran.err
+    assert "stack prod costs $239.10 a month, $24.10 over its budget of $215.00" in ran.err
     assert "stack dev costs" not in ran.err
 
 

@@ -19,6 +19,7 @@ class Network(pulumi.ComponentResource):
             aws.ec2.NatGateway(f"nat{n}", subnet_id="s", opts=pulumi.ResourceOptions(parent=self))
 
 Network()
+aws.rds.Instance("db", instance_class="db.t3.small")
 """
 STACK = """
 config:

@@ -12,6 +12,7 @@ import pytest
 
 from cost import stacks
 from cost.preview import resources_in
+from cost.prices import PriceBook
 from cost.resource_types import UNKNOWN
 from spec.errors import HaError
 from tests.unit.cost.conftest import Make
@@ -49,10 +50,12 @@ def save(folder: Path, document: Document) -> Path:
     return path
 
 
-def test_it_is_the_estimate_from_the_mocks(document: Document, tmp_path: Path, report_of: Make) -> None:
+def test_it_is_the_estimate_from_the_mocks(
+    book: PriceBook, document: Document, tmp_path: Path, report_of: Make
+) -> None:
     declared = resources_in(save(tmp_path, document), "dev")
     mocked = report_of("dev")
-    found = stacks.priced("dev", declared, region="us-east-1", budget_usd=mocked.budget_usd)
+    found = stacks.priced("dev", declared, book, budget_usd=mocked.budget_usd)
     assert found == mocked
 
 
@@ -71,37 +74,39 @@ def test_a_replaced_resource_is_paid_once(document: Document, tmp_path: Path) ->
 
 
 def test_a_quantity_that_is_not_known_yet_is_unpriced_by_name(
-    document: Document, tmp_path: Path, report_of: Make
+    book: PriceBook, document: Document, tmp_path: Path, report_of: Make
 ) -> None:
     changed = json.loads(json.dumps(document))
     for step in changed["steps"]:
         if step["urn"].endswith("volume:Volume::db1-data"):
             step["newState"]["inputs"]["size"] = UNKNOWN
     declared = resources_in(save(tmp_path, changed), "dev")
-    found = stacks.priced("dev", declared, region="us-east-1", budget_usd=report_of("dev").budget_usd)
+    found = stacks.priced("dev", declared, book, budget_usd=report_of("dev").budget_usd)
     assert [(u.component, u.resource) for u in found.unpriced] == [("hosts/db1", "db1-data")]
     assert "size is unknown until the update" in found.unpriced[0].reason
     assert not found.within_budget
 
 
-def test_a_preview_of_another_region_is_unpriced(document: Document, tmp_path: Path) -> None:
+def test_a_preview_of_another_region_is_unpriced(book: PriceBook, document: Document, tmp_path: Path) -> None:
     provider = "urn:pulumi:dev::ha::pulumi:providers:aws::default"
     step = {
         "op": "create",
         "newState": {"urn": provider, "type": "pulumi:providers:aws", "inputs": {"region": "eu-west-1"}},
     }
     declared = resources_in(save(tmp_path, {**document, "steps": [*document["steps"], step]}), "dev")
-    found = stacks.priced("dev", declared, region="us-east-1", budget_usd=Decimal(215))
+    found = stacks.priced("dev", declared, book, budget_usd=Decimal(215))
     assert [(u.resource, u.type) for u in found.unpriced] == [("default", "pulumi:providers:aws")]
 
 
-def test_tags_that_are_not_known_yet_are_no_fault(document: Document, tmp_path: Path, report_of: Make) -> None:
+def test_tags_that_are_not_known_yet_are_no_fault(
+    book: PriceBook, document: Document, tmp_path: Path, report_of: Make
+) -> None:
     changed = json.loads(json.dumps(document))
     for step in changed["steps"]:
         if step["urn"].endswith("instance:Instance::db1"):
             step["newState"]["inputs"]["tags"] = UNKNOWN
     declared = resources_in(save(tmp_path, changed), "dev")
-    found = stacks.priced("dev", declared, region="us-east-1", budget_usd=Decimal(215))
+    found = stacks.priced("dev", declared, book, budget_usd=Decimal(215))
     assert found.monthly_usd == report_of("dev").monthly_usd
 
 

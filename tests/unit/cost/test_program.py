@@ -35,9 +35,9 @@ def test_an_estimate_is_the_same_with_user_data_and_after_somebody_closed_the_ev
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.close()
-    with_user_data = stacks.report_of("prod", stacks_dir=STACKS)
+    with_user_data = stacks.report_of("dev", stacks_dir=STACKS)
     monkeypatch.setattr(stacks, "declared_by", declared_by)
-    assert stacks.report_of("prod", stacks_dir=STACKS) == with_user_data
+    assert stacks.report_of("dev", stacks_dir=STACKS) == with_user_data
 
 
 def test_what_the_program_refuses_is_exit_2_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def test_the_program_of_a_revision_runs_with_its_own_components(repository: Path
         found = run.declared()
         assert revision.commit == git(repository, "rev-parse", "HEAD")
         assert not (revision.folder / ".git").exists()
-    assert [(d.component, d.name) for d in found] == [("network", "nat0"), ("network", "nat1")]
+    assert [(d.component, d.name) for d in found] == [("", "db"), ("network", "nat0"), ("network", "nat1")]
     assert leftovers() == before
     assert git(repository, "worktree", "list").count("\n") == 0
 

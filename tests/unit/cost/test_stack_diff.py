@@ -9,7 +9,6 @@ import pytest
 
 from cost import stack_diff
 from tests.stacks import STACKS
-from tests.unit.cost.small_repository import PROGRAM, git
 
 pytestmark = pytest.mark.usefixtures("kept_runs")
 
@@ -21,17 +20,11 @@ def test_the_difference_to_a_revision_is_the_difference_of_the_totals(repository
     assert found.after_usd == reports[0].monthly_usd == Decimal("178.5009")
     assert found.difference_usd == Decimal("112.8009")
     assert {line.change for line in found.lines if line.resource in ("nat0", "nat1")} == {"removed"}
+    # What could not be priced before is reported, and is no failure of the change.
+    assert [u.type for u in found.before_unpriced] == ["aws:rds/instance:Instance"]
+    assert found.unpriced == []
 
 
 def test_a_stack_that_is_not_in_the_revision_is_new(repository: Path) -> None:
     diff, _ = stack_diff.diff_of(["prod"], "main", (), stacks_dir=STACKS, repository=repository)
     assert diff.stacks[0].before_usd is None
-
-
-def test_what_could_not_be_priced_before_is_reported_and_is_no_failure_of_the_change(repository: Path) -> None:
-    program = PROGRAM + '\naws.rds.Instance("db", instance_class="db.t3.small")\n'
-    (repository / "__main__.py").write_text(program)
-    git(repository, "commit", "--quiet", "--all", "--message=database")
-    diff, _ = stack_diff.diff_of(["dev"], "HEAD", (), stacks_dir=STACKS, repository=repository)
-    assert [u.type for u in diff.stacks[0].before_unpriced] == ["aws:rds/instance:Instance"]
-    assert diff.stacks[0].unpriced == []

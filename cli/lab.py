@@ -80,8 +80,8 @@ def preview(stack: Stack = DEFAULT_STACK, json: Json = False) -> None:
     from lab.connect import require_stack
 
     lab = _lab()
-    check(stack)
     require_stack(lab, stack)
+    check(stack)
     changes = engine_of(lab).preview(stack)
     if json:
         console.print_json(changes.as_json())

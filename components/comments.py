@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+from functools import cache
 
 _INDENT = 4
 _ARROW = " -> "
@@ -19,6 +20,7 @@ def is_python(path: str, content: str) -> bool:
     return path.endswith(".py") or content.startswith("#!/usr/bin/python3\n")
 
 
+@cache  # hosts of a tier have the same files, and each is rendered several times in one run
 def without_comments(path: str, content: str) -> str:
     """The same file without lines that are only a comment (in all files of hosts, comments begin with `#`); Python also
     without comments at the end of lines.

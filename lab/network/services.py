@@ -136,7 +136,7 @@ def tls_proxy(authority: CA, regions: Sequence[str], directory: Path) -> Iterato
     certificate = directory / "aws.pem"
     certificate.touch(mode=0o600)
     certificate.write_bytes(service_certificate(authority, regions).private_key_and_cert_chain_pem.bytes())
-    control = directory / "tls-proxy.sock"
+    control = directory / "tls.sock"  # short: HAProxy takes 97 characters of path
     text = _HAPROXY_HEAD.format(socket=control) + _TLS_PROXY.format(
         services=topology.SERVICES, s3=topology.S3, certificate=certificate, port=topology.API_PORT
     )

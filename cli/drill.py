@@ -62,7 +62,7 @@ def list_(stack: EstateStack = "", json: Json = False) -> None:
     if json:
         console.print_json(rows)
         return
-    table = console.table("drill", "hits", "promise", "")
+    table = console.table("drill", "hits", "promise", "on this stack")
     for row in rows:
         table.add_row(str(row["name"]), str(row["target"]), str(row["promise"]), "" if row["runs_on_stack"] else "n/a")
     console.out.print(table)

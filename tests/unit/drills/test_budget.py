@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drills.budget import budgets, fencing_ms, no_answer_detection_ms, refused_detection_ms
+from drills.catalogue import CATALOGUE
 from spec.timers import Timers
 
 
@@ -39,3 +40,9 @@ def test_a_report_that_is_not_old_when_the_checks_have_failed_costs_another_repo
 def test_a_demote_timeout_beyond_the_pause_costs_another_report() -> None:
     assert fencing_ms(Timers(primary_demote_ms=1000)) == 1000
     assert fencing_ms(Timers(primary_demote_ms=1001)) == 2001
+
+
+def test_every_database_fault_has_a_budget() -> None:
+    """But two: a lost standby is the failover monitor's business, and memory pressure need not end in a failover."""
+    faults = {name for name, drill in CATALOGUE.items() if name.startswith("db-") and not drill.self_test}
+    assert faults - {one.fault for one in budgets(Timers())} == {"db-standby-power-loss", "db-memory-pressure"}

@@ -15,7 +15,7 @@ from components.user_data import _compressed
 from spec import ports
 from spec.flows import FLOWS, TCP, WORLD, Flow, flows
 from spec.project import EXAMPLE_ACCOUNT_ID, REPOSITORY
-from spec.stack_file import read_stack_config
+from spec.stack_file import load_settings, read_stack_config
 from spec.tiers import Tier
 from tests.stacks import STACKS
 from tests.unit.program.recorded import Program, run_program
@@ -284,12 +284,10 @@ def test_one_nat_gateway_stands_in_the_monitors_zone(program: Program) -> None:
 
 def test_other_sizes_are_no_other_user_data(program: Program) -> None:
     stack = program.of(INSTANCE)[0].inputs["tags"]["ha:stack"]
-    settings = read_stack_config(STACKS, stack)["ha:settings"]
+    settings, hosts_of = read_stack_config(STACKS, stack)["ha:settings"], load_settings(STACKS, stack).hosts_of
     larger = {"t3.micro": "t3.small", "t3.small": "t3.medium", "t3.medium": "t3.large"}
-    groups = [tier.traits.settings_group for tier in Tier]
-    resized = run_program(
-        stack, **{g: {**settings[g], "instance_type": larger[settings[g]["instance_type"]]} for g in groups}
-    )
+    groups = {tier.traits.settings_group: larger[hosts_of(tier).instance_type] for tier in Tier}
+    resized = run_program(stack, **{g: {**settings.get(g, {}), "instance_type": size} for g, size in groups.items()})
     for instance in program.of(INSTANCE):
         other = resized.named(INSTANCE, instance.name)
         assert other.inputs["instanceType"] != instance.inputs["instanceType"]

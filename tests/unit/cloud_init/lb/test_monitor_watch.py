@@ -1,4 +1,4 @@
-"""The load balancers page when the monitor is silent: once, in time, and not for a host that has just booted."""
+"""The load balancers page when the monitor stops reporting: once, in time, and not for a host that has just booted."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from cli import options
 from cli.options import DEFAULT_STACK, Json
 from cli.prices import PricesDir
 from spec.errors import EXIT_USAGE, HaError
-from spec.project import REPOSITORY
 
 # The estimator is imported by the command that needs it: it loads Pulumi, which other commands do not.
 
@@ -21,7 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-STACKS_DIR = REPOSITORY
 
 Markdown = Annotated[bool, typer.Option("--markdown", help="Markdown on standard output.")]
 Changes = Annotated[
@@ -78,7 +77,7 @@ def _report(
     from cost import html, markdown, prices, stacks, text
 
     found = stacks.report_of(
-        stack, changes, preview=preview, stacks_dir=STACKS_DIR, prices_dir=prices_dir or prices.PRICES_DIR
+        stack, changes, preview=preview, stacks_dir=options.STACKS_DIR, prices_dir=prices_dir or prices.PRICES_DIR
     )
     if html_file:
         _write(html_file, html.report(found))
@@ -121,7 +120,7 @@ def difference(
         list(dict.fromkeys(stack or [DEFAULT_STACK])),
         base,
         changes or (),
-        stacks_dir=STACKS_DIR,
+        stacks_dir=options.STACKS_DIR,
         prices_dir=prices_dir or prices.PRICES_DIR,
     )
     if as_json:

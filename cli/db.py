@@ -5,9 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli import console
-from cli.options import EstateStack, Json
-from spec.project import REPOSITORY
-from spec.stack_file import load_settings
+from cli.options import EstateStack, Json, settings_of
 
 app = typer.Typer(help="The database pair.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -26,7 +24,7 @@ def switchover(context: typer.Context, stack: EstateStack = "", json: Json = Fal
     from cli.connect import connect
     from ops.switchover import switchover as hand_over
 
-    estate = connect(stack, load_settings(REPOSITORY, stack), lab=context.obj.lab)
+    estate = connect(stack, settings_of(stack), lab=context.obj.lab)
     with console.progress() as progress:
         done = hand_over(estate, progress.step)
     if json:

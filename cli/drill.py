@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import console
-from cli.options import EstateStack, Json
+from cli.options import EstateStack, Json, settings_of
 from drills.folders import PUBLISHED_DIR, RESULTS_DIR
 from spec.errors import EXIT_PROMISE_BROKEN, EXIT_USAGE, HaError
 from spec.project import REPOSITORY
-from spec.stack_file import load_settings
 
 if TYPE_CHECKING:
     from drills.catalogue import Drill
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from drills.results import Outcome, Result
     from spec.settings import Settings
 
-STACKS_DIR = REPOSITORY
 app = typer.Typer(
     help="Faults injected into the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -41,7 +39,7 @@ def list_(stack: EstateStack = "", json: Json = False) -> None:
     """The drills, what they promise, and whether the stack has what they need."""
     from drills.catalogue import CATALOGUE, check_stack
 
-    settings = load_settings(STACKS_DIR, stack)
+    settings = settings_of(stack)
     rows = []
     for drill in CATALOGUE.values():
         try:
@@ -94,7 +92,7 @@ def run(
             fix="run it in the lab: `ha --lab drill run`",
             exit_code=EXIT_USAGE,
         )
-    settings = load_settings(STACKS_DIR, stack)
+    settings = settings_of(stack)
     if everything:
         drills += [one for one in runnable(settings) if one not in drills]
     if not drills:
@@ -126,7 +124,7 @@ def budget(stack: EstateStack = "", json: Json = False) -> None:
     """How long each database fault may take by the stack's timers, and what fences the old primary."""
     from drills.budget import budgets, fence, seconds
 
-    timers = load_settings(STACKS_DIR, stack).timers
+    timers = settings_of(stack).timers
     found = budgets(timers)
     if json:
         rows = [{**asdict(one), "total_ms": None if one.unbounded else one.total_ms} for one in found]
@@ -165,7 +163,7 @@ def report(
     from drills.results import kept_results, publish
 
     if stack is not None:
-        load_settings(STACKS_DIR, stack)
+        settings_of(stack)
     if not results.exists():
         raise HaError(
             f"no results: {results} does not exist",

@@ -10,10 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from cli import console, cost, db, drill, lab, peers, prices
-from cli.options import EstateStack, Json
+from cli.options import EstateStack, Json, settings_of
 from spec.errors import EXIT_FAILED, EXIT_INTERRUPTED, HaError
-from spec.project import REPOSITORY
-from spec.stack_file import load_settings
 
 
 class _Interruptible(TyperGroup):
@@ -72,7 +70,7 @@ def status(
     from cli.connect import connect
     from ops.status import await_healthy
 
-    settings = load_settings(REPOSITORY, stack)
+    settings = settings_of(stack)
     estate = connect(stack, settings, lab=context.obj.lab)
     planned = [host.name for host in settings.plan_hosts()]
     seen = await_healthy(estate, planned, deadline_s=wait_s if wait else 0)

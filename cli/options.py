@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
+from spec.project import REPOSITORY
+from spec.settings import Settings
+from spec.stack_file import load_settings
+
 DEFAULT_STACK = "dev"
+
+
+STACKS_DIR = REPOSITORY
+"""Where the stack files are."""
+
+
+def settings_of(stack: str) -> Settings:
+    """The settings of the stack that a command names. :raises HaError: with exit code 2, saying all that is wrong."""
+    return load_settings(STACKS_DIR, stack)
 
 
 def _running(context: typer.Context, stack: str) -> str:

@@ -11,11 +11,9 @@ import typer
 
 from cli import console
 from cli.drill import drilling
-from cli.options import DEFAULT_STACK, EstateStack, Json
+from cli.options import DEFAULT_STACK, EstateStack, Json, settings_of
 from drills.folders import PEERS_DIR
 from spec.errors import EXIT_USAGE, HaError
-from spec.project import REPOSITORY
-from spec.stack_file import load_settings
 
 
 def peers(
@@ -48,7 +46,7 @@ def peers(
             fix="run it in the lab: `ha --lab drill peers`",
             exit_code=EXIT_USAGE,
         )
-    settings = load_settings(REPOSITORY, stack)
+    settings = settings_of(stack)
 
     from drills.peers.deployment import Deployment
     from drills.peers.files import all_files

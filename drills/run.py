@@ -27,7 +27,7 @@ from drills.promises import Measured, broken_by
 from drills.results import Outcome, Timeline, bin_width_s, now, this_commit, this_machine
 from drills.samples import Sample, WriteAttempt
 from ops.postgres import ADMIN_DATABASE, psql_command
-from ops.status import Status, status
+from ops.status import Status, await_healthy, status
 from ops.switchover import Say
 from spec.errors import EXIT_USAGE, HaError
 from spec.tiers import Tier
@@ -84,15 +84,13 @@ def healthy_status(injector: FaultInjector) -> Status:
 
 def healthy_within(injector: FaultInjector, seconds: float) -> Status:
     """Waits until the estate is healthy. :raises HaError: when it is not within `seconds`, with what is wrong."""
-    deadline = time.monotonic() + seconds
-    while not (seen := _status(injector)).healthy:
-        if time.monotonic() > deadline:
-            raise HaError(
-                f"the estate is not healthy within {seconds:g} s: {'; '.join(seen.problems)}",
-                where=f"{seen.stack} on {seen.target}",
-                fix="`ha --lab status` shows what is wrong",
-            )
-        time.sleep(POLL_S)
+    seen = await_healthy(injector.estate, _planned(injector), deadline_s=seconds)
+    if not seen.healthy:
+        raise HaError(
+            f"the estate is not healthy within {seconds:g} s: {'; '.join(seen.problems)}",
+            where=f"{seen.stack} on {seen.target}",
+            fix="`ha --lab status` shows what is wrong",
+        )
     return seen
 
 
@@ -249,7 +247,11 @@ def _await_redundancy(drill: Drill, injector: FaultInjector, healed: float) -> f
 
 
 def _status(injector: FaultInjector) -> Status:
-    return status(injector.estate, [h.name for h in injector.settings.plan_hosts()])
+    return status(injector.estate, _planned(injector))
+
+
+def _planned(injector: FaultInjector) -> list[str]:
+    return [host.name for host in injector.settings.plan_hosts()]
 
 
 def _primary(injector: FaultInjector) -> str:

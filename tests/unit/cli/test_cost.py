@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.cost import STACKS_DIR as USERS_STACKS_DIR
 from cli.main import main
+from cli.options import STACKS_DIR as USERS_STACKS_DIR
 from cost import resource_types, stacks
 from spec.errors import HaError
 from tests.stacks import STACKS
@@ -20,7 +20,7 @@ from tests.unit.cost.kept_runs import declared_by
 
 @pytest.fixture(autouse=True)
 def tests_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.cost.STACKS_DIR", STACKS)
+    monkeypatch.setattr("cli.options.STACKS_DIR", STACKS)
     monkeypatch.setattr(stacks, "declared_by", declared_by)
 
 
@@ -181,7 +181,7 @@ def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_stack_of_the_user_is_priced_in_full_and_held_against_its_own_budget(
     stack: str, ha: Ha, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.cost.STACKS_DIR", USERS_STACKS_DIR)
+    monkeypatch.setattr("cli.options.STACKS_DIR", USERS_STACKS_DIR)
     ran = ha("cost", "--stack", stack, "--json")
     document = json.loads(ran.out)
     assert document["unpriced"] == []

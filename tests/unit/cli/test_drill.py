@@ -39,7 +39,7 @@ from tests.unit.drills.test_report import outcome
     ],
 )
 def test_refusals(arguments: list[str], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.drill.STACKS_DIR", STACKS)
+    monkeypatch.setattr("cli.options.STACKS_DIR", STACKS)
     refused = CliRunner().invoke(app, arguments).exception
     assert isinstance(refused, HaError)
     assert why in refused.what

@@ -122,7 +122,7 @@ def test_in_the_lab_the_stack_is_the_one_that_it_runs(
 ) -> None:
     lab = MagicMock(**{"running.return_value": running, "status.return_value": {"stack": "prod"}})
     monkeypatch.setattr("lab.lab.Lab", lambda: lab)
-    monkeypatch.setattr("cli.drill.STACKS_DIR", STACKS)
+    monkeypatch.setattr("cli.options.STACKS_DIR", STACKS)
     assert json.loads(CliRunner().invoke(app, ["--lab", "drill", "budget", "--json"]).stdout)["stack"] == stack
     told = CliRunner().invoke(app, ["--lab", "drill", "budget", "--json", "--stack", "dev"]).stdout
     assert json.loads(told)["stack"] == "dev"

@@ -43,6 +43,8 @@ QUIET_AT_MOST_S = 10.0
 the question takes processor time from the hosts that answer the requests that waited."""
 AFTER_S = 2.0
 """The load goes on for this long after redundancy is back, so that a late failure is seen."""
+SETTLES_S = 20.0
+"""A host's one late answer is no reason to refuse a drill: an estate that is healthy is seen so within this."""
 SPARE_S = 120.0
 """What the injection and the healing themselves may take, such as a host's boot."""
 POLL_S = 1.0
@@ -70,16 +72,13 @@ def exclusive_lock(path: Path) -> Iterator[None]:
 
 
 def healthy_status(injector: FaultInjector) -> Status:
-    """The status of a healthy estate. :raises HaError: with exit code 2 when it is not healthy."""
-    seen = _status(injector)
-    if not seen.healthy:
+    """The status of a healthy estate. :raises HaError: with exit code 2 when it is not healthy within `SETTLES_S`."""
+    try:
+        return healthy_within(injector, SETTLES_S)
+    except HaError as unhealthy:
         raise HaError(
-            f"the estate is not healthy, so no drill is run: {'; '.join(seen.problems)}",
-            where=f"{seen.stack} on {seen.target}",
-            fix="wait until `ha --lab status` reports it healthy",
-            exit_code=EXIT_USAGE,
-        )
-    return seen
+            f"no drill is run: {unhealthy.what}", where=unhealthy.where, fix=unhealthy.fix, exit_code=EXIT_USAGE
+        ) from None
 
 
 def healthy_within(injector: FaultInjector, seconds: float) -> Status:

@@ -10,19 +10,17 @@ from pulumi.runtime.config import get_config_env
 
 from components.alerts import Alerts, AlertsArgs
 from components.artifacts import Artifacts, ArtifactsArgs
+from components.bundles import bundles
 from components.clean_exit import exit_without_traceback
 from components.firewall import Firewall, FirewallArgs
-from components.hosts import Hosts, HostsArgs
+from components.host_files import contexts
+from components.hosts import ChangeHooks, Hosts, HostsArgs
 from components.identity import Identity, IdentityArgs
 from components.network import Network, NetworkArgs
-from components.public_address import (
-    LoadBalancerAddresses,
-    LoadBalancerAddressesArgs,
-    PublicAddress,
-    PublicAddressArgs,
-)
-from components.user_data import contexts, user_data
+from components.public_address import PublicAddress, PublicAddressArgs
+from components.user_data import user_data
 from spec.flows import flows
+from spec.pointer import Pointer
 from spec.release import find_release
 from spec.scope import Scope
 from spec.stack_file import check_keys, check_stack_name, parse_settings
@@ -47,7 +45,9 @@ with exit_without_traceback():
         project=project,
         stack=stack,
     )
-    user_data_of = {name: user_data(context) for name, context in contexts(scope, settings, release).items()}
+    context_of = contexts(scope, settings)
+    user_data_of = {name: user_data(context) for name, context in context_of.items()}
+    bundle_of = bundles(context_of.values())
 image = aws.ec2.get_ami(
     owners=[settings.image.owner],
     filters=[{"name": "name", "values": [settings.image.name]}],
@@ -67,18 +67,24 @@ network = Network(
 allowed = flows(load_balancers=settings.load_balancer.count, caches=settings.cache.count)
 firewall = Firewall("firewall", FirewallArgs(stack=stack, vpc_id=network.vpc_id, flows=allowed))
 identity = Identity("identity", IdentityArgs(scope=scope))
-artifacts = Artifacts("artifacts", ArtifactsArgs(scope=scope, release=release, protect=settings.protect))
+artifacts = Artifacts(
+    "artifacts", ArtifactsArgs(scope=scope, bundles=bundle_of, release=release, protect=settings.protect)
+)
 alerts = Alerts(
     "alerts",
     AlertsArgs(scope=scope, email=settings.alerts.email, budget_monthly_usd=settings.budget_monthly_usd),
 )
 public = PublicAddress("public", PublicAddressArgs(stack=stack, protect=settings.protect))
-hosts = Hosts(
+Hosts(
     "hosts",
     HostsArgs(
         scope=scope,
         settings=settings,
         user_data=user_data_of,
+        pointers={
+            tier: Pointer(bundle=bundle.digest, release=release.sha256 if tier is Tier.APP else None)
+            for tier, bundle in bundle_of.items()
+        },
         image_id=image.id,
         network=network,
         firewall=firewall,
@@ -86,11 +92,8 @@ hosts = Hosts(
         artifacts=artifacts,
         public=public,
         alert_topic_arn=alerts.topic_arn,
+        hooks=ChangeHooks(),
     ),
-)
-LoadBalancerAddresses(
-    "answering",
-    LoadBalancerAddressesArgs(stack=stack, public=public, instances=hosts.instance_ids(Tier.LB)),
 )
 
 pulumi.export("url", pulumi.Output.concat("http://", public.address))

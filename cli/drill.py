@@ -213,7 +213,7 @@ def drilling(stack: str, settings: Settings) -> Iterator[FaultInjector]:
     :raises HaError: with exit code 2 when a drill runs already, or the estate runs a contender, is not healthy, or is
         of another checkout.
     """
-    from drills.checkout import refuse_other_user_data
+    from drills.checkout import refuse_other_bundles
     from drills.fault_injector import FaultInjector
     from drills.peers.deployment import refuse_contender
     from drills.run import exclusive_lock, healthy_status
@@ -227,8 +227,8 @@ def drilling(stack: str, settings: Settings) -> Iterator[FaultInjector]:
         signal.signal(number, _interrupt)
     with exclusive_lock(FaultInjector.lock_path(lab)):
         refuse_contender(FaultInjector.contender_path(lab))
-        healthy_status(injector)
-        refuse_other_user_data(injector.estate, host_contexts(stack, settings))
+        seen = healthy_status(injector)
+        refuse_other_bundles(seen, host_contexts(stack, settings))
         yield injector
 
 

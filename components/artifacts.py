@@ -1,14 +1,16 @@
-"""The bucket for releases: private, encrypted, versioned."""
+"""The bucket for bundles, pointers and releases: private, encrypted, versioned."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 import pulumi_aws as aws
 
+from components.bundles import Bundle
 from components.component import Component
 from components.policies import artifact_bucket_policy
 from spec.release import Release
@@ -20,17 +22,19 @@ _OLD_VERSIONS_DAYS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactsArgs:
-    """The release to upload; `protect` prevents the bucket's deletion."""
+    """The bundles and the release to upload; `protect` prevents the bucket's deletion."""
 
     scope: Scope
+    bundles: Mapping[Tier, Bundle]
     release: Release
     protect: bool
 
 
 class Artifacts(Component):
-    """The artifact bucket and the release in it.
+    """The artifact bucket, with the bundle of each tier and the release in it. Both are kept when the program names
+    others: a host, a pointer or a roll-out that goes back may still need them, and their keys contain their digests.
 
-    Attributes: `bucket_name`; `release`: an application host should not boot before its release is uploaded.
+    Attributes: `bucket_name`; `needed`: what a tier's pointer names, by tier.
     """
 
     token: ClassVar[str] = "ha:artifacts:Artifacts"
@@ -88,14 +92,30 @@ class Artifacts(Component):
             policy=json.dumps(artifact_bucket_policy(args.scope)),
             opts=self.child(pulumi.ResourceOptions(depends_on=[closed], protect=args.protect)),
         )
-        self.release: pulumi.Resource = aws.s3.BucketObjectv2(
-            f"{name}-release",
-            bucket=bucket.id,
-            key=args.release.key,
-            source=pulumi.FileAsset(str(args.release.path)),
-            source_hash=args.release.sha256,
-            tags=self.tags("release", tier=Tier.APP),
-            # Kept, because hosts that run an older release may still download it; its key contains its digest.
-            opts=self.child(pulumi.ResourceOptions(depends_on=[versioned], retain_on_delete=args.protect)),
+        uploaded = pulumi.ResourceOptions(depends_on=[versioned], retain_on_delete=True)
+        self.needed: dict[Tier, list[pulumi.Resource]] = {
+            tier: [
+                aws.s3.BucketObjectv2(
+                    f"{name}-bundle-{tier}",
+                    bucket=bucket.id,
+                    key=bundle.key,
+                    source=pulumi.FileAsset(str(bundle.write())),
+                    source_hash=bundle.digest,
+                    tags=self.tags("bundle", tier=tier),
+                    opts=self.child(uploaded),
+                )
+            ]
+            for tier, bundle in args.bundles.items()
+        }
+        self.needed[Tier.APP].append(
+            aws.s3.BucketObjectv2(
+                f"{name}-release",
+                bucket=bucket.id,
+                key=args.release.key,
+                source=pulumi.FileAsset(str(args.release.path)),
+                source_hash=args.release.sha256,
+                tags=self.tags("release", tier=Tier.APP),
+                opts=self.child(uploaded),
+            )
         )
         self.register_outputs({"bucket_name": self.bucket_name})

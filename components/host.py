@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,7 +20,7 @@ _DATA_DEVICE = "/dev/sdf"  # EC2's first recommended name; on Nitro the kernel g
 class HostArgs:
     """The inputs of a host. `data_volume_gib` None: it has no data volume.
 
-    `after`: what must exist before it boots, such as its routes, its policy, the previous host of its tier.
+    `after`: what must exist before it boots, such as its routes, its policy, its tier's pointer.
     """
 
     stack: str
@@ -31,7 +30,7 @@ class HostArgs:
     subnet_id: pulumi.Input[str]
     security_group_id: pulumi.Input[str]
     profile_name: pulumi.Input[str]
-    user_data: bytes
+    user_data: str
     root_volume_gib: int
     data_volume_gib: int | None
     alert_topic_arn: pulumi.Input[str]
@@ -45,7 +44,7 @@ class Host(Component):
 
     A replacement deletes first: the address and the volume are free only when the old instance is terminated. The
     instance is stopped before its volume is detached, so that services that write to it shut down normally.
-    Attributes: `plan`, `instance_id`; `next_host_depends_on`: what the next host of the tier waits for.
+    Attributes: `plan`, `instance_id`; `parts`: what it needs to serve, the instance first.
     """
 
     token: ClassVar[str] = "ha:host:Host"
@@ -66,7 +65,7 @@ class Host(Component):
             associate_public_ip_address=None if plan.tier.public else False,
             vpc_security_group_ids=[args.security_group_id],
             iam_instance_profile=args.profile_name,
-            user_data_base64=base64.b64encode(args.user_data).decode(),
+            user_data=args.user_data,
             user_data_replace_on_change=True,
             metadata_options={
                 "http_endpoint": "enabled",
@@ -86,9 +85,9 @@ class Host(Component):
             opts=self.child(pulumi.ResourceOptions(depends_on=list(args.after), delete_before_replace=True)),
         )
         self.instance_id: pulumi.Output[str] = instance.id
-        self.next_host_depends_on: list[pulumi.Resource] = [instance]
+        self.parts: list[pulumi.Resource] = [instance]
         if args.data_volume_gib is not None:
-            self.next_host_depends_on.append(self._data_volume(name, instance, args.data_volume_gib))
+            self.parts.append(self._data_volume(name, instance, args.data_volume_gib))
         self._status_alarm(name, instance)
         if args.machine.burstable:
             self._credit_alarm(name, instance)

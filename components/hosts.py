@@ -1,33 +1,55 @@
-"""The hosts of every tier, in the order in which they may start."""
+"""The hosts of every tier, as one chain: one pointer or host changes at a time in the whole estate."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
+import pulumi_aws as aws
 
 from components.artifacts import Artifacts
 from components.component import Component
 from components.firewall import Firewall
 from components.host import Host, HostArgs
 from components.identity import Identity
+from components.in_service import InService, InServiceArgs
 from components.network import Network
-from components.public_address import PublicAddress
+from components.pointers import TierPointer, TierPointerArgs
+from components.public_address import LoadBalancerAddress, LoadBalancerAddressArgs, PublicAddress
 from spec.addresses import HostPlan
+from spec.in_service import ESTATE_KEY
+from spec.pointer import Pointer
 from spec.scope import Scope
 from spec.settings import Settings
 from spec.tiers import Tier
 
+CHANGE_ORDER: Final = (Tier.APP, Tier.LB, Tier.CACHE, Tier.DB, Tier.MONITOR)
+"""A bad change should meet first the host whose loss costs least: an application host has another one beside it that
+serves already. Those who must know a new application host, its load balancers and the monitor, come after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeHooks:
+    """What happens around a change, in the running estate. None where no engine runs.
+
+    `pointer` rolls out, `in_service` hands over and waits; `settles` by tier: see `ops.record`.
+    """
+
+    pointer: pulumi.ResourceHookBinding | None = None
+    in_service: pulumi.ResourceHookBinding | None = None
+    settles: Mapping[Tier, int] | None = None
+
 
 @dataclass(frozen=True, kw_only=True)
 class HostsArgs:
-    """What the hosts need; `user_data` by host name."""
+    """What the hosts need; `user_data` by host name, `pointers` by tier."""
 
     scope: Scope
     settings: Settings
-    user_data: Mapping[str, bytes]
+    user_data: Mapping[str, str]
+    pointers: Mapping[Tier, Pointer]
     image_id: pulumi.Input[str]
     network: Network
     firewall: Firewall
@@ -35,57 +57,105 @@ class HostsArgs:
     artifacts: Artifacts
     public: PublicAddress
     alert_topic_arn: pulumi.Input[str]
+    hooks: ChangeHooks
 
 
 class Hosts(Component):
-    """Every host of the estate. The hosts of one tier form a chain, so that an update replaces one at a time. Tiers do
-    not wait for each other, because each host itself waits for what it needs.
-
-    Attribute: `by_tier`.
+    """Every host of the estate, and the pointer of every tier. Each depends on the one before it in the chain; a host
+    that boots waits by itself for what it needs of others.
     """
 
     token: ClassVar[str] = "ha:hosts:Hosts"
 
     def __init__(self, name: str, args: HostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.scope.stack, opts)
-        self.by_tier: dict[Tier, list[Host]] = {tier: [] for tier in Tier}
+        self._args = args
         plans = args.settings.plan_hosts()
-        for plan in plans:
-            siblings = self.by_tier[plan.tier]
-            if siblings:
-                after = siblings[-1].next_host_depends_on
-            else:
-                after = [*args.network.egress_dependencies, *args.firewall.rules, args.identity.policies[plan.tier]]
-                if plan.tier is Tier.APP:
-                    after.append(args.artifacts.release)
-                if plan.tier is Tier.LB:
-                    after.append(args.public.allocation)
-            hosts = args.settings.hosts_of(plan.tier)
-            host = Host(
-                plan.name,
-                HostArgs(
+        chain: list[pulumi.Resource] = []
+        instance_ids: dict[str, pulumi.Output[str]] = {}
+        for tier in CHANGE_ORDER:
+            pointer = self._pointer(tier, chain)
+            for plan in [one for one in plans if one.tier is tier]:
+                host = self._host(plan, [pointer, *chain])
+                instance_ids[plan.name] = host.instance_id
+                chain = [self._in_service(host)]
+        aws.s3.BucketObjectv2(
+            "in-service",
+            bucket=args.artifacts.bucket_name,
+            key=ESTATE_KEY,
+            content="Every host of this estate was in service.\n",
+            tags=self.tags("in-service"),
+            opts=self.child(pulumi.ResourceOptions(depends_on=chain)),
+        )
+        self.register_outputs({"instance_ids": instance_ids})
+
+    def _pointer(self, tier: Tier, chain: list[pulumi.Resource]) -> pulumi.Resource:
+        args = self._args
+        return TierPointer(
+            f"pointer-{tier}",
+            TierPointerArgs(
+                stack=args.scope.stack,
+                bucket=args.artifacts.bucket_name,
+                tier=tier,
+                pointer=args.pointers[tier],
+                settles=(args.hooks.settles or {}).get(tier, 0),
+                after=[*args.artifacts.needed[tier], *chain],
+                hooks=args.hooks.pointer,
+            ),
+            opts=self.child(),
+        ).resource
+
+    def _host(self, plan: HostPlan, chain: list[pulumi.Resource]) -> Host:
+        args, tier = self._args, plan.tier
+        machines = args.settings.hosts_of(tier)
+        after = [*args.network.egress_dependencies, *args.firewall.rules, args.identity.policies[tier], *chain]
+        if tier is Tier.LB:
+            after.append(args.public.allocation)
+        return Host(
+            plan.name,
+            HostArgs(
+                stack=args.scope.stack,
+                plan=plan,
+                machine=machines.machine,
+                image_id=args.image_id,
+                subnet_id=args.network.subnet_ids[plan.zone_index, tier.public],
+                security_group_id=args.firewall.group_ids[tier],
+                profile_name=args.identity.profile_names[tier],
+                user_data=args.user_data[plan.name],
+                root_volume_gib=machines.root_volume_gib,
+                data_volume_gib=args.settings.data_volume_gib(tier),
+                alert_topic_arn=args.alert_topic_arn,
+                protect=args.settings.protect,
+                after=after,
+            ),
+            opts=self.child(),
+        )
+
+    def _in_service(self, host: Host) -> pulumi.Resource:
+        args, plan = self._args, host.plan
+        parts = list(host.parts)
+        if plan.tier is Tier.LB:
+            address = LoadBalancerAddress(
+                f"{plan.name}-address",
+                LoadBalancerAddressArgs(
                     stack=args.scope.stack,
+                    public=args.public,
                     plan=plan,
-                    machine=hosts.machine,
-                    image_id=args.image_id,
-                    subnet_id=args.network.subnet_ids[plan.zone_index, plan.tier.public],
-                    security_group_id=args.firewall.group_ids[plan.tier],
-                    profile_name=args.identity.profile_names[plan.tier],
-                    user_data=args.user_data[plan.name],
-                    root_volume_gib=hosts.root_volume_gib,
-                    data_volume_gib=args.settings.data_volume_gib(plan.tier),
-                    alert_topic_arn=args.alert_topic_arn,
-                    protect=args.settings.protect,
-                    after=after,
+                    instance_id=host.instance_id,
+                    alone=args.settings.host_count(Tier.LB) == 1,
                 ),
                 opts=self.child(),
             )
-            siblings.append(host)
-        self.register_outputs({"instance_ids": {h: i.instance_id for h, i in self._named()}})
-
-    def instance_ids(self, tier: Tier) -> dict[HostPlan, pulumi.Output[str]]:
-        """The instances of a tier by their plans."""
-        return {host.plan: host.instance_id for host in self.by_tier[tier]}
-
-    def _named(self) -> list[tuple[str, Host]]:
-        return [(f"{tier}{n}", host) for tier, hosts in self.by_tier.items() for n, host in enumerate(hosts, 1)]
+            parts.append(address.association)
+        return InService(
+            f"{plan.name}-in-service",
+            InServiceArgs(
+                stack=args.scope.stack,
+                bucket=args.artifacts.bucket_name,
+                host=host,
+                parts=parts,
+                instance_type=args.settings.hosts_of(plan.tier).instance_type,
+                hooks=args.hooks.in_service,
+            ),
+            opts=self.child(),
+        ).resource

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,38 +44,37 @@ class PublicAddress(Component):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadBalancerAddressesArgs:
-    """`instances`: the load balancers' instance ids by their plans."""
+class LoadBalancerAddressArgs:
+    """`alone`: whether the estate has no other load balancer."""
 
     stack: str
     public: PublicAddress
-    instances: Mapping[HostPlan, pulumi.Output[str]]
+    plan: HostPlan
+    instance_id: pulumi.Output[str]
+    alone: bool
 
 
-class LoadBalancerAddresses(Component):
-    """The Elastic IPs that are associated with the load balancers.
+class LoadBalancerAddress(Component):
+    """The Elastic IP that is associated with a load balancer.
 
     A single load balancer has the estate's public address. With two, the active one associates that address with itself
     at any time, so this component does not: each has an address of its own instead, by which it reaches the API. That
     is an Elastic IP too: after a stop, AWS assigns no public address to a host that has another Elastic IP.
+    Attribute: `association`.
     """
 
-    token: ClassVar[str] = "ha:answering:Answering"  # its first name, which estates have in their state
+    token: ClassVar[str] = "ha:publicaddress:LoadBalancerAddress"
 
-    def __init__(self, name: str, args: LoadBalancerAddressesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: LoadBalancerAddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.stack, opts)
-        alone = len(args.instances) == 1
-        for plan, instance_id in args.instances.items():
-            address = args.public.allocation if alone else self._own(name, plan)
-            aws.ec2.EipAssociation(
-                f"{name}-{plan.name}",
-                allocation_id=address.id,
-                instance_id=instance_id,
-                private_ip_address=None if alone else str(plan.address),
-                opts=self.child(pulumi.ResourceOptions(delete_before_replace=True)),
-            )
-        self.register_outputs({})
-
-    def _own(self, name: str, plan: HostPlan) -> aws.ec2.Eip:
+        plan = args.plan
         tags = self.tags(f"{plan.name}-own", tier=plan.tier, host=plan.name)
-        return aws.ec2.Eip(f"{name}-{plan.name}", domain="vpc", tags=tags, opts=self.child())
+        own = None if args.alone else aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self.child())
+        self.association = aws.ec2.EipAssociation(
+            name,
+            allocation_id=(own or args.public.allocation).id,
+            instance_id=args.instance_id,
+            private_ip_address=str(plan.address) if own else None,
+            opts=self.child(pulumi.ResourceOptions(delete_before_replace=True)),
+        )
+        self.register_outputs({})

@@ -1,196 +1,23 @@
-"""From `cloud-init/` to the user data of one host: the same bytes for the same input, 16 KB at most.
-
-A tier's folder mirrors the host's file system; see cloud-init/README.md. This module selects the files and renders
-them.
-"""
+"""The user data of a host: a short bootstrap that fetches its tier's bundle, as text that a person can read."""
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path, PurePosixPath
-from typing import Any
-
-import jinja2
-import zopfli.gzip  # type: ignore[import-untyped]
-
-from components.comments import without_comments
-from spec import limits, ports
-from spec.addresses import HostPlan
+from components.host_files import CLOUD_INIT_DIR, Context, render
 from spec.errors import EXIT_USAGE, HaError
-from spec.project import REPOSITORY
-from spec.release import Release
-from spec.scope import Scope
-from spec.secrets import parameter_prefix
-from spec.settings import Settings
-from spec.tiers import Tier
 
-CLOUD_INIT_DIR = REPOSITORY / "cloud-init"
-BASE = "base"
-PAIR = "pair"
-# EC2's limit is on the raw bytes, before base64: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
-LIMIT_BYTES = 16_384
-_HOST_LIBRARY = PurePosixPath("/usr/local/lib/ha")
+TEMPLATE = CLOUD_INIT_DIR / "user-data.yaml.j2"
+LIMIT_BYTES = 4096
+"""EC2 allows 16 KB: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """Everything that a template may use."""
-
-    scope: Scope
-    host: HostPlan
-    hosts: tuple[HostPlan, ...]
-    settings: Settings
-    release: Release
-
-    @property
-    def by_tier(self) -> dict[str, list[HostPlan]]:
-        return {tier.value: [h for h in self.hosts if h.tier is tier] for tier in Tier}
-
-    @property
-    def folders(self) -> list[Path]:
-        """The folders of the host's files; of two files with the same path, the later one counts."""
-        own = CLOUD_INIT_DIR / self.host.tier.value
-        pair = [own / PAIR] if self.settings.is_pair(self.host.tier) else []
-        return [CLOUD_INIT_DIR / BASE, own, *(one for one in pair if one.is_dir())]
-
-    def variables(self) -> dict[str, Any]:
-        """The names that templates see."""
-        scope = self.scope
-        return {
-            "project": scope.project,
-            "stack": scope.stack,
-            "region": scope.region,
-            "account": scope.account,
-            "artifact_bucket": scope.artifact_bucket,
-            "alert_topic_arn": scope.alert_topic_arn,
-            "secrets_path": parameter_prefix(scope.project, scope.stack),
-            "host": self.host,
-            "hosts": self.hosts,
-            "by_tier": self.by_tier,
-            "settings": self.settings,
-            "timers": self.settings.timers,
-            "ports": ports.by_name(),
-            "limits": limits.by_name(),
-            "release": self.release,
-            "vpc_cidr": self.settings.network.cidr,
-            "data_volume": self.host.tier.traits.data_volume,
-        }
-
-
-@dataclass(frozen=True)
-class HostFile:
-    """A file that user data writes on the host."""
-
-    path: str
-    content: str
-    executable: bool
-
-    @property
-    def permissions(self) -> str:
-        return "0755" if self.executable else "0644"
-
-
-def host_files(context: Context) -> list[HostFile]:
-    """Every file of the host, base files first, rendered, without comments.
-
-    :raises HaError: (exit 2) when a template uses an unknown name; it names the file and line.
-    """
-    found: dict[str, HostFile] = {}
-    for folder in context.folders:
-        for source, target in _placed(folder):
-            content = source.read_text(encoding="utf-8")
-            if source.suffix == ".j2":
-                content = _render(source, context)
-            content = without_comments(str(target), content)
-            executable = bool(source.stat().st_mode & 0o100) or target.is_relative_to(_HOST_LIBRARY / "steps")
-            found[str(target)] = HostFile(str(target), content, executable)
-    packages = "".join(f"{name}\n" for folder in context.folders for name in listed(folder / "packages"))
-    path = str(_HOST_LIBRARY / "packages")
-    found[path] = HostFile(path, packages, executable=False)
-    return list(found.values())
-
-
-def contexts(scope: Scope, settings: Settings, release: Release) -> dict[str, Context]:
-    """The context of every host of the estate, by host name."""
-    hosts = settings.plan_hosts()
-    return {h.name: Context(scope=scope, host=h, hosts=hosts, settings=settings, release=release) for h in hosts}
-
-
-def user_data(context: Context) -> bytes:
-    """The host's user data, gzip (decision 20). :raises HaError: (exit 2) over EC2's limit."""
-    # Similar files side by side save some hundred bytes; of the simple orders, this one compresses best.
-    files = sorted(host_files(context), key=lambda file: (file.content.partition("\n")[0], file.path), reverse=True)
-    document = _render(CLOUD_INIT_DIR / "user-data.yaml.j2", context, files=files)
-    compressed = _compressed(document)
-    if len(compressed) > LIMIT_BYTES:
+def user_data(context: Context) -> str:
+    """The host's user data. :raises HaError: (exit 2) over our limit."""
+    text = render(TEMPLATE, context)
+    if (size := len(text.encode())) > LIMIT_BYTES:
         raise HaError(
-            f"user data of {context.host.name} is {len(compressed)} bytes, but EC2 allows {LIMIT_BYTES}",
-            where=f"cloud-init/{context.host.tier}, cloud-init/{BASE}",
-            fix="shorten the files in these folders",
+            f"user data of {context.host.name} is {size} bytes: {LIMIT_BYTES} at most, so that a person can read it",
+            where=str(TEMPLATE.relative_to(CLOUD_INIT_DIR.parent)),
+            fix="move what it does into the bundle",
             exit_code=EXIT_USAGE,
         )
-    return compressed
-
-
-def listed(path: Path) -> list[str]:
-    """The lines of a list file such as `packages`, without comments; empty when there is no such file."""
-    if not path.is_file():
-        return []
-    lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line]
-
-
-def _placed(folder: Path) -> Iterator[tuple[Path, PurePosixPath]]:
-    """The files of a tier's folder, each with its path on the host."""
-    for source in sorted((folder / "files").rglob("*")):
-        if source.is_file() and "__pycache__" not in source.parts:
-            relative = str(source.relative_to(folder / "files")).removesuffix(".j2")
-            yield source, PurePosixPath("/") / relative
-    for source in sorted((folder / "steps").glob("*.sh*")):
-        yield source, _HOST_LIBRARY / "steps" / source.name.removesuffix(".j2").removesuffix(".sh")
-
-
-@cache
-def _compressed(document: str) -> bytes:
-    """Cached: for all hosts of an estate it takes half a second, and one run needs it several times."""
-    compressed: bytes = zopfli.gzip.compress(document.encode(), numiterations=5)
-    return compressed
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    # This is not HTML, so nothing is escaped; the settings restrict types and characters of values.
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
-    environment.filters["sh"] = lambda value: shlex.quote(str(value))
-    return environment
-
-
-@cache
-def _compiled(text: str) -> jinja2.Template:
-    """Cached: compiling takes ten times as long as rendering, and every host of a tier has the same templates."""
-    return _environment().from_string(text)
-
-
-def _render(source: Path, context: Context, **more: object) -> str:
-    where = source.relative_to(CLOUD_INIT_DIR.parent)
-    try:
-        return _compiled(source.read_text(encoding="utf-8")).render(**context.variables(), **more)
-    except jinja2.TemplateError as error:
-        line = getattr(error, "lineno", None)
-        raise HaError(
-            f"a host's file cannot be rendered: {error}",
-            where=f"{where}, line {line}" if line else str(where),
-            fix="fix the template or the setting that it uses",
-            exit_code=EXIT_USAGE,
-        ) from None
+    return text

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from components.bundles import bundles
 from components.user_data import user_data
 from lab.connect import connect, require_stack
 from lab.engine import Engine, Event, Step
@@ -17,8 +18,9 @@ from lab.supervisor.config import MachineImage
 from ops.status import Status, await_healthy
 from spec.errors import EXIT_USAGE, HaError, Problem, SettingsError
 from spec.project import REPOSITORY
+from spec.release import find_release
 from spec.settings import Settings
-from spec.stack_file import load_settings
+from spec.stack_file import load_settings, stack_file
 
 # A boot that takes longer is reported as failed. Bare hosts download half a gigabyte each.
 SETUP_DEADLINE_S = {ImageKind.FULL: 300, ImageKind.BARE: 1800}
@@ -42,9 +44,12 @@ class Progress(Protocol):
 
 
 def check(stack: str) -> Settings:
-    """Check settings, release and user data, before anything is made. :raises HaError: exit code 2."""
+    """Check settings, release, bundles and user data, before anything is made. :raises HaError: exit code 2."""
     settings = load_settings(REPOSITORY, stack)
-    for context in host_contexts(stack, settings).values():
+    find_release(settings, REPOSITORY, source=stack_file(REPOSITORY, stack).name)
+    contexts = host_contexts(stack, settings).values()
+    bundles(contexts)
+    for context in contexts:
         user_data(context)
     return settings
 

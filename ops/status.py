@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ops.estate import CommandFailed, Estate, Instance
+from ops.runs import Runs
 from spec.tiers import Tier
 
 POLL_S = 1.0
@@ -19,7 +20,10 @@ HostState = Literal["stopped", "booting", "ready", "failed", "unreachable"]
 
 
 class HostStatus(BaseModel):
-    """One host. `state`: `booting` while its set-up runs, `failed` when a step of it failed (`detail` names it)."""
+    """One host. `state`: `booting` while its set-up runs, `failed` when a step of it failed (`detail` names it).
+
+    `bundle` and `release`: digests of what is in place on it; empty when it does not say.
+    """
 
     name: str
     role: str
@@ -28,6 +32,8 @@ class HostStatus(BaseModel):
     state: HostState
     healthy: bool
     detail: str
+    bundle: str
+    release: str
 
 
 class DatabaseStatus(BaseModel):
@@ -76,6 +82,10 @@ class Observation:
     def facts(self) -> Mapping[str, Any]:
         facts = (self.report or {}).get("facts", {})
         return facts if isinstance(facts, Mapping) else {}
+
+    @property
+    def runs(self) -> Runs:
+        return Runs.of(self.report)
 
     @property
     def unsettled(self) -> str:
@@ -177,6 +187,8 @@ def _host(seen: Observation) -> HostStatus:
         state=state,
         healthy=healthy,
         detail=detail,
+        bundle=seen.runs.bundle,
+        release=seen.runs.release,
     )
 
 

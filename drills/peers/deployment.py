@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from components.user_data import HostFile
+from components.host_files import HostFile
 from drills.fault_injector import FaultInjector
 from drills.peers.contenders import OURS, PATRONI, Contender
 from drills.peers.files import Files, differing
@@ -164,4 +164,4 @@ class Deployment:
 def _write_command(file: HostFile) -> str:
     """A shell command that writes a file on a host."""
     content = base64.b64encode(file.content.encode()).decode()
-    return f"echo {content} | base64 -d | install -D -m {file.permissions} /dev/stdin {shlex.quote(file.path)}"
+    return f"echo {content} | base64 -d | install -D -m {"0755" if file.executable else "0644"} /dev/stdin {shlex.quote(file.path)}"

@@ -1,6 +1,6 @@
 """The files of a contender's hosts. Pure.
 
-They are rendered as those of user data are. Files in the contender's folder replace those of the tier's folder in
+They are rendered as those of a bundle are. Files in the contender's folder replace those of the tier's folder in
 `cloud-init/`.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.user_data import Context, HostFile, host_files
+from components.host_files import Context, HostFile, host_files
 from drills.peers.contenders import CONTENDERS, Contender, PatroniSettings
 from spec.tiers import Tier
 
@@ -50,7 +50,6 @@ def files_of(contender: Contender, stack: Mapping[str, Context]) -> Files:
             host=given.host,
             hosts=given.hosts,
             settings=own,
-            release=given.release,
             overlay=contender.overlay,
             patroni=contender.patroni,
         )

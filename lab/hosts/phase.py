@@ -13,7 +13,7 @@ from lab.hosts.driver import Driver, Power
 
 _SETUP = "run/ha/setup.json"
 _CLOUD_INIT = "run/cloud-init/result.json"
-_SETUP_PROGRAM = "usr/local/sbin/ha-setup"
+_BOOTSTRAP = "usr/local/sbin/ha-bootstrap"
 
 
 class Stage(StrEnum):
@@ -72,8 +72,8 @@ def phase_from_reports(root: Path) -> Phase:
     errors = [str(error) for error in result.get("errors", ())]
     if errors:
         return Phase(stage=Stage.FAILED, step="cloud-init", error="\n".join(errors))
-    # cloud-init has started the set-up without waiting for it; a host without one is ready now.
-    return Phase(stage=Stage.BOOTING if (root / _SETUP_PROGRAM).exists() else Stage.READY)
+    # cloud-init has started the bootstrap without waiting for it; a host without one is ready now.
+    return Phase(stage=Stage.BOOTING if (root / _BOOTSTRAP).exists() else Stage.READY)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

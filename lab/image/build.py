@@ -109,6 +109,9 @@ def _build(wanted: Contents, path: Path) -> None:
 def _finish_script(wanted: Contents) -> str:
     """What is done in the finished tree; `$1` is its root."""
     lines = ["set -eu"]
+    if wanted.kind is ImageKind.FULL:
+        # Hosts of an image that has all packages refuse a bundle that needs another one (ha-bundle).
+        lines.append("echo lab > $1/etc/ha-image")
     if wanted.disabled_services:
         # systemctl fails for a unit that the package does not have in this version: the list must be corrected then.
         lines.append(f"systemctl --root=$1 disable --quiet {' '.join(wanted.disabled_services)}")

@@ -11,7 +11,7 @@ from spec.project import REPOSITORY
 
 HERE = Path(__file__).parent
 RELEASE = "trixie"
-FORMAT = 1
+FORMAT = 2
 """To be increased when `build.py` makes another image of the same contents."""
 
 

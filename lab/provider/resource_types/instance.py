@@ -6,13 +6,15 @@ import base64
 import binascii
 from typing import Any
 
-from components.user_data import LIMIT_BYTES
 from lab.provider.cloud import Cloud, error_code
 from lab.provider.resource_type import Properties, ResourceType, names
 from lab.provider.resource_types.calls import found, given, gone, present
 from lab.provider.resource_types.ec2 import live_instance, modify_volume, stop_instance, wait_for
 from lab.provider.resource_types.tags import ec2_retag, specification, tag_list, tag_map
 from lab.provider.values import UNKNOWN
+
+USER_DATA_BYTES = 16_384
+"""EC2's limit, before base64: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html"""
 
 
 def _run(cloud: Cloud, inputs: Properties) -> str:
@@ -303,8 +305,8 @@ def _refuse_user_data(inputs: Properties) -> list[tuple[str, str]]:
             return [(name, "must be base64-encoded")]
     else:
         return []
-    if size > LIMIT_BYTES:
-        return [(name, f"user data is limited to {LIMIT_BYTES} bytes, these are {size}")]
+    if size > USER_DATA_BYTES:
+        return [(name, f"user data is limited to {USER_DATA_BYTES} bytes, these are {size}")]
     return []
 
 

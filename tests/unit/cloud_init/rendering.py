@@ -7,17 +7,14 @@ import re
 import sys
 from functools import cache
 from importlib.machinery import SourceFileLoader
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from components.user_data import CLOUD_INIT_DIR, Context, contexts, host_files
+from components.host_files import CLOUD_INIT_DIR, Context, contexts, host_files
 from spec.project import EXAMPLE_ACCOUNT_ID
-from spec.release import Release
 from spec.scope import Scope
 from spec.settings import Settings
 
-RELEASE = Release(Path("app/build/event-manager-1.0.0.tar.gz"), "ab" * 32)
 PAIRS: dict[str, Any] = {"load_balancer": {"count": 2}, "cache": {"count": 2}}
 """Settings with two of what may be one or two."""
 BASE_LIBRARY = CLOUD_INIT_DIR / "base/files/usr/local/lib/ha"
@@ -28,7 +25,7 @@ def estate(**settings: Any) -> dict[str, Context]:
     zones = {"zones": ["us-east-1a", "us-east-1b"]}
     full = Settings.model_validate({"region": "us-east-1", "network": zones, **settings})
     scope = Scope.of(full, partition="aws", account=EXAMPLE_ACCOUNT_ID, project="ha", stack="dev")
-    return contexts(scope, full, RELEASE)
+    return contexts(scope, full)
 
 
 def files_of(host: str, **settings: Any) -> dict[str, str]:

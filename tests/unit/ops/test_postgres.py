@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from components.user_data import host_files
+from components.host_files import host_files
 from ops.postgres import HA_POSTGRES, psql_argv, psql_command
 from tests.unit.cloud_init.rendering import estate
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from pydantic import BaseModel
 
-from components.user_data import CLOUD_INIT_DIR, PAIR
+from components.host_files import CLOUD_INIT_DIR, PAIR
 from spec.settings import Settings
 from spec.tiers import TRAITS, Tier
 

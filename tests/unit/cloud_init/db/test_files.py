@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.user_data import Context, host_files
+from components.host_files import Context, host_files
 from spec.project import EXAMPLE_ACCOUNT_ID
 from spec.release import Release
 from spec.scope import Scope

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.user_data import CLOUD_INIT_DIR
+from components.host_files import CLOUD_INIT_DIR
 from lab.waiting import eventually
 
 PROGRAM = CLOUD_INIT_DIR / "db/files/usr/local/lib/ha/stalled-keeper"

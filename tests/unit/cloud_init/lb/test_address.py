@@ -13,7 +13,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from components.user_data import CLOUD_INIT_DIR
+from components.host_files import CLOUD_INIT_DIR
 from drills import promises
 from tests.unit.cloud_init.rendering import PAIRS, estate, files_of, program
 

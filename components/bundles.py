@@ -1,0 +1,72 @@
+"""The bundle of a tier: the files of its hosts in one archive, the same bytes for the same files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.host_files import Context, HostFile, host_files
+from spec.pointer import bundle_key
+from spec.project import REPOSITORY
+from spec.tiers import Tier
+
+BUILD_DIR = REPOSITORY / "build" / "bundles"
+"""The engine uploads a bundle from here. Its files are named by their content, and git ignores them."""
+COMMON = "common"
+"""Folder in a bundle with the files that all hosts of the tier share."""
+HOSTS = "hosts"
+"""Folder in a bundle with a folder for each host: the files that differ between them."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A tier's bundle. The archive is not compressed, so that its digest does not depend on a compressor's version."""
+
+    tier: Tier
+    archive: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the archive."""
+        return hashlib.sha256(self.archive).hexdigest()
+
+    @property
+    def key(self) -> str:
+        return bundle_key(self.tier, self.digest)
+
+    def write(self) -> Path:
+        """The archive as a file for the engine to upload."""
+        path = BUILD_DIR / f"{self.tier}-{self.digest}.tar"
+        if not path.is_file() or path.stat().st_size != len(self.archive):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new = path.with_suffix(".new")
+            new.write_bytes(self.archive)
+            new.replace(path)
+        return path
+
+
+def bundles(contexts: Iterable[Context]) -> dict[Tier, Bundle]:
+    """The bundle of every tier of an estate. :raises HaError: (exit 2) when a template cannot be rendered."""
+    files: dict[Tier, dict[str, list[HostFile]]] = {}
+    for context in contexts:
+        files.setdefault(context.host.tier, {})[context.host.name] = host_files(context)
+    return {tier: Bundle(tier, _archive(by_host)) for tier, by_host in files.items()}
+
+
+def _archive(by_host: Mapping[str, Iterable[HostFile]]) -> bytes:
+    everywhere = set.intersection(*(set(files) for files in by_host.values()))
+    members = {f"{COMMON}{file.path}": file for file in everywhere}
+    for host, files in by_host.items():
+        members |= {f"{HOSTS}/{host}{file.path}": file for file in files if file not in everywhere}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, file in sorted(members.items()):
+            content = file.content.encode()
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o755 if file.executable else 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()

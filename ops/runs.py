@@ -1,0 +1,55 @@
+"""What a host says that it runs. Hosts' words are data: whatever is not of the expected form counts as not said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x20-\x7e\n]")
+LONGEST = 2000
+"""So many characters of what a host printed are shown, its last ones."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The bundle and release in place on a host, and what is confirmed there; "" where it does not say.
+
+    `change`: how far a change of them is: `applying`, `applied`, `confirmed`, `going back`, `back` or `failed`.
+    """
+
+    bundle: str = ""
+    release: str = ""
+    confirmed_bundle: str = ""
+    confirmed_release: str = ""
+    change: str = ""
+    error: str = ""
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any] | None) -> Runs:
+        """From a host's report."""
+        runs = _mapping((report or {}).get("runs"))
+        confirmed, change = _mapping(runs.get("confirmed")), _mapping(runs.get("change"))
+        return cls(
+            bundle=_digest(runs.get("bundle")),
+            release=_digest(runs.get("release")),
+            confirmed_bundle=_digest(confirmed.get("bundle")),
+            confirmed_release=_digest(confirmed.get("release")),
+            change=printable(str(change.get("state", "")))[:20],
+            error=printable(str(change.get("error", ""))),
+        )
+
+
+def printable(text: str) -> str:
+    """A host's output for a terminal or a comment: its last `LONGEST` characters, without control sequences."""
+    return _UNPRINTABLE.sub("", text).strip()[-LONGEST:]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _digest(value: object) -> str:
+    return value if isinstance(value, str) and _DIGEST.fullmatch(value) else ""

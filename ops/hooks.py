@@ -1,0 +1,150 @@
+"""The engine's resource hooks: what happens in the running estate around a change of a pointer or a host.
+
+Delete hooks come from the state of the last update, so a hook's name must never change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import pulumi
+from pulumi.runtime import mocks, settings as engine_settings
+
+from components.hosts import ChangeHooks
+from ops import record, roll_out
+from ops.connect import connect
+from ops.estate import Estate
+from ops.in_service import InServiceGate, estate_was_complete
+from ops.lease import Lease, process_lease
+from spec.errors import HaError
+from spec.in_service import host_of
+from spec.pointer import Pointer
+from spec.scope import Scope
+from spec.settings import Settings
+from spec.tiers import Tier
+
+GATES: Final = "HA_GATES"
+"""`off`: hosts are replaced without a hand-over and without waiting until they serve."""
+DESTROY: Final = "HA_DESTROY"
+"""Set by who destroys the estate: a hook cannot tell that from a replacement."""
+WITHOUT: Final = "HA_WITHOUT"
+"""Hosts, with commas between, that are down and that a roll-out leaves out."""
+
+Inputs = Mapping[str, Any]
+
+
+def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
+    """The hooks of this run of the program; none without an engine (estimates, unit tests).
+
+    :raises HaError: when the artifact bucket cannot be read with the caller's credentials.
+    """
+    if isinstance(engine_settings.get_monitor(), mocks.MockMonitor):
+        return ChangeHooks()
+    change = _Change(scope, connect(scope.stack, settings))
+    settles = {tier: record.settles(record.read(change.s3, scope.artifact_bucket, tier)) for tier in Tier}
+    _ = change.complete  # as it is now, before anything is made
+    return ChangeHooks(
+        pointer=pulumi.ResourceHookBinding(
+            before_update=[_hook("roll-out", change.roll_out)], after_update=[_hook("rolled-out", change.rolled_out)]
+        ),
+        in_service=pulumi.ResourceHookBinding(
+            before_create=[_hook("serves", change.serves)],
+            before_update=[_hook("still-serves", change.serves)],
+            before_delete=[_hook("hands-over", change.hands_over)],
+        ),
+        settles=settles,
+    )
+
+
+def _hook(name: str, act: Callable[[pulumi.ResourceHookArgs], None]) -> pulumi.ResourceHook:
+    async def run(args: pulumi.ResourceHookArgs) -> None:
+        # In a thread: the program's event loop has to answer the engine meanwhile.
+        await asyncio.to_thread(act, args)
+
+    return pulumi.ResourceHook(name, run)
+
+
+@dataclass(frozen=True)
+class _Change:
+    scope: Scope
+    estate: Estate
+
+    @cached_property
+    def s3(self) -> Any:
+        return self.estate.client("s3")
+
+    @cached_property
+    def complete(self) -> bool:
+        return estate_was_complete(self.s3, self.scope.artifact_bucket)
+
+    def roll_out(self, args: pulumi.ResourceHookArgs) -> None:
+        new, old = args.new_inputs or {}, args.old_inputs or {}
+        self._check_account()
+        roll_out.RollOut(
+            estate=self.estate,
+            s3=self.s3,
+            bucket=self.scope.artifact_bucket,
+            lease=self._lease(),
+            tier=_tier(new),
+            before=_pointer(old),
+            to=_pointer(new),
+            settles=int((new.get("metadata") or {}).get("settles", 0)),
+            say=_say,
+            without=[name for name in os.environ.get(WITHOUT, "").split(",") if name],
+        ).run()
+
+    def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
+        roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}))
+
+    def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
+        host = host_of(str((args.old_inputs or {})["key"]))
+        if os.environ.get(DESTROY):
+            return
+        self._check_account()
+        if os.environ.get(GATES) == "off":
+            _say(f"{host} does not hand over: {GATES}=off")
+            return
+        self._lease().take()
+        self._gate().hand_over(host)
+
+    def serves(self, args: pulumi.ResourceHookArgs) -> None:
+        host = host_of(str((args.new_inputs or {})["key"]))
+        if os.environ.get(GATES) == "off":
+            _say(f"{host} is not waited for: {GATES}=off")
+            return
+        self._gate().gate(host)
+
+    def _gate(self) -> InServiceGate:
+        return InServiceGate(
+            estate=self.estate, s3=self.s3, bucket=self.scope.artifact_bucket, complete=self.complete, say=_say
+        )
+
+    def _lease(self) -> Lease:
+        return process_lease(self.s3, self.scope.artifact_bucket, "pulumi up")
+
+    def _check_account(self) -> None:
+        """:raises HaError: when these credentials are not those of the provider, which may take others."""
+        account = self.estate.client("sts").get_caller_identity()["Account"]
+        if account != self.scope.account:
+            raise HaError(
+                f"the credentials are of the account {account}, but the provider's are of {self.scope.account}",
+                where="the hooks, which use boto3's credentials",
+                fix="give both the same: AWS_PROFILE, or the provider's settings in the stack file",
+            )
+
+
+def _tier(inputs: Inputs) -> Tier:
+    return Tier(str(inputs["key"]).rpartition("/")[2])
+
+
+def _pointer(inputs: Inputs) -> Pointer:
+    return Pointer.from_json(str(inputs["content"]), where=str(inputs["key"]))
+
+
+def _say(line: str) -> None:
+    pulumi.log.info(line)

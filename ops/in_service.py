@@ -1,0 +1,103 @@
+"""What happens around the replacement of a host: it hands over before anything of it is deleted, and the update goes on
+only when the new one serves.
+
+A hand-over leaves a mark in the artifact bucket, which the gate takes away. So a gate that failed, or that was never
+reached, is asked again by the next update.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ops import objects
+from ops.estate import Estate, Instance
+from ops.runs import printable
+from ops.status import await_healthy
+from ops.switchover import Say
+from ops.troubles import troubles
+from spec.errors import HaError
+from spec.in_service import ESTATE_KEY
+
+HAND_OVER_S: Final = 150
+GATE_S: Final = 1800
+"""A host on Debian's own image installs its packages on a throttled processor: up to 25 minutes (docs/fidelity.md)."""
+SETTLES_S: Final = 30.0
+
+
+def estate_was_complete(s3: Any, bucket: str) -> bool:
+    """Whether every host of the estate was in service once. Until then gates pass, because hosts wait for each other."""
+    return objects.read(s3, bucket, ESTATE_KEY).body is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InServiceGate:
+    """Gate and hand-over of the hosts. `complete`: see `estate_was_complete`, asked when the update began."""
+
+    estate: Estate
+    s3: Any
+    bucket: str
+    complete: bool
+    say: Say
+
+    def hand_over(self, host: str) -> None:
+        """Make a host serve nothing that only one can serve. A host that is gone or sick counts as handed over.
+
+        :raises HaError: when the estate would not serve without it; nothing was changed.
+        """
+        instance = self._instance(host)
+        seen = await_healthy(self.estate, [], deadline_s=SETTLES_S)
+        others = troubles(seen) - {host}
+        healthy = instance is not None and any(one.name == host and one.healthy for one in seen.hosts)
+        if healthy and others:
+            raise HaError(
+                f"{host} is not taken out of service, because the estate is not redundant: {'; '.join(seen.problems)}",
+                where=host,
+                fix="`ha status` shows what is wrong. Repair that first, or pass all gates: HA_GATES=off",
+            )
+        self._mark(host)
+        if instance is None or not healthy:
+            self.say(f"{host} does not serve, so there is nothing to hand over")
+            return
+        self.say(f"{host} hands over")
+        command = "f=/usr/local/lib/ha/hand-over; if [ -x $f ]; then $f; fi"
+        done = self.estate.run(instance.instance_id, command, timeout_s=HAND_OVER_S)
+        if done.exit_code != 0:
+            raise HaError(
+                f"it could not hand over: {printable(done.stderr or done.stdout)[-400:]}",
+                where=host,
+                fix="`ha status` shows what is wrong; nothing of the host was deleted",
+            )
+
+    def gate(self, host: str) -> None:
+        """Wait until the estate is healthy with the new host in it. :raises HaError: when it is not in time."""
+        if not self.complete and not self._marked(host):
+            return
+        self.say(f"{host}: waiting until it serves")
+        began = time.monotonic()
+        seen = await_healthy(self.estate, [host], deadline_s=GATE_S)
+        if not seen.healthy:
+            raise HaError(
+                f"{host} does not serve within {GATE_S} s: {'; '.join(seen.problems)}",
+                where=host,
+                fix="`ha status` shows what is wrong; run `pulumi up` again when it is repaired: it waits again",
+            )
+        self._unmark(host)
+        self.say(f"{host} serves after {time.monotonic() - began:.0f} s")
+
+    def _instance(self, host: str) -> Instance | None:
+        return next((one for one in self.estate.instances() if one.host == host), None)
+
+    def _mark(self, host: str) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=_mark(host), Body=b"")
+
+    def _marked(self, host: str) -> bool:
+        return objects.read(self.s3, self.bucket, _mark(host)).body is not None
+
+    def _unmark(self, host: str) -> None:
+        self.s3.delete_object(Bucket=self.bucket, Key=_mark(host))
+
+
+def _mark(host: str) -> str:
+    return f"operations/awaited/{host}"

@@ -1,0 +1,301 @@
+"""Rolls a bundle and a release out to the hosts of one tier: one host at a time, and back if one of them does not take it.
+
+A host applies a change in a unit of its own, which goes back unless the roll-out confirms it in time (`ha-bundle`). So
+a roll-out that ends at any point leaves each host on the old version or, if it passed its gate, on the new one. The
+record says which; while it is open the next `up` settles them all (`ops.record`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ops import host_bundle, record
+from ops.estate import CommandFailed, Estate
+from ops.lease import Lease
+from ops.record import HostProgress, RollOutRecord
+from ops.status import Observation, Status, observe, status
+from ops.switchover import Say
+from ops.troubles import troubles
+from spec.errors import HaError
+from spec.pointer import Pointer
+from spec.tiers import Tier
+
+GATE_S: Final = 120
+"""How long a changed host may take until it is healthy, as its neighbours see it too."""
+CONFIRM_WITHIN_S: Final = GATE_S + 60
+"""The host goes back by itself after this: longer than the gate, so that the roll-out decides while it can."""
+SETTLES_S: Final = 30.0
+"""A host's one late answer is no reason to refuse: an estate that is healthy is seen so within this."""
+_POLL_S = 1.0
+_UNFINISHED = frozenset(["applying", "applied", "going back"])
+
+
+@dataclass(kw_only=True)
+class RollOut:
+    """One roll-out. `before` is what the pointer says, `settles` its new input of that name.
+
+    `without`: hosts that are down and may be left out; they take the version when they boot.
+    """
+
+    estate: Estate
+    s3: Any
+    bucket: str
+    lease: Lease
+    tier: Tier
+    before: Pointer
+    to: Pointer
+    settles: int
+    say: Say
+    without: Collection[str] = ()
+    _record: RollOutRecord | None = field(default=None, init=False)
+    _hosts: list[Observation] = field(default_factory=list, init=False)
+    """The tier's hosts that are up, as they were at the start."""
+
+    def run(self) -> None:
+        """Every host of the tier runs `to` afterwards, or what it ran before.
+
+        :raises HaError: naming the host and the reason. Hosts that were changed are back, others were not touched; where
+            that failed too, it says so, and the record stays open.
+        """
+        self.lease.take()
+        seen = self._observe()
+        self._hosts = self._present(seen)
+        self._end_unfinished()
+        behind = [host for host in self._hosts if not self._runs(host, self.to)]
+        if not behind and not self._unsettled():
+            self.say(f"{self.tier}: every host runs {self.to}")
+            return
+        self._check_hosts(behind)
+        at_start = self._await_quiet()
+        self._open()
+        self._change_all(self._in_order(behind, at_start), troubles(at_start))
+        self._ask_again()
+
+    # --- before the first host
+
+    def _observe(self) -> list[Observation]:
+        return observe(self.estate, [self.tier])
+
+    def _present(self, seen: Sequence[Observation]) -> list[Observation]:
+        """The hosts that are up. :raises HaError: when one is down that was not to be left out."""
+        down = [one for one in seen if one.report is None and one.instance.host not in self.without]
+        if down:
+            names = ", ".join(one.instance.host for one in down)
+            raise HaError(
+                "nothing was changed: " + "; ".join(f"{one.instance.host} is down ({one.silence})" for one in down),
+                where=f"roll-out of {self.to} to {self.tier}",
+                fix=f"start it, or leave it out: HA_WITHOUT={names.replace(', ', ',')} (it takes the change at its boot)",
+            )
+        for one in seen:
+            if one.report is None:
+                self.say(f"{one.instance.host} is down and left out: it takes {self.to} when it boots")
+        return [one for one in seen if one.report is not None]
+
+    def _unsettled(self) -> bool:
+        last = record.read(self.s3, self.bucket, self.tier)
+        return last is not None and last.open
+
+    def _end_unfinished(self) -> None:
+        """A change that an earlier roll-out left unconfirmed goes back now, not when its time is over."""
+        for one in self._hosts:
+            if one.runs.change in _UNFINISHED:
+                self.say(f"{one.instance.host}: an unconfirmed change of an earlier roll-out goes back")
+                host_bundle.back(self.estate, one.instance)
+        if any(one.runs.change in _UNFINISHED for one in self._hosts):
+            self._hosts = self._present(self._observe())
+
+    def _check_hosts(self, behind: Sequence[Observation]) -> None:
+        """All hosts fetch and verify before any is touched. :raises HaError: for all that cannot run `to`."""
+
+        def check(one: Observation) -> Mapping[str, Any] | HaError:
+            try:
+                return host_bundle.check(self.estate, one.instance, self.to)
+            except HaError as refused:
+                return refused
+
+        with ThreadPoolExecutor(max_workers=max(1, min(16, len(behind)))) as pool:
+            answers = list(pool.map(check, behind))
+        refused = []
+        for one, answer in zip(behind, answers, strict=True):
+            name = one.instance.host
+            if isinstance(answer, HaError):
+                refused.append(f"{name}: {answer.what}")
+            elif lacks := [str(package) for package in answer.get("lacks") or ()]:
+                if answer.get("image"):
+                    refused.append(f"{name}: its image {answer['image']} lacks {', '.join(lacks)}")
+                else:
+                    self.say(f"{name}: installs {', '.join(lacks)}")
+        if refused:
+            raise HaError(
+                "nothing was changed: " + "\n".join(refused),
+                where=f"roll-out of {self.to} to {self.tier}",
+                fix="packages come with the image: change it first. A bundle or release that is not available: "
+                "`pulumi up` uploads those of this checkout",
+            )
+
+    def _await_quiet(self) -> Status:
+        """The estate's status when nothing is wrong but hosts of this tier, which the change may repair.
+
+        :raises HaError: when something else is.
+        """
+        deadline = time.monotonic() + SETTLES_S
+        while True:
+            seen = status(self.estate, [])
+            sick = {one.name for one in seen.hosts if not one.healthy and one.role == self.tier.role}
+            if seen.healthy or sick:
+                return seen
+            if time.monotonic() > deadline:
+                raise HaError(
+                    f"nothing was changed, because the estate is not healthy: {'; '.join(seen.problems)}",
+                    where=f"roll-out of {self.to} to {self.tier}",
+                    fix="`ha status` shows what is wrong; a roll-out begins when nothing is",
+                )
+            time.sleep(_POLL_S)
+
+    def _in_order(self, hosts: Sequence[Observation], seen: Status) -> list[Observation]:
+        """Sick hosts first, then those that serve least."""
+        healthy = {one.name for one in seen.hosts if one.healthy}
+        leading = {seen.database.primary, seen.cache.primary, seen.load_balancer.active}
+        return sorted(
+            hosts, key=lambda one: (one.instance.host in healthy, one.instance.host in leading, one.instance.host)
+        )
+
+    # --- the record
+
+    def _open(self) -> None:
+        last = record.read(self.s3, self.bucket, self.tier)
+        self._write(
+            record.opened(
+                last, tier=self.tier, before=self.before, to=self.to, began=datetime.now(UTC), settles=self.settles
+            )
+        )
+
+    def _note(self, host: str, progress: HostProgress) -> None:
+        assert self._record is not None
+        self._write(self._record.model_copy(update={"hosts": {**self._record.hosts, host: progress}}))
+
+    def _write(self, new: RollOutRecord) -> None:
+        self._record = record.write(self.s3, self.bucket, new)
+
+    # --- host by host
+
+    def _change_all(self, hosts: Sequence[Observation], accepted: frozenset[str]) -> None:
+        changed: list[Observation] = []
+        for one in hosts:
+            try:
+                self.lease.check()
+                self._change(one, self.to, accepted)
+            except HaError as failed:
+                raise self._undone(one, failed, changed, accepted) from None
+            changed.append(one)
+            accepted -= {one.instance.host}
+
+    def _change(self, one: Observation, to: Pointer, accepted: frozenset[str]) -> None:
+        """Change a host, wait until it serves, confirm it. It is back when this raises, or will be by itself."""
+        name, began = one.instance.host, time.monotonic()
+        self.say(f"{name}: applying {to}")
+        self._note(name, HostProgress.CHANGED)
+        done = host_bundle.change(self.estate, one.instance, to, self.before, CONFIRM_WITHIN_S)
+        if done.get("state") != "applied":
+            raise HaError(f"it refused the change: {done.get('error') or done.get('state')}", where=name)
+        applied_s = time.monotonic() - began
+        try:
+            self._gate(one, accepted)
+        except HaError:
+            host_bundle.back(self.estate, one.instance)
+            raise
+        host_bundle.confirm(self.estate, one.instance, to)
+        self._note(name, HostProgress.CONFIRMED)
+        self.say(f"{name}: serves, {time.monotonic() - began:.1f} s (applied after {applied_s:.1f} s)")
+
+    def _gate(self, one: Observation, accepted: frozenset[str]) -> None:
+        """:raises HaError: when the host, or what depends on it, is not healthy in time."""
+        name, deadline = one.instance.host, time.monotonic() + GATE_S
+        while True:
+            # The host alone is asked first: to ask all of them costs those that serve.
+            if self._is_healthy(one):
+                seen = status(self.estate, [])
+                wrong = troubles(seen) - (accepted - {name})
+                if not wrong:
+                    return
+                why = "; ".join(seen.problems)
+            else:
+                why = "it does not report that it is healthy"
+            if time.monotonic() > deadline:
+                raise HaError(f"not healthy within {GATE_S} s: {why}", where=name)
+            time.sleep(_POLL_S)
+
+    def _is_healthy(self, one: Observation) -> bool:
+        try:
+            return self.estate.report(one.instance.instance_id).get("healthy") is True
+        except CommandFailed:
+            return False
+
+    # --- when it fails
+
+    def _undone(
+        self, one: Observation, failed: HaError, changed: Sequence[Observation], accepted: frozenset[str]
+    ) -> HaError:
+        """What to raise after hosts that were changed are back, the last one first."""
+        name = one.instance.host
+        self.say(f"{name}: {failed.what}")
+        stay = []
+        for other in reversed(changed):
+            host, was = other.instance.host, _was(other)
+            self.say(f"{host}: goes back to {was}")
+            try:
+                self._change(other, was, accepted)
+                self._note(host, HostProgress.RETURNED)
+            except HaError as stuck:
+                stay.append(f"{host} stays on {self.to}: {stuck.what}")
+        if not stay:
+            self._close(f"went back: {name}: {failed.what}"[:1000])
+        back = "; ".join(stay) or "every host runs what it ran before"
+        return HaError(
+            f"{self.tier}: {name} does not take {self.to}: {failed.what}\n{back}",
+            where=name,
+            fix=failed.fix or f"`ha-report` and `journalctl -u ha-setup -u ha-change` on {name} show more",
+        )
+
+    # --- the end
+
+    def _ask_again(self) -> None:
+        """:raises HaError: when a host does not run `to`; the record stays open, so that the next `up` settles it."""
+        others = [one.instance.host for one in self._present(self._observe()) if not self._runs(one, self.to)]
+        if others:
+            raise HaError(
+                f"{', '.join(others)}: something else than {self.to} runs there after the roll-out",
+                where=f"roll-out to {self.tier}",
+                fix="run `pulumi up` again: it settles every host",
+            )
+
+    def _runs(self, one: Observation, wanted: Pointer) -> bool:
+        runs = one.runs
+        placed = (runs.bundle, runs.release or None)
+        confirmed = (runs.confirmed_bundle, runs.confirmed_release or None)
+        return placed == confirmed == (wanted.bundle, wanted.release)
+
+    def _close(self, outcome: str) -> None:
+        assert self._record is not None
+        self._write(record.closed(self._record, outcome))
+
+
+def _was(one: Observation) -> Pointer:
+    """What a host ran before it was changed."""
+    return Pointer(bundle=one.runs.confirmed_bundle, release=one.runs.confirmed_release or None)
+
+
+def finish(estate: Estate, s3: Any, bucket: str, tier: Tier) -> None:
+    """After the pointer was written: closes the record, and tells the hosts, whose boots believe the pointer again."""
+    last = record.read(s3, bucket, tier)
+    if last is None or not last.open:
+        return
+    for one in observe(estate, [tier]):
+        if one.report is not None:
+            host_bundle.close(estate, one.instance)
+    record.write(s3, bucket, record.closed(last, "done"))

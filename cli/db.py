@@ -19,14 +19,19 @@ def _group() -> None:
 def switchover(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
     """Promote the standby, and wait until the new primary accepts writes and is redundant.
 
-    Refused, and nothing is changed, when no standby is in synchronous replication, or it lags.
+    Refused, and nothing is changed, when no standby is in synchronous replication, or it lags, or while another
+    operation runs on the estate.
     """
     from cli.connect import connect
-    from ops.switchover import switchover as hand_over
+    from ops.lease import process_lease
+    from ops.scope import scope_of
+    from ops.switchover import switchover as switch_over
 
-    estate = connect(stack, settings_of(stack), lab=context.obj.lab)
+    settings = settings_of(stack)
+    estate = connect(stack, settings, lab=context.obj.lab)
+    lease = process_lease(estate.client("s3"), scope_of(estate, settings).artifact_bucket, "ha db switchover")
     with console.progress() as progress:
-        done = hand_over(estate, progress.step)
+        done = switch_over(estate, lease, progress.step)
     if json:
         console.print_json(done)
         return

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.component import Component
-from spec.pointer import Pointer, pointer_key
+from spec.pointer import Pointer
 from spec.tiers import Tier
 
 
@@ -44,8 +44,8 @@ class TierPointer(Component):
         self.resource = aws.s3.BucketObjectv2(
             name,
             bucket=args.bucket,
-            key=pointer_key(args.tier),
-            content=args.pointer.document(),
+            key=Pointer.key(args.tier),
+            content=args.pointer.to_json(),
             # Another one makes the engine call the hook when the pointer itself stays the same.
             metadata={"settles": str(args.settles)} if args.settles else None,
             tags=self.tags(f"pointer-{args.tier}", tier=args.tier),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spec.pointer import pointer_key
+from spec.pointer import Pointer
 from spec.scope import Scope
 from spec.secrets import PARAMETERS, parameter_prefix
 from spec.tags import NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
@@ -45,7 +45,7 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
         # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
         never = {**_allow("NeverOverwrite", "ssm:PutParameter", "*"), "Effect": "Deny"}
         statements.append({**never, "Condition": {"StringEquals": {"ssm:Overwrite": "true"}}})
-    own = [pointer_key(tier), f"bundles/{tier}/*", *(["releases/*"] if tier is Tier.APP else [])]
+    own = [Pointer.key(tier), f"bundles/{tier}/*", *(["releases/*"] if tier is Tier.APP else [])]
     objects = [f"arn:{scope.partition}:s3:::{scope.artifact_bucket}/{key}" for key in own]
     statements.append(_allow("ReadWhatItRuns", "s3:GetObject", objects))
     if tier is Tier.LB and scope.load_balancers > 1:

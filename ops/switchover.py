@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel
 
 from ops.estate import CommandResult, Estate
+from ops.lease import Lease
 from ops.postgres import ADMIN_DATABASE, psql_command
 from ops.status import Observation, database_of, observe
 from spec.errors import HaError
@@ -57,15 +58,16 @@ class HandedOver:
     writable_s: float
 
 
-def switchover(estate: Estate, say: Say) -> Switchover:
-    """Switch over and wait until the new primary is redundant.
+def switchover(estate: Estate, lease: Lease, say: Say) -> Switchover:
+    """Switch over and wait until the new primary is redundant, as the one operation on the estate.
 
     :raises HaError: when it is refused, and nothing was changed, or when it did not complete.
     """
     began = time.monotonic()
-    done = hand_over(estate, say)
-    say(f"{done.after} accepts writes after {done.writable_s:.1f} s; waiting until {done.before} is its standby")
-    _await_redundancy(estate, done)
+    with lease:
+        done = hand_over(estate, say)
+        say(f"{done.after} accepts writes after {done.writable_s:.1f} s; waiting until {done.before} is its standby")
+        _await_redundancy(estate, done)
     return Switchover(
         stack=estate.stack,
         target=estate.target,
@@ -78,7 +80,7 @@ def switchover(estate: Estate, say: Say) -> Switchover:
 
 
 def hand_over(estate: Estate, say: Say) -> HandedOver:
-    """Switch over to the standby and wait until it accepts writes.
+    """Switch over to the standby and wait until it accepts writes. The caller holds the estate's lease.
 
     :raises HaError: when it is refused, and nothing was changed, or when the standby does not accept writes in time.
     """

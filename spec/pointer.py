@@ -1,55 +1,55 @@
-"""What a tier runs: the object in the artifact bucket that names its bundle and, for the application, its release."""
+"""Pointers: what the hosts of a tier run, by digests. Each is one object in the artifact bucket."""
 
 from __future__ import annotations
 
 import json
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from spec.errors import HaError
 from spec.tiers import Tier
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""A SHA-256 in hexadecimal."""
 SHORT = 12
 """So many characters of a digest are shown to people."""
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Pointer(BaseModel):
-    """The bundle of a tier, and the release of the application's tier. Both are digests of uncompressed archives."""
+    """The digests of a tier's bundle and, for the application, of its release; without a bundle yet: empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bundle: Digest
-    release: Digest | None = None
+    bundle: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
+    release: Sha256 | None = None
 
-    def document(self) -> str:
-        """The object's content: the same text for the same pointer."""
-        return json.dumps(self.model_dump(exclude_none=True), sort_keys=True) + "\n"
+    @staticmethod
+    def key(tier: Tier) -> str:
+        """Its key in the artifact bucket."""
+        return f"pointers/{tier.value}"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, where: str) -> Pointer:
+        """:raises HaError: when it is damaged; `where` it comes from is part of the message."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise HaError(
+                f"this is no pointer: {'.'.join(map(str, first['loc'])) or 'the object'}: {first['msg']}",
+                where=where,
+                fix="`pulumi up` writes it again",
+            ) from None
+
+    def to_json(self) -> str:
+        """The same text for the same pointer."""
+        return f"{json.dumps(self.model_dump(exclude_none=True), sort_keys=True)}\n"
 
     def __str__(self) -> str:
         release = f", release {self.release[:SHORT]}" if self.release else ""
         return f"bundle {self.bundle[:SHORT]}{release}"
 
 
-def pointer_key(tier: Tier) -> str:
-    """Key of a tier's pointer in the artifact bucket."""
-    return f"pointers/{tier}"
-
-
 def bundle_key(tier: Tier, digest: str) -> str:
     """Key of a tier's bundle in the artifact bucket."""
     return f"bundles/{tier}/{digest}.tar"
-
-
-def parse_pointer(document: str, *, where: str) -> Pointer:
-    """:raises HaError: when the document is no pointer."""
-    try:
-        return Pointer.model_validate_json(document)
-    except ValidationError as invalid:
-        raise HaError(
-            f"this is no pointer: {invalid.errors(include_url=False)[0]['msg']}",
-            where=where,
-            fix="`pulumi up` writes it again",
-        ) from None

@@ -1,4 +1,4 @@
-"""Instances, security groups, endpoints, buckets and volumes, where moto differs from AWS."""
+"""Instances, security groups, endpoints, buckets, objects and volumes, where moto differs from AWS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 from functools import wraps
 from typing import Any
 
-from lab.aws.moto_internals.patching import client_error, replace
+from lab.aws.moto_internals.patching import LOCK, client_error, replace
 
 
 def change() -> None:
@@ -18,6 +18,7 @@ def change() -> None:
     _endpoint_routes()
     _bucket_policies()
     _zones_of_volumes()
+    _conditional_writes()
 
 
 def _interfaces_end_with_their_instance() -> None:
@@ -170,3 +171,21 @@ def _zones_of_volumes() -> None:
         return create_volume(self, size, zone_name, *args, **kwargs)
 
     replace(EC2Backend, "create_volume", create)
+
+
+def _conditional_writes() -> None:
+    """PutObject checks If-Match and If-None-Match and writes in one step; in moto another request may come in between.
+
+    S3 answers 409 (ConditionalRequestConflict) to some of those that come at the same time. Here they wait, and get the
+    412 or 404 that the one before them causes.
+    """
+    from moto.s3.responses import S3Response
+
+    put_object = S3Response.put_object
+
+    @wraps(put_object)
+    def put(self: Any) -> Any:
+        with LOCK:
+            return put_object(self)
+
+    replace(S3Response, "put_object", put)

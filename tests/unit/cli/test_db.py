@@ -10,13 +10,18 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from ops import switchover
+from ops.lease import Lease
+from spec.errors import HaError
+from tests.unit.conftest import Bucket
 from tests.unit.ops.pair import Pair
 
 
 @pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pair], None]:
+def connected(monkeypatch: pytest.MonkeyPatch, bucket: Bucket) -> Callable[[Pair], None]:
     def to(pair: Pair) -> None:
         monkeypatch.setattr(switchover, "_POLL_S", 0.0)
+        monkeypatch.setattr("ops.lease._leases", {})
+        monkeypatch.setattr(pair, "client", bucket.api.client, raising=False)
         monkeypatch.setattr("cli.connect.connect", lambda *_, **__: pair)
 
     return to
@@ -38,3 +43,13 @@ def test_the_command_in_words(connected: Callable[[Pair], None]) -> None:
     connected(Pair(looks=1))
     done = CliRunner().invoke(app, ["--lab", "db", "switchover"])
     assert "dev on lab: db2 is the primary now, db1 was. It accepted writes after 1.4 s" in done.stdout
+
+
+def test_the_command_is_refused_while_another_operation_runs(connected: Callable[[Pair], None], bucket: Bucket) -> None:
+    pair = Pair(looks=1)
+    connected(pair)
+    with Lease(bucket.s3, bucket.name, "pulumi up"):
+        done = CliRunner().invoke(app, ["--lab", "db", "switchover"])
+    assert isinstance(done.exception, HaError)
+    assert "another operation is under way: 'pulumi up'" in done.exception.what
+    assert pair.asked == []

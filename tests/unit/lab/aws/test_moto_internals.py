@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -234,3 +236,32 @@ def test_a_zone_that_does_not_exist_is_refused_by_name(network: Network) -> None
     made = network.ec2.create_volume(Size=8, AvailabilityZone="us-east-1b", VolumeType="gp3")
     assert made["AvailabilityZone"] == "us-east-1b"
     network.ec2.delete_volume(VolumeId=made["VolumeId"])
+
+
+def test_of_conditional_writes_at_the_same_time_one_succeeds(api: AwsService, monkeypatch: pytest.MonkeyPatch) -> None:
+    from moto.s3.models import S3Backend
+
+    s3 = api.client("s3")
+    s3.create_bucket(Bucket="whole")
+    get_object = S3Backend.get_object
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        found = get_object(*args, **kwargs)
+        time.sleep(0.05)  # the others get to the same place
+        return found
+
+    def put(body: str, **condition: str) -> str:
+        try:
+            s3.put_object(Bucket="whole", Key="lease", Body=body, **condition)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "written"
+
+    monkeypatch.setattr(S3Backend, "get_object", slow)
+    assert put("0", IfMatch='"0123"') == "NoSuchKey"
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(lambda n: put(str(n), IfNoneMatch="*"), range(4)))
+        etag = s3.head_object(Bucket="whole", Key="lease")["ETag"]
+        replaced = list(threads.map(lambda n: put(f"again {n}", IfMatch=etag), range(4)))
+    for results in (made, replaced):
+        assert sorted(results) == ["PreconditionFailed"] * 3 + ["written"]

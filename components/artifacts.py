@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pulumi
 import pulumi_aws as aws
+from pulumi.runtime import rpc
 
 from components.component import Component
 from components.policies import artifact_bucket_policy
@@ -30,7 +32,8 @@ class ArtifactsArgs:
 class Artifacts(Component):
     """The artifact bucket and the release in it.
 
-    Attributes: `bucket_name`; `release`: an application host should not boot before its release is uploaded.
+    Attributes: `bucket_name`; `release`: an application host should not boot before its release is uploaded. None for a
+    release that was uploaded before.
     """
 
     token: ClassVar[str] = "ha:artifacts:Artifacts"
@@ -88,14 +91,25 @@ class Artifacts(Component):
             policy=json.dumps(artifact_bucket_policy(args.scope)),
             opts=self.child(pulumi.ResourceOptions(depends_on=[closed], protect=args.protect)),
         )
-        self.release: pulumi.Resource = aws.s3.BucketObjectv2(
-            f"{name}-release",
-            bucket=bucket.id,
-            key=args.release.key,
-            source=pulumi.FileAsset(str(args.release.path)),
-            source_hash=args.release.sha256,
-            tags=self.tags("release", tier=Tier.APP),
-            # Kept, because hosts that run an older release may still download it; its key contains its digest.
-            opts=self.child(pulumi.ResourceOptions(depends_on=[versioned], retain_on_delete=args.protect)),
-        )
+        self.release: pulumi.Resource | None = None
+        if args.release.path:
+            self.release = aws.s3.BucketObjectv2(
+                f"{name}-release",
+                bucket=bucket.id,
+                key=args.release.key,
+                source=_asset(args.release.path, args.release.digest),
+                source_hash=args.release.digest,
+                tags=self.tags("release", tier=Tier.APP),
+                # Kept: hosts keep running older releases, and going back needs them. Without this, a return to a former
+                # release would upload it and then delete all versions of its key.
+                opts=self.child(pulumi.ResourceOptions(depends_on=[versioned], retain_on_delete=True)),
+            )
         self.register_outputs({"bucket_name": self.bucket_name})
+
+
+def _asset(path: Path, digest: str) -> Any:
+    """The file as an asset that the engine compares by the release's digest, not by that of the compressed bytes.
+
+    `FileAsset` has no place for a hash; the engine takes one that is given, and computes only a missing one.
+    """
+    return {rpc._special_sig_key: rpc._special_asset_sig, "hash": digest, "path": str(path)}

@@ -56,7 +56,7 @@ class Hosts(Component):
                 after = siblings[-1].next_host_depends_on
             else:
                 after = [*args.network.egress_dependencies, *args.firewall.rules, args.identity.policies[plan.tier]]
-                if plan.tier is Tier.APP:
+                if plan.tier is Tier.APP and args.artifacts.release:
                     after.append(args.artifacts.release)
                 if plan.tier is Tier.LB:
                     after.append(args.public.allocation)

@@ -75,7 +75,6 @@ class Context:
             "timers": self.settings.timers,
             "ports": ports.by_name(),
             "limits": limits.by_name(),
-            "release": self.release,
             "vpc_cidr": self.settings.network.cidr,
             "data_volume": self.host.tier.traits.data_volume,
         }

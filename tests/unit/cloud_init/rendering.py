@@ -7,7 +7,6 @@ import re
 import sys
 from functools import cache
 from importlib.machinery import SourceFileLoader
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +16,7 @@ from spec.release import Release
 from spec.scope import Scope
 from spec.settings import Settings
 
-RELEASE = Release(Path("app/build/event-manager-1.0.0.tar.gz"), "ab" * 32)
+RELEASE = Release("ab" * 32)
 PAIRS: dict[str, Any] = {"load_balancer": {"count": 2}, "cache": {"count": 2}}
 """Settings with two of what may be one or two."""
 BASE_LIBRARY = CLOUD_INIT_DIR / "base/files/usr/local/lib/ha"

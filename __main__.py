@@ -14,11 +14,12 @@ from components.bundles import bundles
 from components.clean_exit import exit_without_traceback
 from components.firewall import Firewall, FirewallArgs
 from components.host_files import contexts
-from components.hosts import ChangeHooks, Hosts, HostsArgs
+from components.hosts import Hosts, HostsArgs
 from components.identity import Identity, IdentityArgs
 from components.network import Network, NetworkArgs
 from components.public_address import PublicAddress, PublicAddressArgs
 from components.user_data import user_data
+from ops.hooks import change_hooks
 from spec.flows import flows
 from spec.pointer import Pointer
 from spec.release import find_release
@@ -48,6 +49,7 @@ with exit_without_traceback():
     context_of = contexts(scope, settings)
     user_data_of = {name: user_data(context) for name, context in context_of.items()}
     bundle_of = bundles(context_of.values())
+    hooks = change_hooks(scope, settings)
 image = aws.ec2.get_ami(
     owners=[settings.image.owner],
     filters=[{"name": "name", "values": [settings.image.name]}],
@@ -82,7 +84,7 @@ Hosts(
         settings=settings,
         user_data=user_data_of,
         pointers={
-            tier: Pointer(bundle=bundle.digest, release=release.sha256 if tier is Tier.APP else None)
+            tier: Pointer(bundle=bundle.digest, release=release.digest if tier is Tier.APP else None)
             for tier, bundle in bundle_of.items()
         },
         image_id=image.id,
@@ -92,7 +94,7 @@ Hosts(
         artifacts=artifacts,
         public=public,
         alert_topic_arn=alerts.topic_arn,
-        hooks=ChangeHooks(),
+        hooks=hooks,
     ),
 )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pulumi
 import pulumi_aws as aws
+from pulumi.runtime import rpc
 
 from components.bundles import Bundle
 from components.component import Component
@@ -33,6 +35,8 @@ class ArtifactsArgs:
 class Artifacts(Component):
     """The artifact bucket, with the bundle of each tier and the release in it. Both are kept when the program names
     others: a host, a pointer or a roll-out that goes back may still need them, and their keys contain their digests.
+
+    Without that, a return to a former one would upload it and then delete all versions of its key.
 
     Attributes: `bucket_name`; `needed`: what a tier's pointer names, by tier.
     """
@@ -99,7 +103,7 @@ class Artifacts(Component):
                     f"{name}-bundle-{tier}",
                     bucket=bucket.id,
                     key=bundle.key,
-                    source=pulumi.FileAsset(str(bundle.write())),
+                    source=_asset(bundle.write(), bundle.digest),
                     source_hash=bundle.digest,
                     tags=self.tags("bundle", tier=tier),
                     opts=self.child(uploaded),
@@ -107,15 +111,24 @@ class Artifacts(Component):
             ]
             for tier, bundle in args.bundles.items()
         }
-        self.needed[Tier.APP].append(
-            aws.s3.BucketObjectv2(
-                f"{name}-release",
-                bucket=bucket.id,
-                key=args.release.key,
-                source=pulumi.FileAsset(str(args.release.path)),
-                source_hash=args.release.sha256,
-                tags=self.tags("release", tier=Tier.APP),
-                opts=self.child(uploaded),
+        if args.release.path:
+            self.needed[Tier.APP].append(
+                aws.s3.BucketObjectv2(
+                    f"{name}-release",
+                    bucket=bucket.id,
+                    key=args.release.key,
+                    source=_asset(args.release.path, args.release.digest),
+                    source_hash=args.release.digest,
+                    tags=self.tags("release", tier=Tier.APP),
+                    opts=self.child(uploaded),
+                )
             )
-        )
         self.register_outputs({"bucket_name": self.bucket_name})
+
+
+def _asset(path: Path, digest: str) -> Any:
+    """The file as an asset that the engine compares by its digest: for a release that of the uncompressed archive.
+
+    `FileAsset` has no place for a hash; the engine takes one that is given, and computes only a missing one.
+    """
+    return {rpc._special_sig_key: rpc._special_asset_sig, "hash": digest, "path": str(path)}

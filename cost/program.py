@@ -101,6 +101,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                 delete_before_replace=request.deleteBeforeReplace,
                 depends_on=tuple(request.dependencies),
                 urn=answer.urn,
+                retain_on_delete=request.retainOnDelete,
             )
         )
         return answer
@@ -165,7 +166,8 @@ def with_release(program_dir: Path, release: str) -> Iterator[Path]:
 
     The program refuses to run without a release, and nothing of one but its digest enters what is declared.
     """
-    if (program_dir / release).is_file():
+    uploaded_before = not release.endswith(".tar.gz")
+    if uploaded_before or (program_dir / release).is_file():
         yield program_dir
         return
     with tempfile.TemporaryDirectory(prefix="ha-cost-") as temporary:

@@ -37,6 +37,7 @@ class Registration:
     delete_before_replace: bool
     depends_on: tuple[str, ...]
     urn: str
+    retain_on_delete: bool = False
 
     @property
     def is_component(self) -> bool:

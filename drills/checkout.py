@@ -13,9 +13,7 @@ from spec.errors import EXIT_USAGE, HaError
 def refuse_other_bundles(seen: Status, wanted: Mapping[str, Context]) -> None:
     """:raises HaError: with exit code 2 when a host's bundle is not the one that this checkout makes."""
     digests = {tier.role: bundle.digest for tier, bundle in bundles(wanted.values()).items()}
-    differing = sorted(
-        host.name for host in seen.hosts if host.name not in wanted or host.bundle != digests[host.role]
-    )
+    differing = sorted(host.name for host in seen.hosts if host.name not in wanted or host.bundle != digests[host.role])
     if differing:
         raise HaError(
             f"the bundle of {', '.join(differing)} is not that of this checkout: a result would name the wrong commit",

@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any, Final
 
 import pulumi
-from pulumi.runtime import mocks, settings as engine_settings
+from pulumi.runtime import mocks
+from pulumi.runtime import settings as engine_settings
 
 from components.hosts import ChangeHooks
 from ops import record, roll_out

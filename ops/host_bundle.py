@@ -1,4 +1,4 @@
-"""A host's `ha-bundle` by Run Command: what the host lacks, a change of what it runs, the word that the change stays."""
+"""A host's `ha-bundle` by Run Command: what the host lacks, a change of what it runs, that the change stays."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ SETTLES_S: Final = 30.0
 
 
 def estate_was_complete(s3: Any, bucket: str) -> bool:
-    """Whether every host of the estate was in service once. Until then gates pass, because hosts wait for each other."""
+    """Whether every host of the estate was in service once. Until then gates pass: hosts wait for each other."""
     return objects.read(s3, bucket, ESTATE_KEY).body is not None
 
 

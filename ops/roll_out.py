@@ -1,4 +1,4 @@
-"""Rolls a bundle and a release out to the hosts of one tier: one host at a time, and back if one of them does not take it.
+"""Rolls a bundle and a release out to the hosts of a tier: one at a time, and back if one of them does not take it.
 
 A host applies a change in a unit of its own, which goes back unless the roll-out confirms it in time (`ha-bundle`). So
 a roll-out that ends at any point leaves each host on the old version or, if it passed its gate, on the new one. The
@@ -59,8 +59,8 @@ class RollOut:
     def run(self) -> None:
         """Every host of the tier runs `to` afterwards, or what it ran before.
 
-        :raises HaError: naming the host and the reason. Hosts that were changed are back, others were not touched; where
-            that failed too, it says so, and the record stays open.
+        :raises HaError: naming the host and the reason. Hosts that were changed are back, others were not touched;
+            where that failed too, it says so, and the record stays open.
         """
         self.lease.take()
         seen = self._observe()
@@ -85,11 +85,11 @@ class RollOut:
         """The hosts that are up. :raises HaError: when one is down that was not to be left out."""
         down = [one for one in seen if one.report is None and one.instance.host not in self.without]
         if down:
-            names = ", ".join(one.instance.host for one in down)
+            names = ",".join(one.instance.host for one in down)
             raise HaError(
                 "nothing was changed: " + "; ".join(f"{one.instance.host} is down ({one.silence})" for one in down),
                 where=f"roll-out of {self.to} to {self.tier}",
-                fix=f"start it, or leave it out: HA_WITHOUT={names.replace(', ', ',')} (it takes the change at its boot)",
+                fix=f"start it, or leave it out: HA_WITHOUT={names} (it takes the change when it boots)",
             )
         for one in seen:
             if one.report is None:

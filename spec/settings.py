@@ -186,14 +186,15 @@ class LoadBalancerSettings(_Hosts):
 class ApplicationSettings(_Hosts):
     """The application's hosts and the release that they run: any Node application that answers `health_path`.
 
-    `release` is a file in this checkout, built by `make setup`. `metrics_path` null: the application has no metrics.
+    `release` is a file in this checkout, built by `make setup`, or the digest of a release that was uploaded before: 64
+    hexadecimal digits, the SHA-256 of the uncompressed tar. `metrics_path` null: the application has no metrics.
     `tls` false: the application cannot serve TLS itself. `environment` is added to its `.env` (no secrets).
     """
 
     instance_type: str = "t3.medium"
     count: Annotated[int, Field(ge=2, le=400)] = 2
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = "event-manager"
-    release: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.tar\.gz$")] = (
+    release: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|[A-Za-z0-9][A-Za-z0-9._/-]*\.tar\.gz)$")] = (
         "app/build/event-manager-1.0.0.tar.gz"
     )
     command: Annotated[str, Field(pattern=r"^node [^\n'\"\\]+$")] = "node dist/main.js"

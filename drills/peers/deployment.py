@@ -164,4 +164,5 @@ class Deployment:
 def _write_command(file: HostFile) -> str:
     """A shell command that writes a file on a host."""
     content = base64.b64encode(file.content.encode()).decode()
-    return f"echo {content} | base64 -d | install -D -m {"0755" if file.executable else "0644"} /dev/stdin {shlex.quote(file.path)}"
+    mode = "0755" if file.executable else "0644"
+    return f"echo {content} | base64 -d | install -D -m {mode} /dev/stdin {shlex.quote(file.path)}"

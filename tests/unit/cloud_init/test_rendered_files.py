@@ -6,7 +6,6 @@ import gzip
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ import zopfli.gzip  # type: ignore[import-untyped]
 
 import components.user_data
 from components.user_data import CLOUD_INIT_DIR, LIMIT_BYTES, Context, host_files, listed, user_data
-from spec.release import Release
 from spec.tiers import Tier
 from tests.unit.cloud_init.rendering import PAIRS, estate, files_of
 
@@ -137,17 +135,6 @@ def test_one_more_application_host_replaces_only_those_that_must_know_it() -> No
     before, after = estate(), estate(application={"count": 3})
     changed = {name for name, context in before.items() if user_data(context) != user_data(after[name])}
     assert changed == {"lb1", "monitor1"}
-
-
-def test_the_name_of_a_release_is_no_shell_code(tmp_path: Path) -> None:
-    name = "x $(touch pwned) 'y"
-    context = replace(estate()["app1"], release=Release(Path(f"app/build/{name}.tar.gz"), "ab" * 32))
-    step = next(f.content for f in host_files(context) if f.path.endswith("/50-application"))
-    line = next(line for line in step.splitlines() if line.startswith("ha-release "))
-    script = f"ha-release() {{ printf '%s\\n' \"$@\"; }}; {line}"
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [context.release.key, "ab" * 32, name]
-    assert not list(tmp_path.iterdir())
 
 
 def test_one_alone_has_nothing_of_a_pair() -> None:

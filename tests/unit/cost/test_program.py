@@ -24,7 +24,7 @@ def test_the_stand_in_for_a_release_is_one_and_the_same_each_time(tmp_path: Path
     for _ in range(2):
         with with_release(tmp_path, settings.application.release) as view:
             assert view != tmp_path
-            digests.add(find_release(settings, view, source="Pulumi.dev.yaml").sha256)
+            digests.add(find_release(settings, view, source="Pulumi.dev.yaml").digest)
     assert len(digests) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["__main__.py"]
 

@@ -16,8 +16,8 @@ from spec.tiers import Tier
 EXPECTED = ("lb1", "app1", "app2", "db1", "db2", "monitor1", "cache1")
 FACTS: dict[str, dict[str, Any]] = {
     "lb1": {"servers": {"app1": "UP", "app2": "UP"}},
-    "app1": {"release": "event-manager-1.0.0"},
-    "app2": {"release": "event-manager-1.0.0"},
+    "app1": {"release": "ab" * 32, "release_name": "event-manager-1.0.0"},
+    "app2": {"release": "ab" * 32, "release_name": "event-manager-1.0.0"},
     "db1": {"role": "primary", "replication": "sync", "lag_bytes": 0},
     "db2": {"role": "standby", "replication": "none", "lag_bytes": 0},
     "monitor1": {},

@@ -56,6 +56,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a tiny CIDR": (_given(network__cidr="10.20.0.0/30"), "ha:settings", "/23 or larger, up to /16"),
     "a number for a CIDR": (_given(network__cidr=10), "network.cidr", "a network in quotes"),
     "a release that a shell would run": (_given(application__release="a b;x.tar.gz"), "application.release", "a b;x"),
+    "half a digest": (_given(application__release="ab" * 16), "application.release", "^([0-9a-f]{64}|"),
+    "a digest in capitals": (_given(application__release="AB" * 32), "application.release", "^([0-9a-f]{64}|"),
     "a release from elsewhere": (_given(application__release="/tmp/x.tar.gz"), "application.release", "/tmp/x.tar.gz"),
     "the host's own environment": (
         _given(application__environment={"PORT": "1"}),

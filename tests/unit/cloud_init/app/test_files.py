@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import configparser
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from urllib.parse import quote
+
+import pytest
 
 from spec.timers import Timers
 from tests.unit.cloud_init.rendering import PAIRS, RELEASE, files_of
@@ -88,9 +92,22 @@ def test_an_application_without_tls_gets_no_certificate() -> None:
     assert 'URL = "http://127.0.0.1:5000/api/health"' in plain["/usr/local/lib/ha/health.py"]
 
 
-def test_the_host_fetches_the_release_of_the_stack() -> None:
-    step = files_of("app1")["/usr/local/lib/ha/steps/50-application"]
-    assert f"ha-release {RELEASE.key} {RELEASE.sha256} event-manager-1.0.0\n" in step
+def test_the_host_uses_the_release_that_it_is_told_of_at_run_time() -> None:
+    files = files_of("app1")
+    assert 'ha-release use "$(cat /var/lib/ha/release)"\n' in files["/usr/local/lib/ha/steps/50-application"]
+    assert not [path for path, content in files.items() if RELEASE.digest in content]
+
+
+def test_the_report_has_the_releases_digest_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = ModuleType("health")
+    source = files_of("app1")["/usr/local/lib/ha/health.py"].replace("/var/www/event-manager", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "haproxy_stats", SimpleNamespace(servers=dict))
+    exec(source, report.__dict__)
+    monkeypatch.setitem(report.__dict__, "_ask", lambda: (200, {}))
+    assert (report.facts()["release"], report.facts()["release_name"]) == ("", "")
+    (tmp_path / "releases/abab/app-1.0.0").mkdir(parents=True)
+    (tmp_path / "current").symlink_to(tmp_path / "releases/abab/app-1.0.0")
+    assert (report.facts()["release"], report.facts()["release_name"]) == ("abab", "app-1.0.0")
 
 
 def test_the_applications_tls_goes_through_to_the_master() -> None:

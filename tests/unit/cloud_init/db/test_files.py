@@ -25,7 +25,7 @@ SCOPE = Scope(
 def _files(tier: Tier) -> dict[str, str]:
     hosts = SETTINGS.plan_hosts()
     host = next(host for host in hosts if host.tier is tier)
-    release = Release(Path("event-manager-1.0.0.tar.gz"), "0" * 64)
+    release = Release("0" * 64)
     context = Context(scope=SCOPE, host=host, hosts=hosts, settings=SETTINGS, release=release)
     return {file.path: file.content for file in host_files(context)}
 

@@ -160,8 +160,8 @@ class Lease:
                 )
             if seen.record and seen.held and seen.holder != self._holder:
                 raise _held(seen.record, self._bucket)
-            # Held by us: S3 had made the write whose answer was lost.
-            if seen.holder == self._holder or self._write(seen, self._record(seen)):
+            # One that we hold already is a write of ours whose answer was lost.
+            if self._write(seen, self._record(seen)):
                 self._safe_until = began + self._term_s * (1 - _MARGIN)
                 return
         raise _contended(self._bucket)

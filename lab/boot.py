@@ -10,7 +10,7 @@ from typing import Protocol
 from components.bundles import bundles
 from components.user_data import user_data
 from lab.connect import connect, require_stack
-from lab.engine import Engine, Event, Step
+from lab.engine import Engine, Event, Message, Step
 from lab.image.contents import ImageKind
 from lab.lab import HostPhase, Lab, LabOptions
 from lab.program import host_contexts
@@ -107,7 +107,7 @@ def boot(
     with _reporting_its_end(lab):
         image_kind = ImageKind(lab.status()["image"])
         progress.step("applying the program")
-        engine_of(lab).up(stack, _counting(progress))
+        engine_of(lab).up(stack, _showing(progress))
         progress.step("waiting for the hosts")
         _await_hosts(lab, planned, progress.phases, deadline_s=SETUP_DEADLINE_S[image_kind])
         progress.step("waiting for a healthy estate")
@@ -143,17 +143,19 @@ def _start(
     lab.start(options, progress.step)
 
 
-def _counting(progress: Progress) -> Callable[[Event], None]:
-    """Counts the resources that the engine is done with."""
+def _showing(progress: Progress) -> Callable[[Event], None]:
+    """Counts the resources that the engine is done with, and shows what the program says of its hosts."""
     done = 0
 
-    def count(event: Event) -> None:
+    def show(event: Event) -> None:
         nonlocal done
+        if isinstance(event, Message) and event.severity == "info":
+            progress.step(event.text)
         if isinstance(event, Step) and event.status == "done" and event.op != "same":
             done += 1
             progress.count(done, f"{event.op} {event.name}")
 
-    return count
+    return show
 
 
 def _await_hosts(

@@ -116,6 +116,10 @@ class FaultInjector:
         # Or healing at once would find it still running, and leave it off.
         eventually(f"{host} is down", lambda: self._phase(host) == "crashed", deadline_s=_STOP_DEADLINE_S)
 
+    def kill_engine(self) -> None:
+        """Ends an `up` that runs with SIGKILL: it writes nothing any more, and keeps its lease."""
+        self.lab.kill_engine()
+
     def power_on(self, host: str) -> None:
         """Boots a host that has ended, by the API: it still calls a crashed host running, so it is stopped first."""
         if self._phase(host) in ("booting", "setup", "ready"):

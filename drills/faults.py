@@ -123,6 +123,10 @@ def _nothing_to_heal(_: FaultInjector, __: Targets) -> None:
     pass
 
 
+NO_FAULT = Fault("none", _nothing_to_heal, _nothing_to_heal, instantaneous=True)
+"""Of a drill that only changes what the estate runs."""
+
+
 # Without the queued stop systemd would start the killed service again.
 _STOP_AT_ONCE = "systemctl stop --no-block {unit}; systemctl kill --signal=KILL {unit}; systemctl stop {unit}"
 # PostgreSQL, but not its keeper: its other processes end with the postmaster.
@@ -267,6 +271,7 @@ FAULTS: Mapping[str, Fault] = {
             _nothing_to_heal,
             instantaneous=True,
         ),
+        Fault("engine-kill", lambda injector, _: injector.kill_engine(), _nothing_to_heal, instantaneous=True),
         Fault("unsafe-power-loss", _lose_power_unsafely, _make_safe_again),
         Fault("route-loss", _lose_nat, _restore_nat),
         Fault(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from components.bundles import bundles
@@ -65,10 +66,10 @@ def check_zones(stack: str, settings: Settings) -> None:
         raise SettingsError(f"Pulumi.{stack}.yaml", [problem])
 
 
-def engine_of(lab: Lab) -> Engine:
-    """The engine, on the running lab's AWS. :raises HaError: when no lab runs."""
+def engine_of(lab: Lab, project_dir: Path = REPOSITORY) -> Engine:
+    """The engine, on the running lab's AWS, with the program of a folder. :raises HaError: when no lab runs."""
     return Engine(
-        project_dir=REPOSITORY,
+        project_dir=project_dir,
         state_dir=lab.paths.state,
         endpoint_url=lab.endpoint_url,
         prefix=[str(word) for word in lab.for_engine()],

@@ -305,6 +305,10 @@ class Lab:
         cgroups = CgroupTree(self.paths.state)
         return cgroups.argv(cgroups.paths(_ENGINE_GROUP), self.in_network([]))
 
+    def kill_engine(self) -> None:
+        """Kills an operation of the engine that runs, as when its machine is lost."""
+        leftovers.end_processes(self.paths.state, _ENGINE_GROUP)
+
     def in_fabric(self, command: Sequence[Argument]) -> list[Argument]:
         """A command to be run in the namespace that forwards the VPC's packets."""
         return ["nsenter", f"--net=/proc/{self.supervisor_pid()}/root{self.paths.private}/fabric", "--", *command]

@@ -1,4 +1,4 @@
-"""`ha drill`: faults injected into the running estate, and what they did."""
+"""`ha drill`: faults and changes of the running estate, and what they did."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spec.settings import Settings
 
 app = typer.Typer(
-    help="Faults injected into the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
+    help="Faults and changes of the running estate, and what they did.", no_args_is_help=True, rich_markup_mode=None
 )
 Results = Annotated[Path, typer.Option("--results", help="Folder in which results accumulate.")]
 Stored = Annotated[Path, typer.Option("--results", help="Folder, or file of JSON lines, that holds results.")]
@@ -37,11 +37,11 @@ LONGEST_HOLD_S = 7000.0
 @app.command(name="list")
 def list_(stack: EstateStack = "", json: Json = False) -> None:
     """The drills, what they promise, and whether the stack has what they need."""
-    from drills.catalogue import CATALOGUE, check_stack
+    from drills.catalogue import CATALOGUE, check_stack, on_stack
 
     settings = settings_of(stack)
     rows = []
-    for drill in CATALOGUE.values():
+    for drill in (on_stack(one, settings) for one in CATALOGUE.values()):
         try:
             check_stack(drill, settings)
             lacks = ""
@@ -73,14 +73,14 @@ def run(
     everything: Annotated[bool, typer.Option("--all", help="All that the stack can take.")] = False,
     repeat: Annotated[int, typer.Option(min=1, max=100, help="How often each is run.")] = 1,
     hold_s: Annotated[
-        float | None, typer.Option("--hold-s", min=1, max=LONGEST_HOLD_S, help="How long each fault lasts, in seconds.")
+        float | None, typer.Option("--hold-s", min=1, max=LONGEST_HOLD_S, help="How long each fault or change lasts.")
     ] = None,
     results: Results = RESULTS_DIR,
     stack: EstateStack = "",
     json: Json = False,
 ) -> None:
     """Run drills one after another. Exit code 3 when a promise is broken."""
-    from drills.catalogue import check_stack, find, runnable
+    from drills.catalogue import check_stack, find, on_stack, runnable
     from drills.results import keep
     from drills.series import broken_over_repeats, series
 
@@ -99,6 +99,7 @@ def run(
         raise HaError("no drill is named", where="ha drill run", fix="see `ha drill list`", exit_code=EXIT_USAGE)
     for drill in drills:
         check_stack(drill, settings)
+    drills = [on_stack(one, settings) for one in drills]
     if hold_s is not None:
         drills = [replace(one, hold_s=hold_s) for one in drills]
 

@@ -1,14 +1,15 @@
-"""The drills: which fault hits which hosts, and what is promised then."""
+"""The drills: which fault hits which hosts, or which change is applied to them, and what is promised then."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from drills import promises
-from drills.faults import FAULTS, PG_AUTO_FAILOVER, Fault, Software, Targets
+from drills.changes import CHANGES, Change, Expected
+from drills.faults import FAULTS, NO_FAULT, PG_AUTO_FAILOVER, Fault, Software, Targets
 from drills.promises import Promise
 from ops.status import Status
 from spec.errors import EXIT_USAGE, HaError
@@ -22,6 +23,8 @@ class Role(StrEnum):
     PRIMARY = "primary"
     STANDBY = "standby"
     ONE = "one of the tier"
+    TIER = "all of the tier, one by one"
+    ALL = "all hosts, one by one"
     MONITOR = "monitor"
     MONITOR_AND_STANDBY = "monitor and standby"
     ZONE = "the primary's zone"
@@ -48,12 +51,34 @@ class Drill:
     """A tier of which the stack must have two hosts."""
     self_test: bool = False
     """Breaks a promise on purpose, to show that a drill notices it. Its results are not kept."""
+    change: Change | None = None
+    """Applied by an `up`; after `hold_s` another one brings this checkout back. A fault comes in the middle, when the
+    first host has the change, and is healed `hold_s` later, whatever the `up` does.
+    """
+    promise_alone: Promise | None = None
+    """What is promised instead where the tier has one host."""
 
 
 def _drill(tier: Tier, fault: str, role: Role, promise: Promise, needs: Tier | None = None) -> Drill:
     # The database needs the longest: it must have failed over before the fault is healed.
     hold_s = 12.0 if tier is Tier.DB else 10.0
     return Drill(f"{tier}-{fault}", FAULTS[fault], tier, role, promise, hold_s=hold_s, needs=needs)
+
+
+def _change(change: Change) -> Drill:
+    everywhere = len(change.tiers) == len(Tier)
+    role, promise, alone = Role.ALL if everywhere else Role.TIER, promises.CHANGE, None
+    fault, hold_s = NO_FAULT, 5.0
+    match change.expected:
+        case Expected.REFUSED:
+            promise = promises.REFUSED_CHANGE
+        case Expected.INTERRUPTED:
+            fault = FAULTS["engine-kill"]
+        case Expected.SETTLED:
+            role, promise, fault, hold_s = Role.PRIMARY, promises.CHANGE_AND_FAILOVER, FAULTS["power-loss"], 12.0
+    if change.name == "change-config-cache":
+        alone = promises.CACHE_RESTART  # no setting of Redis is loaded without a restart
+    return Drill(change.name, fault, change.tiers[0], role, promise, hold_s=hold_s, change=change, promise_alone=alone)
 
 
 _HOST_FAULTS = ("stop", "stop-no-drain", "kill", "hang", "host-kill", "power-loss", "network-cut", "packet-loss")
@@ -96,6 +121,7 @@ CATALOGUE: Mapping[str, Drill] = {
         Drill("nat-power-loss", FAULTS["route-loss"], Tier.LB, Role.NAT, promises.UNNOTICED),
         Drill("zone-power-loss", _POWER_LOSS, Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
         Drill("zone-network-cut", FAULTS["network-cut"], Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
+        *(_change(one) for one in CHANGES.values()),
     )
 }
 
@@ -135,6 +161,13 @@ def check_stack(drill: Drill, settings: Settings) -> None:
         )
 
 
+def on_stack(drill: Drill, settings: Settings) -> Drill:
+    """The drill with what it promises on this stack."""
+    if drill.promise_alone is not None and settings.host_count(drill.tier) == 1:
+        return replace(drill, promise=drill.promise_alone)
+    return drill
+
+
 def targets_of(drill: Drill, status: Status, software: Software = PG_AUTO_FAILOVER) -> Targets:
     """The hosts that the drill hits, from the status of a healthy estate."""
     by_tier = {tier: [h.name for h in status.hosts if h.role == tier.role] for tier in Tier}
@@ -146,6 +179,8 @@ def targets_of(drill: Drill, status: Status, software: Software = PG_AUTO_FAILOV
         Role.PRIMARY: (primary,),
         Role.STANDBY: (standby,),
         Role.ONE: (active or by_tier[drill.tier][0],),
+        Role.TIER: tuple(by_tier[drill.tier]),
+        Role.ALL: tuple(h.name for h in status.hosts),
         Role.MONITOR: (monitor,),
         Role.MONITOR_AND_STANDBY: (monitor, standby),
         Role.ZONE: tuple(h.name for h in status.hosts if h.zone == zone),

@@ -63,6 +63,8 @@ def _stack(stack: str, results: Sequence[Result]) -> dict[str, object]:
         "notes": found.notes(),
         "provenance": report.provenance(results),
         "sections": report.sections(results),
+        "update_headings": [one.replace("`", "") for one in report.UPDATE_HEADINGS],
+        "updates": report.updates(results),
         "reasons": report.reasons(results),
         "broken_headings": report.BROKEN_HEADINGS,
         "broken": report.broken(results),

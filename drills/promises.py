@@ -138,6 +138,31 @@ SWITCHOVER = Promise(
     "requests that waited are then answered one after another, which takes up to a second more in some runs of the "
     "lab.",
 )
+CHANGE = Promise(
+    text="every host changed, 0 failed requests, no request waits over 3 s",
+    guide="not covered",
+    failed=0,
+    max_latency_s=3.0,
+)
+REFUSED_CHANGE = Promise(
+    text="refused and undone, 0 failed requests, no request waits over 3 s",
+    guide="not covered",
+    failed=0,
+    max_latency_s=3.0,
+)
+CHANGE_AND_FAILOVER = Promise(
+    text="changed or undone, writable again within 8 s",
+    guide="not covered",
+    outage_s=8.0,
+    reason="The primary loses its power while the change is rolled out: that is a failover, with its promise.",
+)
+CACHE_RESTART = Promise(
+    text="every host changed, sessions back within 5 s",
+    guide="not covered",
+    outage_s=5.0,
+    signed_out=0,
+    reason="A single Redis cannot hand over: it is away while it restarts.",
+)
 CACHE = Promise(text="sessions back within 5 s", guide="not covered", outage_s=5.0, signed_out=0)
 ZONE = Promise(text="back within 10 s", guide="not covered", outage_s=10.0, signed_out=0)
 UNNOTICED = Promise(text="no failed request", guide="not covered", failed=0)

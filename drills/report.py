@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from drills.measure import percentile
 from drills.probe import EVERY_S
 from drills.promises import P95_RUNS, p95_broken
-from drills.results import Outcome, Result, Unfinished
+from drills.results import ChangeRun, Outcome, Result, Unfinished
 from drills.rollup import ALIGN, class_of, current, cut_short, numbered, promise_of, rollup, title
 from spec.markdown import table
 
 HEADINGS = (
     *("drill", "runs", "writes out: best", "median", "p95", "worst", "reads out", "failed requests", "failed reads"),
     *("slowest", "lost", "two primaries", "failovers", "redundant again", "the guide", "promise", "kept"),
+)
+UPDATE_HEADINGS = (
+    *("drill", "machine", "runs", "`up` took: median", "worst", "hosts touched", "it failed with"),
+    *("next `up`: worst", "hosts touched"),
 )
 BROKEN_HEADINGS = ("drill", "when", "machine", "what broke the promise", "counted above")
 NO_RESULTS = "There are no results here yet: run a drill (`ha --lab drill run NAME...`)."
@@ -102,6 +106,26 @@ def sections(results: Sequence[Result]) -> list[Section]:
     return [Section(name, headings, tuple(cells)) for name, cells in rows.items() if cells]
 
 
+def updates(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """What the `up`s of each change drill did; the hosts and the failure are those of its last run."""
+    numbers = numbered(results)
+    runs: dict[tuple[str, int], list[ChangeRun]] = {}
+    for one in sorted(current(results), key=lambda one: (one.fault, one.at)):
+        if isinstance(one, Outcome) and one.change:
+            runs.setdefault((one.fault, numbers[one.machine]), []).append(one.change)
+    rows: list[tuple[str, ...]] = []
+    for (name, number), changes in runs.items():
+        last, took = changes[-1], [one.applied.seconds for one in changes]
+        rows.append(
+            (
+                *(name, str(number), str(len(changes)), f"{percentile(took, 50):.0f} s", f"{max(took):.0f} s"),
+                *(", ".join(last.applied.touched), " ".join(last.applied.error.split())[:300]),
+                *(f"{max(one.returned.seconds for one in changes):.0f} s", ", ".join(last.returned.touched)),
+            )
+        )
+    return rows
+
+
 def provenance(results: Sequence[Result]) -> str:
     """On which stacks, commits and machines it was measured, and how finely."""
     shown = current(results)
@@ -170,6 +194,8 @@ def _stack(stack: str, results: Sequence[Result], decision: Decision) -> str:
     parts = [f"## Stack {stack}", table(head, rows, ALIGN), bullets(found.notes()), paragraph(provenance(results))]
     for one in sections(results):
         parts += [f"### {one.name[0].upper()}{one.name[1:]}", table(one.headings, one.rows)]
+    if rows_of_updates := updates(results):
+        parts += ["### What the updates did", table(UPDATE_HEADINGS, rows_of_updates)]
     if whys := reasons(results):
         parts += ["### Why these promises", bullets(f"*{promise}*: {reason}" for promise, reason in whys)]
     if failures := broken(results, decision):

@@ -40,6 +40,25 @@ class Timeline(BaseModel):
     healed_s: float
 
 
+class Update(BaseModel):
+    """One `up`. `touched`: the hosts that it told to change, or that booted meanwhile; `said`: its progress."""
+
+    model_config = ConfigDict(frozen=True)
+    seconds: float
+    error: str
+    """Why it failed; empty when it succeeded."""
+    touched: tuple[str, ...]
+    said: tuple[str, ...]
+
+
+class ChangeRun(BaseModel):
+    """The two updates of a change drill: `applied` the change, `returned` the checkout after it."""
+
+    model_config = ConfigDict(frozen=True)
+    applied: Update
+    returned: Update
+
+
 class _Run(BaseModel):
     """What is known of every run. `fault` is the drill's name."""
 
@@ -101,6 +120,8 @@ class Outcome(_Run):
     """How often the failover monitor had a node take over; null when it could not be asked."""
     departures: tuple[str, ...] | None = None
     """Each time that it told a node to be neither primary nor secondary."""
+    change: ChangeRun | None = None
+    """Of a drill that changes what the estate runs."""
     promise: str
     kept: bool
     broken: tuple[str, ...]

@@ -20,7 +20,7 @@ _MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 
 @dataclass(frozen=True)
 class FaultClass:
-    """Drills that do the same kind of harm. `promise` is the one that most of them make."""
+    """Drills that do the same kind of harm, or of change. `promise` is the one that most of them make."""
 
     name: str
     prefixes: tuple[str, ...]
@@ -50,6 +50,7 @@ CLASSES: Final = (
     FaultClass("Redis", ("cache-",), promises.CACHE),
     FaultClass("monitor, NAT gateway", ("monitor-", "nat-"), promises.UNNOTICED),
     FaultClass("loss of a zone", ("zone-",), promises.ZONE),
+    FaultClass("change of configuration or release", ("change-",), promises.CHANGE),
     FaultClass("soak: stress, no fault", ("soak",), promises.SOAK),
 )
 _BY_PREFIX: Final = {prefix: one for one in CLASSES for prefix in one.prefixes}
@@ -150,6 +151,8 @@ class Row:
 def promise_of(one: Result) -> Promise | None:
     """What the drill promises today; None for a drill that is not there any more."""
     drill = CATALOGUE.get(one.fault)
+    if drill and drill.promise_alone and isinstance(one, Outcome) and one.promise == drill.promise_alone.text:
+        return drill.promise_alone
     return drill.promise if drill else None
 
 

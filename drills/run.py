@@ -1,4 +1,4 @@
-"""Runs one drill: load, fault, healing, redundancy, then the ledger."""
+"""Runs one drill: load, fault or change, healing, redundancy, then the ledger."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 from drills import ledger
 from drills.alerts import AlertInbox, alert_subscription
 from drills.catalogue import Drill, targets_of
+from drills.change_run import ChangeDrill
 from drills.failovers import Decisions, decisions, events_since, last_event
 from drills.fault_injector import FaultInjector
 from drills.faults import PG_AUTO_FAILOVER, Software, Targets, injected
@@ -24,7 +25,7 @@ from drills.measure import accepting, figures, timeline, two_primaries
 from drills.primary import run_on_primary
 from drills.probe import TABLE, Probe
 from drills.promises import Measured, broken_by
-from drills.results import Outcome, Timeline, bin_width_s, now, this_commit, this_machine
+from drills.results import ChangeRun, Outcome, Timeline, bin_width_s, now, this_commit, this_machine
 from drills.samples import Sample, WriteAttempt
 from ops.postgres import ADMIN_DATABASE, psql_command
 from ops.status import Status, await_healthy, status
@@ -47,6 +48,8 @@ SETTLES_S = 20.0
 """A host's one late answer is no reason to refuse a drill: an estate that is healthy is seen so within this."""
 SPARE_S = 120.0
 """What the injection and the healing themselves may take, such as a host's boot."""
+CHANGES_S = 1500.0
+"""What both updates of a change drill may take: hosts one by one, and gates that wait until a bad change is undone."""
 POLL_S = 1.0
 POLL_LOAD_S = 0.2
 """To look at the load costs the hosts nothing."""
@@ -104,10 +107,13 @@ class Recording:
     ended: float
     redundant_again_s: float | None
     paged_s: float | None
+    change: ChangeRun | None = None
+    unmet: Sequence[str] = ()
+    """What was not as expected of a change."""
 
 
 def run(drill: Drill, injector: FaultInjector, say: Say, software: Software = PG_AUTO_FAILOVER) -> Outcome:
-    """Runs one drill on a healthy estate. The fault is healed also when the drill is interrupted.
+    """Runs one drill on a healthy estate. A fault is healed, and a change undone, also when the drill is interrupted.
 
     :param software: what manages the database pair.
     :raises HaError: with exit code 2, before anything is broken, when the estate is not healthy.
@@ -146,6 +152,7 @@ def _plan(drill: Drill, injector: FaultInjector, prefix: str) -> LoadPlan:
     password = injector.run(application, "/usr/local/sbin/ha-secret app/admin-password").strip()
     plan = LoadPlan(host=host, port=port, prefix=prefix, user="admin", password=password)
     seconds = WARM_S + max(drill.hold_s, drill.hold_at_most_s) + drill.redundant_within_s + SPARE_S
+    seconds += CHANGES_S if drill.change else 0
     requests = math.ceil(seconds * (plan.reads_per_s + plan.writes_per_s))
     return replace(plan, max_seconds=seconds, max_requests=requests)
 
@@ -171,17 +178,22 @@ def _break_and_heal(
     say: Say,
 ) -> Recording:
     _wait_for_writes(load, probe.attempts[targets.primary])
-    say(f"{drill.name}: injecting {drill.fault.name} on {', '.join(targets.hosts) or drill.role}")
     began = time.monotonic()
 
     def paged_s() -> float | None:
         message = inbox.first_firing(drill.promise.alert, began) if inbox else None
         return None if message is None else message.received_at - began
 
-    with injected(drill.fault, injector, targets, say):
-        if not drill.fault.instantaneous:
-            _wait_until(began + drill.hold_s, lambda: paged_s() is not None)
-            wait_for_a_write(load, began + drill.hold_at_most_s)
+    change, unmet = None, list[str]()
+    if drill.change is not None:
+        say(f"{drill.name}: applying the change")
+        change, unmet = ChangeDrill(drill, drill.change, injector, targets, say).run()
+    else:
+        say(f"{drill.name}: injecting {drill.fault.name} on {', '.join(targets.hosts) or drill.role}")
+        with injected(drill.fault, injector, targets, say):
+            if not drill.fault.instantaneous:
+                _wait_until(began + drill.hold_s, lambda: paged_s() is not None)
+                wait_for_a_write(load, began + drill.hold_at_most_s)
     healed = time.monotonic()
     say(f"{drill.name}: healed, waiting for redundancy")
     _wait_until(
@@ -189,9 +201,13 @@ def _break_and_heal(
     )
     redundant_again_s = _await_redundancy(drill, injector, healed)
     time.sleep(AFTER_S)
+    if drill.change and load.has_ended:
+        raise HaError(f"the load ended before the change did: it took over {CHANGES_S:g} s", where="the load")
     ended = time.monotonic()
     load.end()
-    return Recording(load.samples, probe.attempts, began, healed, ended, redundant_again_s, paged_s())
+    return Recording(
+        load.samples, probe.attempts, began, healed, ended, redundant_again_s, paged_s(), change, tuple(unmet)
+    )
 
 
 def _wait_until(moment: float, done: Callable[[], bool], every_s: float = POLL_S) -> None:
@@ -295,7 +311,7 @@ def outcome_of(
         paged_s=recording.paged_s,
         failovers=decided.failovers if decided else None,
     )
-    broken = broken_by(drill.promise, measured)
+    broken = [*broken_by(drill.promise, measured), *recording.unmet]
     if recording.redundant_again_s is None:
         broken.append(f"not redundant again within {drill.redundant_within_s:g} s")
     if not any(one.accepted and one.start >= recording.began for one in recording.attempts[primary]):
@@ -304,12 +320,16 @@ def outcome_of(
         {
             **provenance(drill, injector),
             **_rounded(asdict(measured)),
-            "target": ", ".join(targets.hosts) or str(drill.role),
+            "target": ", ".join(recording.change.applied.touched if recording.change else targets.hosts)
+            or str(drill.role),
             "acknowledged": verdict.acknowledged,
             "unanswered": verdict.unanswered,
             "departures": decided.departures if decided else None,
             "redundant_again_s": recording.redundant_again_s,
-            "held_s": None if drill.fault.instantaneous else round(recording.healed - recording.began, 1),
+            "change": recording.change,
+            "held_s": None
+            if drill.fault.instantaneous and not drill.change
+            else round(recording.healed - recording.began, 1),
             "promise": drill.promise.text,
             "kept": not broken,
             "broken": tuple(broken),

@@ -33,6 +33,9 @@ def series(
             one = _one(drill, injector, say)
             keep(drill, one)
             found.append(one)
+            if isinstance(one, Outcome) and one.change and one.change.returned.error:
+                say("the remaining drills are not run: the estate does not run this checkout (`ha lab up` applies it)")
+                return found
             if isinstance(one, Outcome) and one.redundant_again_s is not None:
                 continue
             try:

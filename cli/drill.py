@@ -214,14 +214,17 @@ def drilling(stack: str, settings: Settings) -> Iterator[FaultInjector]:
     :raises HaError: with exit code 2 when a drill runs already, or the estate runs a contender, is not healthy, or is
         of another checkout.
     """
-    from drills.checkout import refuse_other_bundles
+    from drills.checkout import refuse_other_versions
     from drills.fault_injector import FaultInjector
     from drills.peers.deployment import refuse_contender
     from drills.run import exclusive_lock, healthy_status
     from lab.connect import connect
     from lab.lab import Lab
     from lab.program import host_contexts
+    from spec.release import find_release
+    from spec.stack_file import stack_file
 
+    release = find_release(settings, REPOSITORY, source=stack_file(REPOSITORY, stack).name)
     lab = Lab()
     injector = FaultInjector(lab, connect(lab, stack, settings), settings)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -229,7 +232,7 @@ def drilling(stack: str, settings: Settings) -> Iterator[FaultInjector]:
     with exclusive_lock(FaultInjector.lock_path(lab)):
         refuse_contender(FaultInjector.contender_path(lab))
         seen = healthy_status(injector)
-        refuse_other_bundles(seen, host_contexts(stack, settings))
+        refuse_other_versions(seen, host_contexts(stack, settings), release.digest)
         yield injector
 
 

@@ -8,15 +8,21 @@ from components.bundles import bundles
 from components.host_files import Context
 from ops.status import Status
 from spec.errors import EXIT_USAGE, HaError
+from spec.tiers import Tier
 
 
-def refuse_other_bundles(seen: Status, wanted: Mapping[str, Context]) -> None:
-    """:raises HaError: with exit code 2 when a host's bundle is not the one that this checkout makes."""
+def refuse_other_versions(seen: Status, wanted: Mapping[str, Context], release: str) -> None:
+    """:raises HaError: with exit code 2 when a host's bundle or release is not the one that this checkout makes."""
     digests = {tier.role: bundle.digest for tier, bundle in bundles(wanted.values()).items()}
-    differing = sorted(host.name for host in seen.hosts if host.name not in wanted or host.bundle != digests[host.role])
+    releases = {Tier.APP.role: release}
+    differing = sorted(
+        host.name
+        for host in seen.hosts
+        if host.name not in wanted or (host.bundle, host.release) != (digests[host.role], releases.get(host.role, ""))
+    )
     if differing:
         raise HaError(
-            f"the bundle of {', '.join(differing)} is not that of this checkout: a result would name the wrong commit",
+            f"{', '.join(differing)}: what runs there is not of this checkout, so a result would name the wrong commit",
             where=f"{seen.stack} in the lab",
             fix="`ha lab up` applies this checkout",
             exit_code=EXIT_USAGE,

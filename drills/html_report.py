@@ -1,4 +1,4 @@
-"""Results as one HTML page that needs no other file: a picture, eight rows, then everything else folded. Pure."""
+"""Results as one HTML page that needs no other file: a picture, a row a class, then everything else folded. Pure."""
 
 from __future__ import annotations
 

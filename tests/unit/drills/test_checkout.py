@@ -2,47 +2,71 @@
 
 from __future__ import annotations
 
-import base64
-from typing import cast
-from unittest.mock import MagicMock
-
 import pytest
 
-from components.user_data import Context
-from drills.checkout import refuse_other_user_data
-from ops.estate import Estate
+from components.bundles import bundles
+from drills.checkout import refuse_other_versions
+from ops.status import CacheStatus, DatabaseStatus, HostStatus, LoadBalancerStatus, Status
 from spec.errors import EXIT_USAGE, HaError
+from spec.tiers import Tier
 from tests.unit.cloud_init.rendering import estate
 
 WANTED = estate()
+DIGESTS = {tier: bundle.digest for tier, bundle in bundles(WANTED.values()).items()}
+RELEASE = "e" * 64
 
 
-@pytest.fixture(autouse=True)
-def user_data_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short user data: the real ones take long to compress."""
-    monkeypatch.setattr("drills.checkout.user_data", user_data)
-
-
-def user_data(context: Context) -> bytes:
-    return f"user data of {context.host.name}".encode()
-
-
-def running(given: dict[str, bytes]) -> Estate:
-    """An estate whose hosts were made from these user data."""
-    found = MagicMock(stack="dev")
-    found.instances.return_value = [MagicMock(host=name, instance_id=name) for name in given]
-    found.client.return_value.describe_instance_attribute.side_effect = lambda **asked: {
-        "UserData": {"Value": base64.b64encode(given[asked["InstanceId"]]).decode()}
-    }
-    return cast(Estate, found)
+def running(**other: dict[str, str]) -> Status:
+    """An estate whose hosts run what they should, but for what `other` says by host name."""
+    hosts = []
+    for name, context in WANTED.items():
+        tier = context.host.tier
+        runs = {"bundle": DIGESTS[tier], "release": RELEASE if tier is Tier.APP else ""}
+        hosts.append(
+            HostStatus(
+                name=name,
+                role=tier.role,
+                address=str(context.host.address),
+                zone="us-east-1a",
+                state="ready",
+                healthy=True,
+                detail="",
+                **{**runs, **other.get(name, {})},
+            )
+        )
+    return Status(
+        stack="dev",
+        target="lab",
+        url=None,
+        healthy=True,
+        hosts=hosts,
+        database=DatabaseStatus(primary="db1", standby="db2", replication="sync", lag_bytes=0),
+        cache=CacheStatus(primary="cache1"),
+        load_balancer=LoadBalancerStatus(active="lb1", servers={}),
+        problems=[],
+    )
 
 
 def test_hosts_of_this_checkout_are_accepted() -> None:
-    refuse_other_user_data(running({name: user_data(context) for name, context in WANTED.items()}), WANTED)
+    refuse_other_versions(running(), WANTED, RELEASE)
 
 
-def test_hosts_with_other_user_data_are_named() -> None:
-    given = {name: user_data(context) for name, context in WANTED.items()} | {"db2": b"older", "db9": b"unknown"}
-    with pytest.raises(HaError, match="the user data of db2, db9 are not those of this checkout") as refused:
-        refuse_other_user_data(running(given), WANTED)
+@pytest.mark.parametrize(
+    ("seen", "named"),
+    [
+        (running(db2={"bundle": "f" * 64}), "db2"),
+        (running(app1={"release": "f" * 64}), "app1"),
+        (running(lb1={"bundle": ""}, app2={"release": ""}), "app2, lb1"),
+    ],
+    ids=["another bundle", "another release", "hosts that do not say"],
+)
+def test_hosts_that_run_something_else_are_named(seen: Status, named: str) -> None:
+    with pytest.raises(HaError, match=f"{named}: what runs there is not of this checkout") as refused:
+        refuse_other_versions(seen, WANTED, RELEASE)
     assert refused.value.exit_code == EXIT_USAGE
+
+
+def test_a_host_that_the_checkout_does_not_have_is_named() -> None:
+    without = {name: context for name, context in WANTED.items() if name != "app2"}
+    with pytest.raises(HaError, match="app2: what runs there"):
+        refuse_other_versions(running(), without, RELEASE)

@@ -41,11 +41,10 @@ def test_the_guides_figure_in_seconds_is_the_one_in_words(promise: Promise) -> N
     assert promise.guide_s == int(named[1]) * {"s": 1, "min": 60}[named[2]]
 
 
-def test_all_eight_classes_are_there_also_without_a_run() -> None:
+def test_all_classes_are_there_also_without_a_run() -> None:
     headings, *rows = rollup([outcome(4.0)]).table()
     assert headings == HEADINGS
     assert [row[0] for row in rows] == [one.name for one in CLASSES]
-    assert len(rows) == 8
     assert cells([outcome(4.0)], "Redis") == {
         **dict.fromkeys(HEADINGS, ""),
         "class of fault": "Redis",

@@ -177,7 +177,7 @@ class Rollup:
             for row in self.rows
             for one in row.other_promises()
         ]
-        slowest = " and ".join(f'"{row.fault_class.name}"' for row in self.rows if row.fault_class.by_slowest)
+        slowest = ", ".join(f'"{row.fault_class.name}"' for row in self.rows if row.fault_class.by_slowest)
         found.append(
             "Median and worst are the longest time without an acknowledged write, or, where that is what the promise "
             f"limits, the slowest answer ({slowest}). "

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from drills.catalogue import CATALOGUE
 from drills.report import NO_RESULTS, markdown
-from drills.results import Machine, Outcome, Result, Timeline, Unfinished
+from drills.results import ChangeRun, Machine, Outcome, Result, Timeline, Unfinished, Update
 
 
 def outcome(outage_s: float, **changes: object) -> Outcome:
@@ -139,3 +139,16 @@ def test_a_drill_of_before_that_is_in_no_class_has_a_row() -> None:
     assert "### Other drills" in text
     assert "| gone-away | 1 |" in text
     assert "1 run of drills that are not in any class" in text
+
+
+def test_what_the_updates_of_changes_did_is_a_table_of_its_own() -> None:
+    back = Update(seconds=8.4, error="", touched=(), said=())
+
+    def run(seconds: float, day: int) -> Outcome:
+        applied = Update(seconds=seconds, error="app1:\nnot healthy", touched=("app1",), said=())
+        change = ChangeRun(applied=applied, returned=back)
+        return outcome(1.0, fault="change-release-dies", change=change, at=datetime(2026, 1, day, tzinfo=UTC))
+
+    (row,) = [line for line in markdown([run(130.0, 2), run(140.0, 3)]).splitlines() if "not healthy" in line]
+    assert row == "| change-release-dies | 1 | 2 | 130 s | 140 s | app1 | app1: not healthy | 8 s |  |"
+    assert "What the updates did" not in markdown([outcome(4.0)])

@@ -27,6 +27,7 @@ def test_each_drill_is_in_the_class_of_its_fault() -> None:
     by_name = {one.name: {drill for drill, of in found.items() if of == one} for one in CLASSES}
     assert by_name["database: planned switchover"] == {"db-switchover"}
     assert by_name["monitor, NAT gateway"] >= {"monitor-kill", "nat-power-loss", "monitor-and-standby-power-loss"}
+    assert by_name["change of configuration or release"] == {name for name, one in CATALOGUE.items() if one.change}
     assert by_name["loss of a zone"] == {"zone-power-loss", "zone-network-cut"}
     assert all(by_name.values())
 
@@ -64,6 +65,15 @@ def test_a_row_says_median_worst_lost_and_kept_over_all_drills_of_the_class() ->
 def test_where_the_promise_limits_the_slowest_answer_that_is_the_figure() -> None:
     row = cells([outcome(1.2, fault="db-switchover", max_latency_s=3.4)], "database: planned switchover")
     assert row["worst"] == "3.4 s"
+
+
+def test_a_single_cache_has_a_promise_of_its_own_which_has_a_note() -> None:
+    drill = CATALOGUE["change-config-cache"]
+    assert drill.promise_alone is not None
+    runs: list[Result] = [
+        outcome(1.0, fault=drill.name, promise=promise.text) for promise in (drill.promise, drill.promise_alone)
+    ]
+    assert rollup(runs).notes()[0] == f"¹ `change-config-cache`: {drill.promise_alone.text}."
 
 
 def test_another_promise_within_the_class_has_a_note_and_marks_the_worst_run_if_it_is_under_it() -> None:

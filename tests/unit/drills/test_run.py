@@ -12,7 +12,7 @@ from drills.failovers import Decisions
 from drills.faults import Targets
 from drills.ledger import Verdict
 from drills.promises import Measured
-from drills.results import Outcome
+from drills.results import ChangeRun, Outcome, Update
 from drills.run import Recording, exclusive_lock, outcome_of
 from drills.samples import Kind, Sample, WriteAttempt
 from spec.errors import EXIT_USAGE, HaError
@@ -74,6 +74,22 @@ def test_it_has_what_visitors_saw_what_the_ledger_found_and_what_the_monitor_dec
     assert found.timeline.healed_s == 5.04
     assert sum(found.timeline.failed) == 3
     assert set(found.timeline.accepting) == {"db1", "db2"}
+
+
+def test_a_change_says_what_its_updates_did_and_what_was_not_as_expected() -> None:
+    applied = Update(seconds=9.1, error="", touched=("lb1", "lb2"), said=())
+    change = ChangeRun(applied=applied, returned=applied)
+    why = ["`up` failed: no answer"]
+    recording = Recording(SAMPLES, ATTEMPTS, BEGAN, BEGAN + 5.04, BEGAN + 6.0, 7.1, None, change, why)
+    verdict = Verdict(acknowledged=3, lost=(), doubled=(), unanswered=0)
+    drill = CATALOGUE["change-config-lb"]
+    found = outcome_of(drill, TARGETS, recording, "db2", verdict, DECIDED, FakeInjector())
+    assert (found.target, found.held_s, found.change) == ("lb1, lb2", 5.0, change)
+    assert found.broken == (
+        "3 requests failed, promised 0 at most",
+        "a request took 3.1 s, promised 3 s at most",
+        "`up` failed: no answer",
+    )
 
 
 def test_all_that_is_measured_is_in_the_document() -> None:

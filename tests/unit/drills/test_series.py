@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from drills.catalogue import CATALOGUE, Drill
-from drills.results import Outcome, Result, Unfinished
+from drills.results import ChangeRun, Outcome, Result, Unfinished, Update
 from drills.series import broken_over_repeats, series
 from spec.errors import HaError
 from tests.unit.drills.peers.test_files import SETTINGS
@@ -66,6 +66,17 @@ def test_an_estate_that_does_not_become_healthy_ends_the_series(
     monkeypatch.setattr("drills.series.healthy_within", MagicMock(side_effect=HaError("db2 is down")))
     assert len(series([KILL, POWER_LOSS], 2, injector, said.append, lambda *_: None)) == 1
     assert said[-1] == "the remaining drills are not run: db2 is down"
+
+
+def test_an_estate_that_does_not_run_the_checkout_again_ends_the_series(
+    injector: MagicMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    fine = Update(seconds=9, error="", touched=(), said=())
+    change = ChangeRun(applied=fine, returned=fine.model_copy(update={"error": "locked"}))
+    monkeypatch.setattr("drills.series.run", lambda drill, *_: outcome(4.0, fault=drill.name, change=change))
+    assert len(series([CATALOGUE["change-config-lb"], KILL], 1, injector, said.append, lambda *_: None)) == 1
+    assert "does not run this checkout" in said[-1]
 
 
 def test_the_95th_percentile_is_that_of_a_drills_own_runs() -> None:

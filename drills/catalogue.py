@@ -73,7 +73,7 @@ def _change(change: Change) -> Drill:
         case Expected.REFUSED:
             promise = promises.REFUSED_CHANGE
         case Expected.INTERRUPTED:
-            fault = FAULTS["engine-kill"]
+            promise, fault = promises.INTERRUPTED_CHANGE, FAULTS["engine-kill"]
         case Expected.SETTLED:
             role, promise, fault, hold_s = Role.PRIMARY, promises.CHANGE_AND_FAILOVER, FAULTS["power-loss"], 12.0
     if change.name == "change-config-cache":

@@ -150,6 +150,12 @@ REFUSED_CHANGE = Promise(
     failed=0,
     max_latency_s=3.0,
 )
+INTERRUPTED_CHANGE = Promise(
+    text="settled by the next update, 0 failed requests, no request waits over 3 s",
+    guide="not covered",
+    failed=0,
+    max_latency_s=3.0,
+)
 CHANGE_AND_FAILOVER = Promise(
     text="changed or undone, writable again within 8 s",
     guide="not covered",

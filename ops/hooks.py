@@ -46,7 +46,7 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     """
     if isinstance(engine_settings.get_monitor(), mocks.MockMonitor):
         return ChangeHooks()
-    change = _Change(scope, connect(scope.stack, settings))
+    change = _Change(scope, settings, connect(scope.stack, settings))
     settles = {tier: record.settles(record.read(change.s3, scope.artifact_bucket, tier)) for tier in Tier}
     _ = change.complete  # as it is now, before anything is made
     return ChangeHooks(
@@ -73,6 +73,7 @@ def _hook(name: str, act: Callable[[pulumi.ResourceHookArgs], None]) -> pulumi.R
 @dataclass(frozen=True)
 class _Change:
     scope: Scope
+    settings: Settings
     estate: Estate
 
     @cached_property
@@ -92,6 +93,7 @@ class _Change:
             bucket=self.scope.artifact_bucket,
             lease=self._lease(),
             tier=_tier(new),
+            planned=[host.name for host in self.settings.plan_hosts() if host.tier is _tier(new)],
             before=_pointer(old),
             to=_pointer(new),
             settles=int((new.get("metadata") or {}).get("settles", 0)),

@@ -6,6 +6,7 @@ Delete hooks come from the state of the last update, so a hook's name must never
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, Final
 import pulumi
 from pulumi.runtime import mocks
 from pulumi.runtime import settings as engine_settings
+from pydantic import ValidationError
 
 from components.hosts import ChangeHooks
 from ops import record, roll_out
@@ -22,6 +24,7 @@ from ops.connect import connect
 from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
+from spec.changes import refused_changes, refused_links
 from spec.errors import HaError
 from spec.in_service import host_of
 from spec.pointer import Pointer
@@ -50,6 +53,9 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     settles = {tier: record.settles(record.read(change.s3, scope.artifact_bucket, tier)) for tier in Tier}
     _ = change.complete  # as it is now, before anything is made
     return ChangeHooks(
+        settings=pulumi.ResourceHookBinding(
+            before_update=[_hook("refuses", _refuse_settings, pulumi.ResourceHookOptions(on_dry_run=True))]
+        ),
         pointer=pulumi.ResourceHookBinding(
             before_update=[_hook("roll-out", change.roll_out)], after_update=[_hook("rolled-out", change.rolled_out)]
         ),
@@ -62,12 +68,33 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     )
 
 
-def _hook(name: str, act: Callable[[pulumi.ResourceHookArgs], None]) -> pulumi.ResourceHook:
+def _hook(
+    name: str, act: Callable[[pulumi.ResourceHookArgs], None], opts: pulumi.ResourceHookOptions | None = None
+) -> pulumi.ResourceHook:
     async def run(args: pulumi.ResourceHookArgs) -> None:
         # In a thread: the program's event loop has to answer the engine meanwhile.
         await asyncio.to_thread(act, args)
 
-    return pulumi.ResourceHook(name, run)
+    return pulumi.ResourceHook(name, run, opts)
+
+
+def _refuse_settings(args: pulumi.ResourceHookArgs) -> None:
+    """:raises HaError: with each change that the running estate cannot take; no host is called."""
+    old, new = (json.loads(str((given or {})["content"])) for given in (args.old_inputs, args.new_inputs))
+    refused = refused_links(old["ports"])
+    try:
+        before = Settings.model_validate(old["settings"], strict=False)
+    except ValidationError:
+        pulumi.log.warn("the settings of the running estate are of another version: the change is not checked")
+    else:
+        refused += refused_changes(before, Settings.model_validate(new["settings"], strict=False))
+    if refused and os.environ.get(GATES) != "off":
+        raise HaError(
+            "the running estate cannot take this change; nothing was changed\n"
+            + "\n".join(f"  - {r}" for r in refused),
+            where=f"Pulumi.{pulumi.get_stack()}.yaml",
+            fix=f"undo it, or accept an outage: {GATES}=off",
+        )
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks
@@ -24,6 +23,7 @@ from ops.connect import connect
 from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
+from ops.switches import GATES, gates_are_off, is_destroyed, left_out
 from spec.changes import refused_changes, refused_links
 from spec.errors import HaError
 from spec.in_service import host_of
@@ -31,13 +31,6 @@ from spec.pointer import Pointer
 from spec.scope import Scope
 from spec.settings import Settings
 from spec.tiers import Tier
-
-GATES: Final = "HA_GATES"
-"""`off`: hosts are replaced without a hand-over and without waiting until they serve."""
-DESTROY: Final = "HA_DESTROY"
-"""Set by who destroys the estate: a hook cannot tell that from a replacement."""
-WITHOUT: Final = "HA_WITHOUT"
-"""Hosts, with commas between, that are down and that a roll-out leaves out."""
 
 Inputs = Mapping[str, Any]
 
@@ -88,7 +81,7 @@ def _refuse_settings(args: pulumi.ResourceHookArgs) -> None:
         pulumi.log.warn("the settings of the running estate are of another version: the change is not checked")
     else:
         refused += refused_changes(before, Settings.model_validate(new["settings"], strict=False))
-    if refused and os.environ.get(GATES) != "off":
+    if refused and not gates_are_off():
         raise HaError(
             "the running estate cannot take this change; nothing was changed\n"
             + "\n".join(f"  - {r}" for r in refused),
@@ -125,7 +118,7 @@ class _Change:
             to=_pointer(new),
             settles=int((new.get("metadata") or {}).get("settles", 0)),
             say=_say,
-            without=[name for name in os.environ.get(WITHOUT, "").split(",") if name],
+            without=left_out(),
         ).run()
 
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
@@ -133,10 +126,10 @@ class _Change:
 
     def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.old_inputs or {})["key"]))
-        if os.environ.get(DESTROY):
+        if is_destroyed():
             return
         self._check_account()
-        if os.environ.get(GATES) == "off":
+        if gates_are_off():
             _say(f"{host} does not hand over: {GATES}=off")
             return
         self._lease().take()
@@ -144,7 +137,7 @@ class _Change:
 
     def serves(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.new_inputs or {})["key"]))
-        if os.environ.get(GATES) == "off":
+        if gates_are_off():
             _say(f"{host} is not waited for: {GATES}=off")
             return
         self._gate().gate(host)

@@ -61,6 +61,15 @@ case $verb in
   stop) rm -f "$unit" ;;
 esac
 """
+# As this user, whoever owns the file on a host.
+INSTALL = r"""
+kept=()
+while (($#)); do
+  case $1 in -o | -g) shift ;; *) kept+=("$1") ;; esac
+  shift
+done
+exec /usr/bin/install "${kept[@]}"
+"""
 
 
 class SimulatedHost:
@@ -82,8 +91,7 @@ class SimulatedHost:
             (folder / f"etc/ha/tls/{one}").write_text(one)
         self.stand_in("systemctl", SYSTEMCTL)
         self.stand_in("ha-secret", 'for one; do [[ $one == -* ]] || echo "value of $one"; done')
-        # As this user, whoever owns the file on a host.
-        self.stand_in("install", 'a=(); while (($#)); do case $1 in -o | -g) shift ;; *) a+=("$1") ;; esac; shift; done; exec /usr/bin/install "${a[@]}"')
+        self.stand_in("install", INSTALL)
         self.stand_in("chown")
 
     def _moved(self, text: str) -> str:
@@ -101,7 +109,9 @@ class SimulatedHost:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         path = f"{self.sandbox.bin}:{self.root}/usr/local/sbin:{os.environ['PATH']}"
         full = {"PATH": path, "LC_ALL": "C.UTF-8"}
-        return subprocess.run(command, env=full, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, env=full, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
 
     def steps(self, *names: str) -> str:
         """Run steps, which must succeed. Returns what they print."""
@@ -113,11 +123,11 @@ class SimulatedHost:
         return said
 
     def did(self) -> list[str]:
-        """What was done to services since the last call."""
+        """What was done to services since the last call, but for what starts in the background and looks for itself."""
         calls = self.sandbox.calls("systemctl")
         (self.root / "calls").unlink(missing_ok=True)
         acts = ("restart", "start", "reload", "stop", "try-restart", "reload-or-restart")
-        words = [call.split()[1:] for call in calls]
+        words = [call.split()[1:] for call in calls if " --no-block " not in call]
         return [" ".join(w).replace(".service", "") for w in words if w[0] in acts and not w[-1].endswith(".timer")]
 
     def edit(self, path: str, content: str = "# edited\n") -> None:

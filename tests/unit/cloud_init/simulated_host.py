@@ -28,8 +28,8 @@ PACKAGED = {
     "systemd-timesyncd": "ExecStart=/usr/lib/systemd/systemd-timesyncd\n",
 }
 """What matters of the units of Debian's packages."""
-# A unit's state is a file with its invocation and the second in which it began. The unit named in `fails` does not start, the
-# one in `dies` ends at once, the one in `conditions` has a condition that is not met.
+# A unit's state is a file with its invocation and the second in which it began. The unit named in `fails` does not
+# start, the one in `dies` ends at once, the one in `conditions` has a condition that is not met.
 SYSTEMCTL = r"""
 cd ROOT/units
 verb=$1
@@ -37,7 +37,7 @@ shift
 while [[ ${1:-} = -* && $verb != show ]]; do shift; done
 for one; do case $one in *.*) ;; -*) ;; [A-Z]*) ;; *) one+=.service ;; esac; unit=$one; done
 begin() {
-  if grep -qxsF "$unit" fails; then echo "Job for $unit failed because the control process exited with error code." >&2; exit 1; fi
+  if grep -qxsF "$unit" fails; then echo "Job for $unit failed because it exited." >&2; exit 1; fi
   rm -f "$unit"
   if ! grep -qxsF "$unit" conditions dies; then echo "$(tr -d - </proc/sys/kernel/random/uuid) $(date +%s)" >"$unit"; fi
 }
@@ -52,8 +52,10 @@ case $verb in
   show)
     condition=yes
     if grep -qxsF "$unit" conditions; then condition=no; fi
-    if [ -e "$unit" ]; then read -r invocation began <"$unit"; state=active; else invocation='' began=0 state=inactive; fi
-    printf '%s\n' "ActiveState=$state" "InvocationID=$invocation" "InactiveExitTimestamp=@$began" "ConditionResult=$condition"
+    invocation='' began=0 state=inactive
+    if [ -e "$unit" ]; then read -r invocation began <"$unit"; state=active; fi
+    printf '%s\n' "ActiveState=$state" "InvocationID=$invocation" "InactiveExitTimestamp=@$began" \
+      "ConditionResult=$condition"
     ;;
   is-active) [ -e "$unit" ] ;;
   start) [ -e "$unit" ] || begin ;;

@@ -112,7 +112,7 @@ def test_an_archive_that_is_no_release_is_refused(
         gzip.compress(TAR)[:-200],
         gzip.compress(TAR)[:-8] + bytes(8),
         gzip.compress(TAR + bytes(1 << 20))[:-8],
-        gzip.compress(TAR + bytes(1 << 20))[:-200] + b"\xff" * 200,
+        gzip.compress(TAR + bytes(1 << 20), 0)[:500_000] + b"\xff" * 500_000,
         gzip.compress(TAR[:2000]),
         TAR,
     ],

@@ -3,13 +3,14 @@ import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { PoolCounts } from "./database.js";
 import type { Lifecycle } from "./lifecycle.js";
+import type { RedisState } from "./redis-link.js";
 
 export interface MetricSources {
   readonly serverId: string;
   readonly version: string;
   readonly lifecycle: Lifecycle;
   readonly poolCounts: () => PoolCounts;
-  readonly redisReady: () => boolean | undefined;
+  readonly redisState: () => RedisState | undefined;
 }
 
 export class Metrics {
@@ -49,7 +50,7 @@ export class Metrics {
       help: "1 when the session store can be reached",
       registers,
       collect() {
-        this.set(sources.redisReady() === false ? 0 : 1);
+        this.set((sources.redisState() ?? "ready") === "ready" ? 1 : 0);
       },
     });
     new Gauge({

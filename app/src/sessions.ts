@@ -74,9 +74,15 @@ function storeCommands(link: RedisLink, log: Log) {
 
 /** A new session identifier at sign-in, so that one planted in the browser beforehand is worth nothing. */
 export async function startSession(req: Request, user: string): Promise<void> {
-  await settled((done) => { req.session.regenerate(done); });
-  req.session.user = user;
-  await settled((done) => { req.session.save(done); });
+  try {
+    await settled((done) => { req.session.regenerate(done); });
+    req.session.user = user;
+    await settled((done) => { req.session.save(done); });
+  } catch (error) {
+    // Or the library would send a cookie for it with the error, after it had tried to store it once more.
+    delete (req as Partial<Request>).session;
+    throw error;
+  }
 }
 
 export async function endSession(req: Request): Promise<void> {

@@ -124,6 +124,7 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
       }
       for (const answer of await waiting) {
         assertUnavailable(answer, "sessions_unavailable", REDIS_RETRY_MS + REDIS_TIMEOUT_MS + SLACK_MS);
+        assert.equal(answer.headers.get("Set-Cookie"), null, "no session was stored");
       }
       const late = await health();
       assert.deepEqual([late.status, late.body.status, late.headers.get("X-Redis")], [200, "degraded", "failed"]);

@@ -12,7 +12,7 @@ export interface Health {
   readonly server: string;
   readonly version: string;
   readonly database: boolean;
-  /** false while a failover is under way or only a standby is left: changing waits, or does not work. */
+  /** false during a failover, or when only a standby is left: writes wait or fail. */
   readonly writable: boolean;
   /** null: sessions are kept in this process, there is no Redis. */
   readonly redis: boolean | null;
@@ -35,7 +35,7 @@ export async function health(sources: HealthSources): Promise<Health> {
     : !database.reachable && !database.bridged ? "the database cannot be reached"
     : lifecycle.phase === "starting" ? lifecycle.waitingFor
     : undefined;
-  // Leaving the load balancer would fail the requests that wait here, and the other servers have the same database.
+  // If the load balancer took this server out, waiting requests would fail; the other servers have the same database.
   const worse = !database.reachable ? "the database cannot be reached, requests wait for it"
     : !database.writable ? "the database is read-only"
     : redis === "away" ? "redis cannot be reached, requests that need a session wait for it"

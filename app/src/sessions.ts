@@ -1,4 +1,4 @@
-/** Sessions shared by all servers through Redis, and what a request sees of them. */
+/** Sessions, shared by all servers through Redis, and their middleware. */
 import { RedisStore } from "connect-redis";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import session, { MemoryStore } from "express-session";
@@ -17,7 +17,7 @@ declare module "express-session" {
 export const SESSION_COOKIE = "event-manager.sid";
 
 export interface Sessions {
-  /** For the routes that need to know who asks. All others work without Redis, whatever cookie they are sent. */
+  /** For routes that need the signed-in user. All others work without Redis, even with a session cookie. */
   readonly middleware: RequestHandler;
   /** undefined: sessions are kept in this process, there is no Redis. */
   readonly redisState: () => RedisState | undefined;
@@ -32,8 +32,8 @@ export function createSessions(config: SessionConfig, log: Log): Sessions {
     store: link ? new RedisStore({ client: storeCommands(link, log), prefix: "session:" }) : new MemoryStore(),
     resave: false,
     saveUninitialized: false,
-    // What 'secure: auto' means to be. The library's own takes a connection from the load balancer that is encrypted for
-    // one from the browser; Express asks X-Forwarded-Proto of a trusted proxy first.
+    // Not the library's 'auto': it looks at the connection, which comes from the load balancer and is always encrypted.
+    // Express reads X-Forwarded-Proto of a trusted proxy first.
     cookie: (req) => ({ httpOnly: true, sameSite: "lax", secure: req.secure, maxAge: config.lifetimeMs, path: "/" }),
   });
   return {
@@ -42,11 +42,11 @@ export function createSessions(config: SessionConfig, log: Log): Sessions {
         next(new Unavailable("sessions", "redis is not connected"));
         return;
       }
-      const { gone } = visitOf(req, res);
+      const { disconnected } = visitOf(req, res);
       sessions(req, res, (error?: unknown) => {
         if (error !== undefined) next(new Unavailable("sessions", error));
         // A request that waited until its caller disconnected may have been sent to another server: it changes nothing here.
-        else if (gone.aborted) next(new Unavailable("sessions", "the caller has disconnected"));
+        else if (disconnected.aborted) next(new Unavailable("sessions", "the caller has disconnected"));
         else next();
       });
     },
@@ -72,7 +72,7 @@ function storeCommands(link: RedisLink, log: Log) {
   };
 }
 
-/** A new session identifier at sign-in, so that one planted in the browser beforehand is worth nothing. */
+/** A new session identifier at sign-in, so that one that an attacker set before is of no use (session fixation). */
 export async function startSession(req: Request, user: string): Promise<void> {
   try {
     await settled((done) => { req.session.regenerate(done); });

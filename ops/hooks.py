@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks
@@ -22,19 +22,14 @@ from ops.connect import connect
 from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
+from ops.overrides import Overrides
 from spec.errors import HaError
 from spec.in_service import host_of
+from spec.overrides import DESTROY, GATES, WITHOUT
 from spec.pointer import Pointer
 from spec.scope import Scope
 from spec.settings import Settings
 from spec.tiers import Tier
-
-GATES: Final = "HA_GATES"
-"""`off`: hosts are replaced without a hand-over and without waiting until they serve."""
-DESTROY: Final = "HA_DESTROY"
-"""Set by who destroys the estate: a hook cannot tell that from a replacement."""
-WITHOUT: Final = "HA_WITHOUT"
-"""Hosts, with commas between, that are down and that a roll-out leaves out."""
 
 Inputs = Mapping[str, Any]
 
@@ -46,7 +41,7 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     """
     if isinstance(engine_settings.get_monitor(), mocks.MockMonitor):
         return ChangeHooks()
-    change = _Change(scope, connect(scope.stack, settings))
+    change = _Change(scope, connect(scope.stack, settings), frozenset(plan.name for plan in settings.plan_hosts()))
     settles = {tier: record.settles(record.read(change.s3, scope.artifact_bucket, tier)) for tier in Tier}
     _ = change.complete  # as it is now, before anything is made
     return ChangeHooks(
@@ -58,6 +53,7 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
             before_update=[_hook("still-serves", change.serves)],
             before_delete=[_hook("hands-over", change.hands_over)],
         ),
+        estate=pulumi.ResourceHookBinding(before_delete=[_hook("destroys", change.destroys)]),
         settles=settles,
     )
 
@@ -74,14 +70,29 @@ def _hook(name: str, act: Callable[[pulumi.ResourceHookArgs], None]) -> pulumi.R
 class _Change:
     scope: Scope
     estate: Estate
+    planned: frozenset[str]
 
     @cached_property
     def s3(self) -> Any:
         return self.estate.client("s3")
 
     @cached_property
+    def account(self) -> str:
+        return str(self.estate.client("sts").get_caller_identity()["Account"])
+
+    @cached_property
     def complete(self) -> bool:
         return estate_was_complete(self.s3, self.scope.artifact_bucket)
+
+    @cached_property
+    def overrides(self) -> Overrides:
+        return Overrides(
+            s3=self.s3,
+            sns=self.estate.client("sns"),
+            bucket=self.scope.artifact_bucket,
+            topic_arn=self.scope.alert_topic_arn,
+            say=_say,
+        )
 
     def roll_out(self, args: pulumi.ResourceHookArgs) -> None:
         new, old = args.new_inputs or {}, args.old_inputs or {}
@@ -96,27 +107,39 @@ class _Change:
             to=_pointer(new),
             settles=int((new.get("metadata") or {}).get("settles", 0)),
             say=_say,
+            planned=self.planned,
             without=[name for name in os.environ.get(WITHOUT, "").split(",") if name],
         ).run()
 
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
         roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}))
 
+    def destroys(self, args: pulumi.ResourceHookArgs) -> None:
+        """Before the object that says that the estate was complete: only a destroy deletes it, and first of all."""
+        if os.environ.get(DESTROY) != "1":
+            raise HaError(
+                f"the stack {self.scope.stack} is not destroyed",
+                where=str((args.old_inputs or {}).get("key")),
+                fix=f"{DESTROY}=1 pulumi destroy --run-program",
+            )
+
     def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.old_inputs or {})["key"]))
-        if os.environ.get(DESTROY):
+        if os.environ.get(DESTROY) == "1":
             return
         self._check_account()
         if os.environ.get(GATES) == "off":
-            _say(f"{host} does not hand over: {GATES}=off")
+            self.overrides.passed(f"{host} does not hand over")
             return
         self._lease().take()
         self._gate().hand_over(host)
 
     def serves(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.new_inputs or {})["key"]))
+        self._check_account()
         if os.environ.get(GATES) == "off":
-            _say(f"{host} is not waited for: {GATES}=off")
+            if self.complete:  # at the first creation nobody waits
+                self.overrides.passed(f"{host} is not waited for")
             return
         self._gate().gate(host)
 
@@ -130,10 +153,9 @@ class _Change:
 
     def _check_account(self) -> None:
         """:raises HaError: when these credentials are not those of the provider, which may take others."""
-        account = self.estate.client("sts").get_caller_identity()["Account"]
-        if account != self.scope.account:
+        if self.account != self.scope.account:
             raise HaError(
-                f"the credentials are of the account {account}, but the provider's are of {self.scope.account}",
+                f"the credentials are of the account {self.account}, but the provider's are of {self.scope.account}",
                 where="the hooks, which use boto3's credentials",
                 fix="give both the same: AWS_PROFILE, or the provider's settings in the stack file",
             )

@@ -35,13 +35,14 @@ serves already. Those who must know a new application host, its load balancers a
 class ChangeHooks:
     """What happens around a change, in the running estate. None where no engine runs.
 
-    `settings` refuses what a running estate cannot take, `pointer` rolls out, `in_service` hands over and waits;
-    `settles` by tier: see `ops.record`.
+    `settings` refuses what a running estate cannot take, `pointer` rolls out, `in_service` hands over and waits,
+    `estate` lets nobody destroy it by mistake; `settles` by tier: see `ops.record`.
     """
 
     settings: pulumi.ResourceHookBinding | None = None
     pointer: pulumi.ResourceHookBinding | None = None
     in_service: pulumi.ResourceHookBinding | None = None
+    estate: pulumi.ResourceHookBinding | None = None
     settles: Mapping[Tier, int] | None = None
 
 
@@ -98,7 +99,7 @@ class Hosts(Component):
             key=ESTATE_KEY,
             content="Every host of this estate was in service.\n",
             tags=self.tags("in-service"),
-            opts=self.child(pulumi.ResourceOptions(depends_on=chain)),
+            opts=self.child(pulumi.ResourceOptions(depends_on=chain, hooks=args.hooks.estate)),
         )
         self.register_outputs({"instance_ids": instance_ids})
 

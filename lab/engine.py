@@ -26,7 +26,7 @@ from lab import lock, process
 from lab.aws.service import operator_environment
 from lab.pulumi_cli import find_pulumi
 from lab.supervisor.config import StatePaths
-from ops.switches import DESTROY, GATES, WITHOUT
+from spec import overrides
 from spec.errors import HaError, Problem, SettingsError
 from spec.project import PROJECT, REPOSITORY
 from spec.stack_file import REGION_KEY, read_stack_config
@@ -267,8 +267,8 @@ class Engine:
     def _child_environment(self, region: str, operation: str) -> dict[str, str]:
         return {
             **operator_environment(self.endpoint_url, region),
-            **{name: os.environ[name] for name in (GATES, WITHOUT) if name in os.environ},
-            **({DESTROY: "1"} if operation == "destroy" else {}),
+            **{name: os.environ[name] for name in overrides.NAMES if name in os.environ},
+            **({overrides.DESTROY: "1"} if operation == "destroy" else {}),
             # The project's own modules come before those that the lab runs with.
             "PYTHONPATH": f"{self.project_dir}:{REPOSITORY}",
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ops.runs import clean, printable
 from spec.errors import HaError
 from spec.tags import HOST_TAG, NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
 from spec.tiers import Tier
@@ -140,13 +141,16 @@ class Estate:
         raise CommandFailed(f"no answer within {timeout_s} s", where=instance_id)
 
     def report(self, instance_id: str, *, timeout_s: int = 30) -> dict[str, Any]:
-        """A host's own report (`ha-report`). :raises CommandFailed: when there is none."""
+        """A host's own report (`ha-report`), its texts bounded and without control sequences.
+
+        :raises CommandFailed: when there is none.
+        """
         result = self.run(instance_id, "ha-report", timeout_s=timeout_s)
         try:
-            document = json.loads(result.stdout)
-        except json.JSONDecodeError:
-            tail = (result.stderr or result.stdout).strip().splitlines()[-1:]
-            raise CommandFailed(f"ha-report printed no report: {''.join(tail)}", where=instance_id) from None
+            document = clean(json.loads(result.stdout))
+        except (ValueError, RecursionError):  # a host's output is data: of any form, nested and long
+            tail = printable(result.stderr or result.stdout).splitlines()[-1:]
+            raise CommandFailed(f"ha-report printed no report: {''.join(tail)[-400:]}", where=instance_id) from None
         if not isinstance(document, dict):
             raise CommandFailed("ha-report printed no report", where=instance_id)
         return document

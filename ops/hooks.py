@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,10 +24,11 @@ from ops.connect import connect
 from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
-from ops.switches import GATES, gates_are_off, is_destroyed, left_out
+from ops.overrides import Overrides
 from spec.changes import refused_changes, refused_links
 from spec.errors import HaError
 from spec.in_service import host_of
+from spec.overrides import DESTROY, GATES, WITHOUT
 from spec.pointer import Pointer
 from spec.scope import Scope
 from spec.settings import Settings
@@ -42,7 +44,7 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     """
     if isinstance(engine_settings.get_monitor(), mocks.MockMonitor):
         return ChangeHooks()
-    change = _Change(scope, settings, connect(scope.stack, settings))
+    change = _Change(scope, connect(scope.stack, settings), frozenset(plan.name for plan in settings.plan_hosts()))
     settles = {tier: record.settles(record.read(change.s3, scope.artifact_bucket, tier)) for tier in Tier}
     _ = change.complete  # as it is now, before anything is made
     return ChangeHooks(
@@ -57,6 +59,7 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
             before_update=[_hook("still-serves", change.serves)],
             before_delete=[_hook("hands-over", change.hands_over)],
         ),
+        estate=pulumi.ResourceHookBinding(before_delete=[_hook("destroys", change.destroys)]),
         settles=settles,
     )
 
@@ -81,7 +84,7 @@ def _refuse_settings(args: pulumi.ResourceHookArgs) -> None:
         pulumi.log.warn("the settings of the running estate are of another version: the change is not checked")
     else:
         refused += refused_changes(before, Settings.model_validate(new["settings"], strict=False))
-    if refused and not gates_are_off():
+    if refused and os.environ.get(GATES) != "off":
         raise HaError(
             "the running estate cannot take this change; nothing was changed\n"
             + "\n".join(f"  - {r}" for r in refused),
@@ -93,16 +96,30 @@ def _refuse_settings(args: pulumi.ResourceHookArgs) -> None:
 @dataclass(frozen=True)
 class _Change:
     scope: Scope
-    settings: Settings
     estate: Estate
+    planned: frozenset[str]
 
     @cached_property
     def s3(self) -> Any:
         return self.estate.client("s3")
 
     @cached_property
+    def account(self) -> str:
+        return str(self.estate.client("sts").get_caller_identity()["Account"])
+
+    @cached_property
     def complete(self) -> bool:
         return estate_was_complete(self.s3, self.scope.artifact_bucket)
+
+    @cached_property
+    def overrides(self) -> Overrides:
+        return Overrides(
+            s3=self.s3,
+            sns=self.estate.client("sns"),
+            bucket=self.scope.artifact_bucket,
+            topic_arn=self.scope.alert_topic_arn,
+            say=_say,
+        )
 
     def roll_out(self, args: pulumi.ResourceHookArgs) -> None:
         new, old = args.new_inputs or {}, args.old_inputs or {}
@@ -113,32 +130,43 @@ class _Change:
             bucket=self.scope.artifact_bucket,
             lease=self._lease(),
             tier=_tier(new),
-            planned=[host.name for host in self.settings.plan_hosts() if host.tier is _tier(new)],
             before=_pointer(old),
             to=_pointer(new),
             settles=int((new.get("metadata") or {}).get("settles", 0)),
             say=_say,
-            without=left_out(),
+            planned=self.planned,
+            without=[name.strip() for name in os.environ.get(WITHOUT, "").split(",") if name.strip()],
         ).run()
 
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
         roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}))
 
+    def destroys(self, args: pulumi.ResourceHookArgs) -> None:
+        """Before the object that says that the estate was complete: only a destroy deletes it, and first of all."""
+        if os.environ.get(DESTROY) != "1":
+            raise HaError(
+                f"the stack {self.scope.stack} is not destroyed",
+                where=str((args.old_inputs or {}).get("key")),
+                fix=f"{DESTROY}=1 pulumi destroy --run-program",
+            )
+
     def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.old_inputs or {})["key"]))
-        if is_destroyed():
+        if os.environ.get(DESTROY) == "1":
             return
         self._check_account()
-        if gates_are_off():
-            _say(f"{host} does not hand over: {GATES}=off")
+        if os.environ.get(GATES) == "off":
+            self.overrides.passed(f"{host} does not hand over")
             return
         self._lease().take()
         self._gate().hand_over(host)
 
     def serves(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.new_inputs or {})["key"]))
-        if gates_are_off():
-            _say(f"{host} is not waited for: {GATES}=off")
+        self._check_account()
+        if os.environ.get(GATES) == "off":
+            if self.complete:  # at the first creation nobody waits
+                self.overrides.passed(f"{host} is not waited for")
             return
         self._gate().gate(host)
 
@@ -152,10 +180,9 @@ class _Change:
 
     def _check_account(self) -> None:
         """:raises HaError: when these credentials are not those of the provider, which may take others."""
-        account = self.estate.client("sts").get_caller_identity()["Account"]
-        if account != self.scope.account:
+        if self.account != self.scope.account:
             raise HaError(
-                f"the credentials are of the account {account}, but the provider's are of {self.scope.account}",
+                f"the credentials are of the account {self.account}, but the provider's are of {self.scope.account}",
                 where="the hooks, which use boto3's credentials",
                 fix="give both the same: AWS_PROFILE, or the provider's settings in the stack file",
             )

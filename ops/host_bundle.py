@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ops.estate import CommandFailed, Estate, Instance
@@ -23,18 +24,36 @@ class HostRefused(HaError):
     """A host that cannot do what it was asked for, with its reason."""
 
 
-def check(estate: Estate, instance: Instance, wanted: Pointer) -> Mapping[str, Any]:
-    """Let the host download and verify what it will run. Returns `lacks`, packages, and `image`, empty on Debian's own.
+@dataclass(frozen=True)
+class Lacks:
+    """The packages that a host lacks for a bundle, and the golden image it was made from: empty on Debian's own."""
+
+    packages: tuple[str, ...]
+    image: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """How a change ended: `applied`, `back`, or `failed` when the host could not go back either."""
+
+    state: str
+    error: str
+
+
+def check(estate: Estate, instance: Instance, wanted: Pointer) -> Lacks:
+    """Let the host download and verify what it will run.
 
     :raises HostRefused: when the bundle or the release is missing, damaged, of another tier, or does not fit.
     """
-    return _ask(estate, instance, ["check", *_words(wanted)], CHECK_S)
+    answer = _ask(estate, instance, ["check", *_words(wanted)], CHECK_S)
+    packages = answer.get("lacks")
+    if not isinstance(packages, list):
+        raise CommandFailed("ha-bundle check does not say which packages it lacks", where=instance.host)
+    return Lacks(tuple(printable(str(one))[:100] for one in packages), printable(str(answer.get("image", "")))[:100])
 
 
-def change(estate: Estate, instance: Instance, wanted: Pointer, replaces: Pointer, within_s: int) -> Mapping[str, Any]:
+def change(estate: Estate, instance: Instance, wanted: Pointer, replaces: Pointer, within_s: int) -> Changed:
     """Apply what the host shall run. It goes back by itself unless it is confirmed within `within_s` seconds.
-
-    Returns `state`: `applied`, or `back` or `failed` with `error`.
 
     :raises HostRefused: when the host refuses; nothing was changed.
     """
@@ -44,7 +63,7 @@ def change(estate: Estate, instance: Instance, wanted: Pointer, replaces: Pointe
         "replaces": replaces.model_dump(),
         "within_s": within_s,
     }
-    return _ask(estate, instance, ["change", json.dumps(asked)], CHANGE_S)
+    return _changed(_ask(estate, instance, ["change", json.dumps(asked)], CHANGE_S))
 
 
 def confirm(estate: Estate, instance: Instance, wanted: Pointer) -> None:
@@ -52,14 +71,18 @@ def confirm(estate: Estate, instance: Instance, wanted: Pointer) -> None:
     _ask(estate, instance, ["confirm", *_words(wanted)], CONFIRM_S)
 
 
-def back(estate: Estate, instance: Instance) -> Mapping[str, Any]:
-    """End a change that is not confirmed now; waits until the host has gone back. Returns as `change`."""
-    return _ask(estate, instance, ["back"], BACK_S)
+def back(estate: Estate, instance: Instance) -> Changed:
+    """End a change that is not confirmed now; waits until the host has gone back."""
+    return _changed(_ask(estate, instance, ["back"], BACK_S))
 
 
 def close(estate: Estate, instance: Instance) -> None:
     """Tell a host that its tier's pointer is written: from now on its boots believe the pointer."""
     _ask(estate, instance, ["close"], CONFIRM_S)
+
+
+def _changed(answer: Mapping[str, Any]) -> Changed:
+    return Changed(printable(str(answer.get("state", "")))[:20], printable(str(answer.get("error", ""))))
 
 
 def _words(wanted: Pointer) -> list[str]:
@@ -77,7 +100,7 @@ def _ask(estate: Estate, instance: Instance, words: list[str], timeout_s: int) -
         )
     try:
         answer = json.loads(done.stdout)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # a host's output is data: of any form, nested and long
         answer = None
     if not isinstance(answer, dict):
         raise CommandFailed(f"ha-bundle {words[0]} printed no answer", where=instance.host)

@@ -19,6 +19,7 @@ from ops.switchover import Say
 from ops.troubles import troubles
 from spec.errors import HaError
 from spec.in_service import ESTATE_KEY
+from spec.overrides import DESTROY, GATES
 
 HAND_OVER_S: Final = 150
 GATE_S: Final = 1800
@@ -54,7 +55,8 @@ class InServiceGate:
             raise HaError(
                 f"{host} is not taken out of service, because the estate is not redundant: {'; '.join(seen.problems)}",
                 where=host,
-                fix="`ha status` shows what is wrong. Repair that first, or pass all gates: HA_GATES=off",
+                fix="`ha status` shows what is wrong. Repair that first, or pass all gates: "
+                f"{GATES}=off. To destroy the estate: {DESTROY}=1 pulumi destroy --run-program",
             )
         self._mark(host)
         if instance is None or not healthy:

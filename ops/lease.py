@@ -207,7 +207,7 @@ class Lease:
 
     def _record(self, seen: Seen) -> LeaseRecord:
         until = seen.at + timedelta(seconds=self._term_s)
-        return LeaseRecord(holder=self._holder, what=self._what, by=_person(), since=seen.at, until=until)
+        return LeaseRecord(holder=self._holder, what=self._what, by=person(), since=seen.at, until=until)
 
     def _write(self, seen: Seen, record: LeaseRecord) -> bool:
         """Replace what was seen. False when another one has."""
@@ -266,7 +266,7 @@ def free(s3: Any, bucket: str, seen: Seen) -> None:
             return
         if now.record and now.held and now.holder != seen.holder:
             raise _held(now.record, bucket)
-        last = now.record or LeaseRecord(holder="", what="ha unlock", by=_person(), since=now.at, until=now.at)
+        last = now.record or LeaseRecord(holder="", what="ha unlock", by=person(), since=now.at, until=now.at)
         try:
             replace(s3, bucket, KEY, _to_bytes(_freed(last, now.at)), now.etag)
             return
@@ -300,7 +300,8 @@ def _clock(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _person() -> str:
+def person() -> str:
+    """Who runs this, for a record: `user@host`."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in some containers

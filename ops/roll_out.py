@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ops import host_bundle, record
 from ops.estate import CommandFailed, Estate
-from ops.lease import Lease
+from ops.lease import Lease, LeaseLost
 from ops.record import HostProgress, RollOutRecord
 from ops.status import Observation, Status, observe, status
 from ops.switchover import Say
@@ -33,14 +33,15 @@ SETTLES_S: Final = 30.0
 """A host's one late answer is no reason to refuse: an estate that is healthy is seen so within this."""
 _POLL_S = 1.0
 _UNFINISHED = frozenset(["applying", "applied", "going back"])
+_UNSETTLED = _UNFINISHED | {"failed"}
+"""A change that failed, and going back too: the files are in place, but the set-up did not end."""
 
 
 @dataclass(kw_only=True)
 class RollOut:
     """One roll-out. `before` is what the pointer says, `settles` its new input of that name.
 
-    `planned`: the tier's hosts in the settings; another one is about to be deleted, and the bundle has no files for it.
-
+    `planned`: the hosts in the settings; one that is on its way out is not touched.
     `without`: hosts that are down and may be left out; they take the version when they boot.
     """
 
@@ -49,11 +50,11 @@ class RollOut:
     bucket: str
     lease: Lease
     tier: Tier
-    planned: Collection[str]
     before: Pointer
     to: Pointer
     settles: int
     say: Say
+    planned: Collection[str]
     without: Collection[str] = ()
     _record: RollOutRecord | None = field(default=None, init=False)
     _hosts: list[Observation] = field(default_factory=list, init=False)
@@ -69,15 +70,17 @@ class RollOut:
         seen = self._observe()
         self._hosts = self._present(seen)
         self._end_unfinished()
-        behind = [host for host in self._hosts if not self._runs(host, self.to)]
-        if not behind and not self._unsettled():
-            self.say(f"{self.tier}: every host runs {self.to}")
-            return
-        self._check_hosts(behind)
-        at_start = self._await_quiet()
-        self._open()
-        self._change_all(self._in_order(behind, at_start), troubles(at_start))
-        self._ask_again()
+        behind = [host for host in self._hosts if not _runs(host, self.to)]
+        last = record.read(self.s3, self.bucket, self.tier)
+        if last is not None and last.open:
+            self.say(f"{self.tier}: a roll-out of {last.to} did not end: every host gets {self.to}")
+        if behind or (last is not None and last.open):
+            self._check_hosts(behind)
+            at_start = self._await_quiet([one.instance.host for one in behind])
+            self._open(last)
+            self._change_all(self._in_order(behind, at_start), troubles(at_start))
+            self._ask_again()
+        self.say(f"{self.tier}: every host runs {self.to}")
 
     # --- before the first host
 
@@ -99,10 +102,6 @@ class RollOut:
                 self.say(f"{one.instance.host} is down and left out: it takes {self.to} when it boots")
         return [one for one in seen if one.report is not None]
 
-    def _unsettled(self) -> bool:
-        last = record.read(self.s3, self.bucket, self.tier)
-        return last is not None and last.open
-
     def _end_unfinished(self) -> None:
         """A change that an earlier roll-out left unconfirmed goes back now, not when its time is over."""
         for one in self._hosts:
@@ -115,7 +114,7 @@ class RollOut:
     def _check_hosts(self, behind: Sequence[Observation]) -> None:
         """All hosts fetch and verify before any is touched. :raises HaError: for all that cannot run `to`."""
 
-        def check(one: Observation) -> Mapping[str, Any] | HaError:
+        def check(one: Observation) -> host_bundle.Lacks | HaError:
             try:
                 return host_bundle.check(self.estate, one.instance, self.to)
             except HaError as refused:
@@ -128,11 +127,10 @@ class RollOut:
             name = one.instance.host
             if isinstance(answer, HaError):
                 refused.append(f"{name}: {answer.what}")
-            elif lacks := [str(package) for package in answer.get("lacks") or ()]:
-                if answer.get("image"):
-                    refused.append(f"{name}: its image {answer['image']} lacks {', '.join(lacks)}")
-                else:
-                    self.say(f"{name}: installs {', '.join(lacks)}")
+            elif answer.packages and answer.image:
+                refused.append(f"{name}: its image {answer.image} lacks {', '.join(answer.packages)}")
+            elif answer.packages:
+                self.say(f"{name}: installs {', '.join(answer.packages)}")
         if refused:
             raise HaError(
                 "nothing was changed: " + "\n".join(refused),
@@ -141,16 +139,18 @@ class RollOut:
                 "`pulumi up` uploads those of this checkout",
             )
 
-    def _await_quiet(self) -> Status:
-        """The estate's status when nothing is wrong but hosts of this tier, which the change may repair.
+    def _await_quiet(self, behind: Collection[str]) -> Status:
+        """The estate's status when it is healthy, or when the change may repair it: a host that is changed first is
+        sick, or one is down that is left out.
 
-        :raises HaError: when something else is.
+        :raises HaError: otherwise. A sick host of this tier that the change does not reach leaves another one alone.
         """
         deadline = time.monotonic() + SETTLES_S
         while True:
             seen = status(self.estate, [])
-            sick = {one.name for one in seen.hosts if not one.healthy and one.role == self.tier.role}
-            if seen.healthy or sick:
+            sick = {one.name: one.role for one in seen.hosts if not one.healthy}
+            expected = {name for name in sick if name in self.without or name in behind}
+            if seen.healthy or (expected and self.tier.role not in {sick[name] for name in sick.keys() - expected}):
                 return seen
             if time.monotonic() > deadline:
                 raise HaError(
@@ -170,8 +170,7 @@ class RollOut:
 
     # --- the record
 
-    def _open(self) -> None:
-        last = record.read(self.s3, self.bucket, self.tier)
+    def _open(self, last: RollOutRecord | None) -> None:
         self._write(
             record.opened(
                 last, tier=self.tier, before=self.before, to=self.to, began=datetime.now(UTC), settles=self.settles
@@ -191,30 +190,46 @@ class RollOut:
         changed: list[Observation] = []
         for one in hosts:
             try:
-                self.lease.check()
                 self._change(one, self.to, accepted)
+            except LeaseLost:
+                raise  # another operation may be at work: the next `up` settles what is left
             except HaError as failed:
                 raise self._undone(one, failed, changed, accepted) from None
             changed.append(one)
             accepted -= {one.instance.host}
 
     def _change(self, one: Observation, to: Pointer, accepted: frozenset[str]) -> None:
-        """Change a host, wait until it serves, confirm it. It is back when this raises, or will be by itself."""
+        """Change a host, wait until it serves, confirm it. It is back when this raises, or will be by itself.
+
+        :raises LeaseLost: when nothing may be changed any more.
+        """
         name, began = one.instance.host, time.monotonic()
+        self.lease.check()
         self.say(f"{name}: applying {to}")
         self._note(name, HostProgress.CHANGED)
         done = host_bundle.change(self.estate, one.instance, to, self.before, CONFIRM_WITHIN_S)
-        if done.get("state") != "applied":
-            raise HaError(f"it refused the change: {done.get('error') or done.get('state')}", where=name)
+        if done.state != "applied":
+            raise HaError(f"it refused the change: {done.error or done.state}", where=name)
         applied_s = time.monotonic() - began
         try:
             self._gate(one, accepted)
-        except HaError:
-            host_bundle.back(self.estate, one.instance)
+        except HaError as failed:
+            self._end_change(one, failed)
             raise
+        self.lease.check()
         host_bundle.confirm(self.estate, one.instance, to)
         self._note(name, HostProgress.CONFIRMED)
         self.say(f"{name}: serves, {time.monotonic() - began:.1f} s (applied after {applied_s:.1f} s)")
+
+    def _end_change(self, one: Observation, failed: HaError) -> None:
+        """Let the host go back now. :raises HaError: with both reasons, when it does not."""
+        try:
+            ended = host_bundle.back(self.estate, one.instance)
+        except HaError as lost:
+            raise HaError(f"{failed.what}; then it was told to go back: {lost.what}", where=failed.where) from None
+        if ended.state != "back":
+            why = ended.error or ended.state or "no reason given"
+            raise HaError(f"{failed.what}; it did not go back: {why}", where=failed.where)
 
     def _gate(self, one: Observation, accepted: frozenset[str]) -> None:
         """:raises HaError: when the host, or what depends on it, is not healthy in time."""
@@ -244,32 +259,66 @@ class RollOut:
     def _undone(
         self, one: Observation, failed: HaError, changed: Sequence[Observation], accepted: frozenset[str]
     ) -> HaError:
-        """What to raise after hosts that were changed are back, the last one first."""
+        """What to raise after hosts that were changed are back, the last one first. The record is closed only when
+        each host was seen to run what the pointer says.
+        """
         name = one.instance.host
         self.say(f"{name}: {failed.what}")
-        stay = []
+        reasons = {name: failed.what}
         for other in reversed(changed):
             host, was = other.instance.host, _was(other)
-            self.say(f"{host}: goes back to {was}")
             try:
-                self._change(other, was, accepted)
+                self._await_company(other, accepted | {name})
+                self.say(f"{host}: goes back to {was}")
+                self._change(other, was, accepted | {name})
                 self._note(host, HostProgress.RETURNED)
+            except LeaseLost:
+                raise
             except HaError as stuck:
-                stay.append(f"{host} stays on {self.to}: {stuck.what}")
-        if not stay:
-            self._close(f"went back: {name}: {failed.what}"[:1000])
-        back = "; ".join(stay) or "every host runs what it ran before"
+                reasons[host] = stuck.what
+        try:
+            left = self._left_over(reasons)
+            if not left:
+                self._close(f"went back: {name}: {failed.what}"[:1000])
+        except HaError as unknown:
+            left = [f"what the hosts run is not known: {unknown.what}"]
+        ends = [*left, "the next `pulumi up` settles every host"] if left else [f"every host runs {self.before} again"]
         return HaError(
-            f"{self.tier}: {name} does not take {self.to}: {failed.what}\n{back}",
+            f"{self.tier}: {name} does not take {self.to}: {failed.what}\n" + "\n".join(ends),
             where=name,
             fix=failed.fix or f"`ha-report` and `journalctl -u ha-setup -u ha-change` on {name} show more",
         )
+
+    def _await_company(self, one: Observation, accepted: frozenset[str]) -> None:
+        """:raises HaError: when a change of the host would leave its tier without a healthy one."""
+        deadline = time.monotonic() + GATE_S
+        while True:
+            seen = status(self.estate, [])
+            others = [host for host in seen.hosts if host.role == self.tier.role and host.name != one.instance.host]
+            alone = bool(others) and not any(host.healthy for host in others)
+            if not alone and not troubles(seen) - accepted:
+                return
+            if time.monotonic() > deadline:
+                raise HaError(f"it cannot be spared: {'; '.join(seen.problems)}", where=one.instance.host)
+            time.sleep(_POLL_S)
+
+    def _left_over(self, reasons: Mapping[str, str]) -> list[str]:
+        """The hosts that were not seen to run what the pointer says, each with what it runs and why."""
+        at_start = {one.instance.host for one in self._hosts}
+        left = []
+        for one in self._observe():
+            host = one.instance.host
+            if host not in at_start or _runs(one, self.before):
+                continue
+            state = f"stays on {_was(one)}" if one.report is not None else f"is lost ({one.silence})"
+            left.append(f"{host} {state}{f': {reasons[host]}' if host in reasons else ''}")
+        return left
 
     # --- the end
 
     def _ask_again(self) -> None:
         """:raises HaError: when a host does not run `to`; the record stays open, so that the next `up` settles it."""
-        others = [one.instance.host for one in self._present(self._observe()) if not self._runs(one, self.to)]
+        others = [one.instance.host for one in self._present(self._observe()) if not _runs(one, self.to)]
         if others:
             raise HaError(
                 f"{', '.join(others)}: something else than {self.to} runs there after the roll-out",
@@ -277,15 +326,17 @@ class RollOut:
                 fix="run `pulumi up` again: it settles every host",
             )
 
-    def _runs(self, one: Observation, wanted: Pointer) -> bool:
-        runs = one.runs
-        placed = (runs.bundle, runs.release or None)
-        confirmed = (runs.confirmed_bundle, runs.confirmed_release or None)
-        return placed == confirmed == (wanted.bundle, wanted.release)
-
     def _close(self, outcome: str) -> None:
         assert self._record is not None
         self._write(record.closed(self._record, outcome))
+
+
+def _runs(one: Observation, wanted: Pointer) -> bool:
+    """Whether a host runs a version for good."""
+    runs = one.runs
+    placed = (runs.bundle, runs.release or None)
+    confirmed = (runs.confirmed_bundle, runs.confirmed_release or None)
+    return placed == confirmed == (wanted.bundle, wanted.release) and runs.change not in _UNSETTLED
 
 
 def _was(one: Observation) -> Pointer:

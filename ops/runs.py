@@ -35,8 +35,8 @@ class Runs:
     @classmethod
     def of(cls, report: Mapping[str, Any] | None) -> Runs:
         """From a host's report."""
-        runs = _mapping((report or {}).get("runs"))
-        confirmed, change = _mapping(runs.get("confirmed")), _mapping(runs.get("change"))
+        runs = mapping((report or {}).get("runs"))
+        confirmed, change = mapping(runs.get("confirmed")), mapping(runs.get("change"))
         return cls(
             bundle=_digest(runs.get("bundle")),
             release=_digest(runs.get("release")),
@@ -52,7 +52,17 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("", text).strip()[-LONGEST:]
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def clean(document: Any) -> Any:
+    """A host's document with every text in it as `printable`."""
+    if isinstance(document, str):
+        return printable(document)
+    if isinstance(document, dict):
+        return {printable(str(key)): clean(value) for key, value in document.items()}
+    return [clean(one) for one in document] if isinstance(document, list) else document
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """A part of a host's document; empty when it is no mapping."""
     return value if isinstance(value, Mapping) else {}
 
 

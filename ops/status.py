@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ops.estate import CommandFailed, Estate, Instance
-from ops.runs import Runs
+from ops.runs import Runs, mapping
 from spec.pointer import Pointer
 from spec.tiers import Tier
 
@@ -82,8 +82,7 @@ class Observation:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        facts = (self.report or {}).get("facts", {})
-        return facts if isinstance(facts, Mapping) else {}
+        return mapping((self.report or {}).get("facts"))
 
     @property
     def runs(self) -> Runs:
@@ -204,15 +203,18 @@ def _state(seen: Observation) -> tuple[HostState, bool, str]:
         return ("booting" if seen.instance.state == "pending" else "stopped"), False, seen.silence
     if seen.report is None:
         return "unreachable", False, seen.silence
-    setup = seen.report.get("setup", {})
+    setup = mapping(seen.report.get("setup"))
     step = setup.get("step", "")
     if setup.get("state") == "failed":
         return "failed", False, f"set-up failed in step {step}: {str(setup.get('error', '')).strip()[-400:]}"
     if setup.get("state") != "ready":
         return "booting", False, f"set-up is at step {step}" if step else "set-up has not started"
-    checks = [c for c in seen.report.get("checks", []) if not c.get("informational")]
-    failing = [f"{c['name']} ({c['detail']})" for c in checks if not c["ok"]]
-    healthy = bool(seen.report.get("healthy"))
+    reported = seen.report.get("checks")
+    checks = [mapping(one) for one in (reported if isinstance(reported, list) else ())]
+    failing = [
+        f"{one.get('name')} ({one.get('detail')})" for one in checks if not (one.get("ok") or one.get("informational"))
+    ]
+    healthy = seen.report.get("healthy") is True
     return "ready", healthy, "" if healthy else ", ".join(failing) or "it reports that it is not healthy"
 
 
@@ -235,17 +237,19 @@ def database_of(seen: Sequence[Observation]) -> DatabaseStatus:
     # If two claim to be primary, name neither.
     primary = primaries[0] if len(primaries) == 1 else None
     facts = primary.facts if primary else {}
+    lag_bytes = facts.get("lag_bytes")
     return DatabaseStatus(
         primary=primary.instance.host if primary else None,
         standby=standbys[0] if len(standbys) == 1 else None,
         replication=_REPLICATION.get(str(facts.get("replication")), "none"),
-        lag_bytes=facts.get("lag_bytes"),
+        lag_bytes=lag_bytes if isinstance(lag_bytes, int) else None,
     )
 
 
 def _load_balancer(seen: Sequence[Observation]) -> LoadBalancerStatus:
     active = next((o for o in seen if o.instance.public_address), None)
+    servers = mapping(active.facts.get("servers")) if active else {}
     return LoadBalancerStatus(
         active=active.instance.host if active else None,
-        servers=dict(active.facts.get("servers", {})) if active else {},
+        servers={str(name): str(state) for name, state in servers.items()},
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.user_data import CLOUD_INIT_DIR
+from components.host_files import CLOUD_INIT_DIR
 from drills import probe_loop
 from drills.probe import SOCKETS
 

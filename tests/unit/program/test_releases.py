@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from components import user_data
 from cost.program import record, with_release
 from spec.project import PROJECT, REPOSITORY
 from spec.release import Release, find_release
@@ -19,12 +16,6 @@ from tests.unit.release_archives import compressed_in_two_ways, file, tar_of, wr
 
 OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 NAME = "app/build/app-1.0.0.tar.gz"
-
-
-@pytest.fixture(autouse=True)
-def no_user_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes most of a run, and has nothing of a release."""
-    monkeypatch.setattr(user_data, "user_data", lambda context: b"")
 
 
 def config(release: str) -> dict[str, Any]:

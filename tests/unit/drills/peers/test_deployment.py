@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from components.user_data import HostFile
+from components.host_files import HostFile
 from drills.fault_injector import FaultInjector
 from drills.peers.contenders import CONTENDERS, OURS
 from drills.peers.deployment import SET_UP_AGAIN, SET_UP_STATE, Deployment, refuse_contender

@@ -21,7 +21,7 @@ def unit(text: str) -> dict[str, str]:
 
 
 def pgbouncer(**settings: object) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(comment_prefixes=(";",))
+    parser = configparser.ConfigParser(comment_prefixes=(";", "#"))
     parser.read_string(files_of("app1", **settings)["/etc/pgbouncer/pgbouncer.ini"])
     return parser
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+NARROW = 7
+"""So many characters of a digest fit a table: as many as git shows of a commit."""
 
 
 def step(text: str) -> None:
@@ -113,10 +115,12 @@ def _short(value: object) -> str:
 
 def print_status(status: Status) -> None:
     """Print the state of an estate as text."""
-    shown = table("host", "role", "zone", "address", "state", "")
+    shown = table("host", "role", "zone", "address", "runs", "state", "")
     for host in status.hosts:
         state = "healthy" if host.healthy else host.state
-        shown.add_row(host.name, f"{host.role}{_part(status, host.name)}", host.zone, host.address, state, host.detail)
+        role = f"{host.role}{_part(status, host.name)}"
+        runs = " ".join(digest[:NARROW] for digest in (host.bundle, host.release) if digest)
+        shown.add_row(host.name, role, host.zone, host.address, runs, state, host.detail)
     out.print(shown)
     database = status.database
     lag = "" if database.lag_bytes is None else f", {database.lag_bytes} bytes behind"

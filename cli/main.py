@@ -69,12 +69,14 @@ def status(
     """Show who is primary, what lags, what is down. Exit code 1 when the estate is not healthy."""
     # Imported late: boto3 takes a tenth of a second to load, and most commands do not need it.
     from cli.connect import connect
+    from ops.pointers import pointers
     from ops.status import await_healthy
 
     settings = settings_of(stack)
     estate = connect(stack, settings, lab=context.obj.lab)
     planned = [host.name for host in settings.plan_hosts()]
-    seen = await_healthy(estate, planned, deadline_s=wait_s if wait else 0)
+    deadline_s = wait_s if wait else 0
+    seen = await_healthy(estate, planned, deadline_s=deadline_s, named=pointers(estate, settings))
     if json:
         console.print_json(seen)
     else:

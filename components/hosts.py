@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 import pulumi
 import pulumi_aws as aws
 
+from components.applied_settings import AppliedSettings, AppliedSettingsArgs
 from components.artifacts import Artifacts
 from components.component import Component
 from components.firewall import Firewall
@@ -34,9 +35,11 @@ serves already. Those who must know a new application host, its load balancers a
 class ChangeHooks:
     """What happens around a change, in the running estate. None where no engine runs.
 
-    `pointer` rolls out, `in_service` hands over and waits; `settles` by tier: see `ops.record`.
+    `settings` refuses what a running estate cannot take, `pointer` rolls out, `in_service` hands over and waits;
+    `settles` by tier: see `ops.record`.
     """
 
+    settings: pulumi.ResourceHookBinding | None = None
     pointer: pulumi.ResourceHookBinding | None = None
     in_service: pulumi.ResourceHookBinding | None = None
     settles: Mapping[Tier, int] | None = None
@@ -71,7 +74,17 @@ class Hosts(Component):
         super().__init__(name, args.scope.stack, opts)
         self._args = args
         plans = args.settings.plan_hosts()
-        chain: list[pulumi.Resource] = []
+        applied = AppliedSettings(
+            "settings",
+            AppliedSettingsArgs(
+                stack=args.scope.stack,
+                bucket=args.artifacts.bucket_name,
+                settings=args.settings,
+                hooks=args.hooks.settings,
+            ),
+            opts=self.child(),
+        )
+        chain: list[pulumi.Resource] = [applied.resource]
         instance_ids: dict[str, pulumi.Output[str]] = {}
         for tier in CHANGE_ORDER:
             pointer = self._pointer(tier, chain)

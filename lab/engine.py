@@ -26,6 +26,7 @@ from lab import lock, process
 from lab.aws.service import operator_environment
 from lab.pulumi_cli import find_pulumi
 from lab.supervisor.config import StatePaths
+from ops.switches import DESTROY, GATES, WITHOUT
 from spec.errors import HaError, Problem, SettingsError
 from spec.project import PROJECT, REPOSITORY
 from spec.stack_file import REGION_KEY, read_stack_config
@@ -243,7 +244,7 @@ class Engine:
         # -P: modules are found by PYTHONPATH alone, not in the current folder.
         argv = [*self.prefix, sys.executable, "-P", "-m", "lab.engine_worker", str(writer), json.dumps(request)]
         try:
-            environment = self._child_environment(region)
+            environment = self._child_environment(region, request["operation"])
             child = process.start(argv, log=log, environment=environment, pass_fds=(writer, held))
         finally:
             os.close(writer)
@@ -263,9 +264,11 @@ class Engine:
             )
         return answer
 
-    def _child_environment(self, region: str) -> dict[str, str]:
+    def _child_environment(self, region: str, operation: str) -> dict[str, str]:
         return {
             **operator_environment(self.endpoint_url, region),
+            **{name: os.environ[name] for name in (GATES, WITHOUT) if name in os.environ},
+            **({DESTROY: "1"} if operation == "destroy" else {}),
             # The project's own modules come before those that the lab runs with.
             "PYTHONPATH": f"{self.project_dir}:{REPOSITORY}",
             "PYTHONDONTWRITEBYTECODE": "1",

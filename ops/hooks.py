@@ -6,15 +6,16 @@ Delete hooks come from the state of the last update, so a hook's name must never
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks
 from pulumi.runtime import settings as engine_settings
+from pydantic import ValidationError
 
 from components.hosts import ChangeHooks
 from ops import record, roll_out
@@ -22,19 +23,14 @@ from ops.connect import connect
 from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
+from ops.switches import GATES, gates_are_off, is_destroyed, left_out
+from spec.changes import refused_changes, refused_links
 from spec.errors import HaError
 from spec.in_service import host_of
 from spec.pointer import Pointer
 from spec.scope import Scope
 from spec.settings import Settings
 from spec.tiers import Tier
-
-GATES: Final = "HA_GATES"
-"""`off`: hosts are replaced without a hand-over and without waiting until they serve."""
-DESTROY: Final = "HA_DESTROY"
-"""Set by who destroys the estate: a hook cannot tell that from a replacement."""
-WITHOUT: Final = "HA_WITHOUT"
-"""Hosts, with commas between, that are down and that a roll-out leaves out."""
 
 Inputs = Mapping[str, Any]
 
@@ -46,10 +42,13 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     """
     if isinstance(engine_settings.get_monitor(), mocks.MockMonitor):
         return ChangeHooks()
-    change = _Change(scope, connect(scope.stack, settings))
+    change = _Change(scope, settings, connect(scope.stack, settings))
     settles = {tier: record.settles(record.read(change.s3, scope.artifact_bucket, tier)) for tier in Tier}
     _ = change.complete  # as it is now, before anything is made
     return ChangeHooks(
+        settings=pulumi.ResourceHookBinding(
+            before_update=[_hook("refuses", _refuse_settings, pulumi.ResourceHookOptions(on_dry_run=True))]
+        ),
         pointer=pulumi.ResourceHookBinding(
             before_update=[_hook("roll-out", change.roll_out)], after_update=[_hook("rolled-out", change.rolled_out)]
         ),
@@ -62,17 +61,39 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     )
 
 
-def _hook(name: str, act: Callable[[pulumi.ResourceHookArgs], None]) -> pulumi.ResourceHook:
+def _hook(
+    name: str, act: Callable[[pulumi.ResourceHookArgs], None], opts: pulumi.ResourceHookOptions | None = None
+) -> pulumi.ResourceHook:
     async def run(args: pulumi.ResourceHookArgs) -> None:
         # In a thread: the program's event loop has to answer the engine meanwhile.
         await asyncio.to_thread(act, args)
 
-    return pulumi.ResourceHook(name, run)
+    return pulumi.ResourceHook(name, run, opts)
+
+
+def _refuse_settings(args: pulumi.ResourceHookArgs) -> None:
+    """:raises HaError: with each change that the running estate cannot take; no host is called."""
+    old, new = (json.loads(str((given or {})["content"])) for given in (args.old_inputs, args.new_inputs))
+    refused = refused_links(old["ports"])
+    try:
+        before = Settings.model_validate(old["settings"], strict=False)
+    except ValidationError:
+        pulumi.log.warn("the settings of the running estate are of another version: the change is not checked")
+    else:
+        refused += refused_changes(before, Settings.model_validate(new["settings"], strict=False))
+    if refused and not gates_are_off():
+        raise HaError(
+            "the running estate cannot take this change; nothing was changed\n"
+            + "\n".join(f"  - {r}" for r in refused),
+            where=f"Pulumi.{pulumi.get_stack()}.yaml",
+            fix=f"undo it, or accept an outage: {GATES}=off",
+        )
 
 
 @dataclass(frozen=True)
 class _Change:
     scope: Scope
+    settings: Settings
     estate: Estate
 
     @cached_property
@@ -92,11 +113,12 @@ class _Change:
             bucket=self.scope.artifact_bucket,
             lease=self._lease(),
             tier=_tier(new),
+            planned=[host.name for host in self.settings.plan_hosts() if host.tier is _tier(new)],
             before=_pointer(old),
             to=_pointer(new),
             settles=int((new.get("metadata") or {}).get("settles", 0)),
             say=_say,
-            without=[name for name in os.environ.get(WITHOUT, "").split(",") if name],
+            without=left_out(),
         ).run()
 
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
@@ -104,10 +126,10 @@ class _Change:
 
     def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.old_inputs or {})["key"]))
-        if os.environ.get(DESTROY):
+        if is_destroyed():
             return
         self._check_account()
-        if os.environ.get(GATES) == "off":
+        if gates_are_off():
             _say(f"{host} does not hand over: {GATES}=off")
             return
         self._lease().take()
@@ -115,7 +137,7 @@ class _Change:
 
     def serves(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.new_inputs or {})["key"]))
-        if os.environ.get(GATES) == "off":
+        if gates_are_off():
             _say(f"{host} is not waited for: {GATES}=off")
             return
         self._gate().gate(host)

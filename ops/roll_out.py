@@ -39,6 +39,8 @@ _UNFINISHED = frozenset(["applying", "applied", "going back"])
 class RollOut:
     """One roll-out. `before` is what the pointer says, `settles` its new input of that name.
 
+    `planned`: the tier's hosts in the settings; another one is about to be deleted, and the bundle has no files for it.
+
     `without`: hosts that are down and may be left out; they take the version when they boot.
     """
 
@@ -47,6 +49,7 @@ class RollOut:
     bucket: str
     lease: Lease
     tier: Tier
+    planned: Collection[str]
     before: Pointer
     to: Pointer
     settles: int
@@ -79,7 +82,7 @@ class RollOut:
     # --- before the first host
 
     def _observe(self) -> list[Observation]:
-        return observe(self.estate, [self.tier])
+        return [one for one in observe(self.estate, [self.tier]) if one.instance.host in self.planned]
 
     def _present(self, seen: Sequence[Observation]) -> list[Observation]:
         """The hosts that are up. :raises HaError: when one is down that was not to be left out."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spec.pointer import SHORT
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x20-\x7e\n]")
 LONGEST = 2000
@@ -26,6 +28,9 @@ class Runs:
     confirmed_release: str = ""
     change: str = ""
     error: str = ""
+
+    def __str__(self) -> str:
+        return f"bundle {self.bundle[:SHORT]}" + (f", release {self.release[:SHORT]}" if self.release else "")
 
     @classmethod
     def of(cls, report: Mapping[str, Any] | None) -> Runs:

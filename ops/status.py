@@ -12,8 +12,10 @@ from pydantic import BaseModel
 
 from ops.estate import CommandFailed, Estate, Instance
 from ops.runs import Runs
+from spec.pointer import Pointer
 from spec.tiers import Tier
 
+NOTHING_NAMED: Mapping[Tier, Pointer] = {}
 POLL_S = 1.0
 """Between two looks at an estate that is waited for."""
 HostState = Literal["stopped", "booting", "ready", "failed", "unreachable"]
@@ -115,6 +117,7 @@ def judge(
     observations: Sequence[Observation],
     *,
     expected: Sequence[str],
+    named: Mapping[Tier, Pointer] = NOTHING_NAMED,
     stack: str,
     target: Literal["aws", "lab"],
     url: str | None,
@@ -122,6 +125,7 @@ def judge(
     """The estate's status from the reports of its hosts. Pure.
 
     :param expected: host names in the stack's settings; a missing one makes the estate unhealthy.
+    :param named: what the tiers' pointers name; a host that runs something else makes the estate unhealthy.
     """
     hosts = [_host(o) for o in observations]
     database = database_of(_of(observations, Tier.DB))
@@ -130,6 +134,7 @@ def judge(
     cache = masters[0] if len(masters) == 1 else None
     problems = [f"{h.name}: {h.detail}" for h in hosts if not h.healthy]
     problems += [f"{name}: there is no such instance" for name in expected if name not in {h.name for h in hosts}]
+    problems += [drift for one in observations if (drift := _drift(one, named.get(one.instance.tier)))]
     if database.primary is None:
         problems.append("database: there is no writable primary")
     if database.replication != "sync":
@@ -157,20 +162,22 @@ def judge(
     )
 
 
-def await_healthy(estate: Estate, expected: Sequence[str], *, deadline_s: float) -> Status:
+def await_healthy(
+    estate: Estate, expected: Sequence[str], *, deadline_s: float, named: Mapping[Tier, Pointer] = NOTHING_NAMED
+) -> Status:
     """The estate's status once it is healthy, or its last one at the deadline. :raises HaError: as `status`."""
     deadline = time.monotonic() + deadline_s
-    while not (seen := status(estate, expected)).healthy and time.monotonic() < deadline:
+    while not (seen := status(estate, expected, named)).healthy and time.monotonic() < deadline:
         time.sleep(POLL_S)
     return seen
 
 
-def status(estate: Estate, expected: Sequence[str]) -> Status:
+def status(estate: Estate, expected: Sequence[str], named: Mapping[Tier, Pointer] = NOTHING_NAMED) -> Status:
     """Ask the hosts of an estate and evaluate their reports. :raises HaError: when a call to AWS fails."""
     observations = observe(estate)
     public = next((o.instance.public_address for o in _of(observations, Tier.LB) if o.instance.public_address), None)
     url = estate.url_of(public) if public else None
-    return judge(observations, expected=expected, stack=estate.stack, target=estate.target, url=url)
+    return judge(observations, expected=expected, named=named, stack=estate.stack, target=estate.target, url=url)
 
 
 def _of(observations: Sequence[Observation], tier: Tier) -> list[Observation]:
@@ -207,6 +214,14 @@ def _state(seen: Observation) -> tuple[HostState, bool, str]:
     failing = [f"{c['name']} ({c['detail']})" for c in checks if not c["ok"]]
     healthy = bool(seen.report.get("healthy"))
     return "ready", healthy, "" if healthy else ", ".join(failing) or "it reports that it is not healthy"
+
+
+def _drift(seen: Observation, named: Pointer | None) -> str:
+    """What is wrong when a host runs something else than its tier's pointer names; else empty."""
+    runs = seen.runs
+    if named is None or not runs.bundle or (runs.bundle, runs.release) == (named.bundle, named.release or ""):
+        return ""
+    return f"{seen.instance.host}: it runs {runs}, but the pointer names {named}: `pulumi up` settles it"
 
 
 # A node that is being promoted may still report `streaming`, as a standby does.

@@ -20,6 +20,9 @@ RESERVED_CONNECTIONS: Final = 10
 STATEMENT_MS: Final = 3000
 """The application's timeout for a statement: DATABASE_QUERY_TIMEOUT_MS in app/src/config.ts."""
 
+REDIS_WAIT_MS: Final = 5000
+"""How long the application lets requests wait for Redis: longer than a failover of Redis."""
+
 
 def by_name() -> dict[str, int]:
     """Every limit under its name in lower case, for templates."""

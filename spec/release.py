@@ -124,7 +124,7 @@ def _check_members(archive: tarfile.TarFile, top: str) -> None:
 def _stays_inside(member: tarfile.TarInfo, name: PurePosixPath, top: str) -> bool:
     """Whether a link leads into the top folder. `..` after a name may lead anywhere: the name may be a link."""
     target = PurePosixPath(member.linkname)
-    if target.is_absolute() or ".." in dropwhile("..".__eq__, target.parts):
+    if ".." in dropwhile("..".__eq__, target.parts):
         return False
     start = name.parent if member.issym() else PurePosixPath()
     return PurePosixPath(os.path.normpath(start / target)).parts[:1] == (top,)

@@ -173,6 +173,11 @@ class LoadBalancerSettings(_Hosts):
         """How long the application lets requests wait for the database: it must answer before HAProxy's timeout."""
         return max(0, self.write_timeout_ms - limits.STATEMENT_MS)
 
+    @property
+    def redis_wait_ms(self) -> int:
+        """How long the application lets requests wait for Redis: then their statements still have time to run."""
+        return min(limits.REDIS_WAIT_MS, self.database_wait_ms)
+
     @model_validator(mode="after")
     def _available(self) -> Self:
         most = self.machine.memory_mib * _CONNECTIONS_PER_MIB

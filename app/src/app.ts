@@ -32,8 +32,8 @@ export interface AppParts {
 
 export function createApp(parts: AppParts): Express {
   const { serverId, version, database, sessions, lifecycle, log } = parts;
-  const { redisReady } = sessions;
-  const metrics = new Metrics({ serverId, version, lifecycle, poolCounts: () => database.counts(), redisReady });
+  const { redisState } = sessions;
+  const metrics = new Metrics({ serverId, version, lifecycle, poolCounts: () => database.counts(), redisState });
   const app = express();
   app.disable("x-powered-by");
   app.set("query parser", "simple");
@@ -44,7 +44,7 @@ export function createApp(parts: AppParts): Express {
     next();
   });
   app.use(metrics.measure, requestLog(log), securityHeaders());
-  app.get("/api/health", healthRoute({ serverId, version, lifecycle, probe: () => database.probe(), redisReady }));
+  app.get("/api/health", healthRoute({ serverId, version, lifecycle, probe: () => database.probe(), redisState }));
   app.get("/metrics", metrics.route);
   app.use("/api", apiRoutes(database, sessions, lifecycle));
   app.use(assetRoutes(parts.publicFolder));

@@ -19,6 +19,8 @@ export interface RedisConfig {
   readonly authority: string | undefined;
   /** The longest that a command or a connection attempt may take. */
   readonly timeoutMs: number;
+  /** How long after the start of an outage a request may still wait for its end instead of failing at once. */
+  readonly retryMs: number;
 }
 
 export interface SessionConfig {
@@ -135,5 +137,6 @@ function readRedis(env: EnvReader): RedisConfig | undefined {
   const authority = authorityFile ? env.contents("REDIS_CA_FILE", authorityFile) : undefined;
   const password = env.has("REDIS_PASSWORD") ? env.secret("REDIS_PASSWORD", 1) : undefined;
   const timeoutMs = env.integer("REDIS_TIMEOUT_MS", 50, 10_000, 1000);
-  return url && { url, password, authority, timeoutMs };
+  const retryMs = env.integer("REDIS_RETRY_MS", 0, 60_000, 5000);
+  return url && { url, password, authority, timeoutMs, retryMs };
 }

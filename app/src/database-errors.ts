@@ -1,20 +1,19 @@
 /**
- * Which failures of the database pass by themselves, and after which of those a statement may safely run again.
- * Pure, so that the table of cases is its test.
+ * Which failures of the database are transient, and after which of those a statement may safely run again.
  */
 
-/** SQLSTATE classes that say the statement itself is at fault: trying again changes nothing. */
+/** SQLSTATE classes of errors in the statement itself: a retry fails again. */
 const STATEMENT_AT_FAULT = new Set(["0A", "21", "22", "23", "2B", "42", "44", "P0"]);
 
 /**
- * The server refused before it did anything: a standby or a demoted primary (25006), starting or stopping (57P03), no
- * connection to be had (53300), connection refused by the server (08001, 08004).
+ * The server refused before it did anything: a standby or a demoted primary (25006), starting or stopping (57P03), too many
+ * connections (53300), connection rejected by the server (08001, 08004).
  */
 const NEVER_RAN_SQLSTATE = new Set(["25006", "57P03", "53300", "08001", "08004"]);
-/** A name with several addresses fails with the code of one and names no call. */
+/** The error for a host name with several addresses has the code of one of them, and no `syscall`. */
 const NEVER_RAN_SYSTEM = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN"]);
 
-/** The pool's own words when no connection was to be had in time (pg gives these errors no code). */
+/** The pool's messages when no connection is available in time (pg gives these errors no code). */
 const NO_CONNECTION_IN_TIME = /timeout exceeded when trying to connect|Connection terminated due to connection timeout/;
 
 function codeOf(error: unknown): string | undefined {

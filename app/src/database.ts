@@ -1,7 +1,7 @@
 /**
- * PostgreSQL by way of pgbouncer in transaction mode, so: no named statements, no session state, time limits kept by the
- * client. A short outage (failover, switchover) is bridged by trying again; a long one fails at once. Who has gone away
- * meanwhile (the load balancer asks another server) is not worked for.
+ * PostgreSQL through pgbouncer in transaction mode, so: no named statements, no session state, timeouts in the client. A
+ * short outage (failover, switchover) is bridged by retries; in a long one requests fail at once. A request whose caller has
+ * disconnected meanwhile (the load balancer retried it on another server) is dropped.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
@@ -11,32 +11,32 @@ import { Unavailable } from "./errors.js";
 import { type Log, Throttle } from "./log.js";
 import type { Visit } from "./visit.js";
 
-const LOOK_EVERY_MS = 100;
+const PROBE_PAUSE_MS = 100;
 const LOG_PERIOD_MS = 10_000;
-/** A database that answers within this time is not away, if too slow for the health check to wait for. */
+/** A database that answers within this time is available, even if it is too slow for the health check. */
 const PROBE_LIMIT_MS = 1000;
 
 /**
- * What a statement does, and so when it may run again after a failure: a read always; an idempotent write too, as running
- * it twice does no more than running it once; any other write only if it is certain that it did not run.
+ * Decides when a statement may be retried after a failure: a read and an idempotent write always; any other write only if it
+ * is certain that it did not run.
  */
 export type Kind = "read" | "idempotent write" | "write";
 
-/** What the database is wanted for: a standby answers reads for as long as no primary takes writes. */
+/** What a statement needs: a standby answers reads as long as no primary accepts writes. */
 type Use = "read" | "write";
 
 export interface ProbeResult {
   readonly reachable: boolean;
-  /** Not reachable, but for so short a time that requests wait for it instead of failing. */
+  /** Not reachable, but since a short time only: requests still wait for it. */
   readonly bridged: boolean;
-  /** false on a standby and on a primary that is kept from writing. */
+  /** false on a standby and on a read-only primary. */
   readonly writable: boolean;
 }
 
 interface Waiting {
   readonly use: Use;
   readonly since: number;
-  readonly wake: (seen: ProbeResult) => void;
+  readonly wake: (result: ProbeResult) => void;
   readonly fail: (error: unknown) => void;
 }
 
@@ -50,11 +50,11 @@ export class Database {
   readonly #config: DatabaseConfig;
   readonly #log: Log;
   readonly #pool: pg.Pool;
-  /** The health check's own connection: a busy or hung pool must not make it wait its turn. */
+  /** The health check's own connection: it must not wait in the queue of a busy or hung pool. */
   readonly #probePool: pg.Pool;
   readonly #failures = new Throttle(LOG_PERIOD_MS);
   readonly #probeFailures = new Throttle(LOG_PERIOD_MS);
-  /** Since when statements fail; nothing while they work. */
+  /** Since when statements fail; absent while they succeed. */
   readonly #outageSince: Partial<Record<Use, number>> = {};
   #probing: Promise<ProbeResult> | undefined;
   readonly #waiting: Waiting[] = [];
@@ -85,8 +85,8 @@ export class Database {
 
   /**
    * Runs one statement by itself; while an outage is younger than the configured time, it waits for its end.
-   * @param visit who waits for the answer; those who came first have their turn first when an outage is over
-   * @throws Unavailable when the database is away or read-only; pg.DatabaseError when the statement is at fault.
+   * @param visit the request that needs the answer; after an outage the oldest request runs first
+   * @throws Unavailable when the database is not available or read-only; pg.DatabaseError when the statement is at fault.
    */
   async query<Row extends pg.QueryResultRow>(
     text: string,
@@ -98,11 +98,11 @@ export class Database {
     const use = kind === "read" ? "read" : "write";
     const since = visit?.since ?? Date.now();
     for (;;) {
-      if (this.#away(use)) await this.#outageOver(use, began, since, visit?.gone);
+      if (this.#mustWait(use)) await this.#outageOver(use, began, since, visit?.disconnected);
       const start = performance.now();
       try {
         const result = await this.#pool.query<Row>(text, [...values]);
-        this.#works(use === "write");
+        this.#succeeded(use === "write");
         this.#failures.reset();
         return result;
       } catch (error) {
@@ -110,44 +110,44 @@ export class Database {
         this.#failures.run((hidden) => { this.#log.warn("database statement failed", { error, hidden }); });
         this.#outageSince[use] ??= start;
         const again = kind !== "write" || neverRan(error);
-        if (!again || visit?.gone.aborted || this.#tooLate(use, began)) throw new Unavailable("database", error);
+        if (!again || visit?.disconnected.aborted || this.#tooLate(use, began)) throw new Unavailable("database", error);
       }
     }
   }
 
   /**
-   * Waits until a statement is worth a try: one look at the database for all who wait and all who come meanwhile. Each would
-   * log in for its try, and hundreds of logins in a second keep this server, and the failover, from their work.
-   * @throws Unavailable when the outage is too old, or nobody waits for the answer any more.
+   * Waits until a probe succeeds. All waiting statements share it: if each connected for a try of its own, hundreds of logins
+   * a second would slow down this server and the failover.
+   * @throws Unavailable when the outage is too old, or the caller has disconnected.
    */
-  async #outageOver(use: Use, began: number, since: number, gone?: AbortSignal): Promise<void> {
+  async #outageOver(use: Use, began: number, since: number, disconnected?: AbortSignal): Promise<void> {
     for (;;) {
-      const seen = await new Promise<ProbeResult>((wake, fail) => {
+      const result = await new Promise<ProbeResult>((wake, fail) => {
         this.#waiting.push({ use, since, wake, fail });
-        if (this.#waiting.length === 1) void this.#look();
+        if (this.#waiting.length === 1) void this.#probeForWaiting();
       });
-      const back = use === "read" ? seen.reachable : seen.writable;
-      if (gone?.aborted || (!back && this.#tooLate(use, began))) {
-        throw new Unavailable("database", "still away when last looked at");
+      const back = use === "read" ? result.reachable : result.writable;
+      if (disconnected?.aborted || (!back && this.#tooLate(use, began))) {
+        throw new Unavailable("database", "not available at the last probe");
       }
       if (back) return;
     }
   }
 
-  /** By the statement's own time as well: one that fails alone is no outage, and each look at the database says so. */
+  /** Counts the statement's own time too: when only this statement fails, each successful probe ends the outage. */
   #tooLate(use: Use, began: number): boolean {
     return Math.max(this.#outageMs(use), performance.now() - began) >= this.#config.retryMs;
   }
 
-  async #look(): Promise<void> {
-    await sleep(LOOK_EVERY_MS);
-    const seen = this.#sharedProbe();
-    await Promise.allSettled([seen]);
-    // Whom the load balancer sent here from another server has waited longest, and came last.
-    for (const one of this.#waiting.splice(0).sort((a, b) => a.since - b.since)) seen.then(one.wake, one.fail);
+  async #probeForWaiting(): Promise<void> {
+    await sleep(PROBE_PAUSE_MS);
+    const probe = this.#sharedProbe();
+    await Promise.allSettled([probe]);
+    // A request that the load balancer retried here arrived last, but has waited longest.
+    for (const one of this.#waiting.splice(0).sort((a, b) => a.since - b.since)) probe.then(one.wake, one.fail);
   }
 
-  /** Runs `work` in one transaction on one connection; whatever it throws rolls back. Never tried again. */
+  /** Runs `work` in one transaction on one connection; an exception rolls it back. Never retried. */
   async transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     try {
@@ -163,7 +163,7 @@ export class Database {
     }
   }
 
-  /** Answers within the health check's time limit, whatever the database does. Callers at one time share one probe. */
+  /** Answers within the health check's time limit, whatever the database does. Concurrent callers share one probe. */
   async probe(): Promise<ProbeResult> {
     const limit = this.#config.healthTimeoutMs;
     const stop = new AbortController();
@@ -171,7 +171,7 @@ export class Database {
     const result = await Promise.race([this.#sharedProbe(), late]);
     stop.abort();
     if (typeof result === "object") return result;
-    // Late is not away: the probe itself says later which of the two it was.
+    // It may only be slow: the outage begins when the probe itself fails.
     return this.#unreachable(`no answer within ${String(limit)} ms`);
   }
 
@@ -183,7 +183,7 @@ export class Database {
     await Promise.allSettled([this.#pool.end(), this.#probePool.end()]);
   }
 
-  /** The probe that runs, or a new one. */
+  /** The running probe, or a new one. */
   #sharedProbe(): Promise<ProbeResult> {
     this.#probing ??= this.#probeOnce().finally(() => { this.#probing = undefined; });
     return this.#probing;
@@ -197,7 +197,7 @@ export class Database {
       );
       this.#probeFailures.reset();
       const writable = rows[0]?.writable === true;
-      this.#works(writable);
+      this.#succeeded(writable);
       return { reachable: true, bridged: false, writable };
     } catch (error) {
       for (const use of ["read", "write"] as const) this.#outageSince[use] ??= start;
@@ -205,17 +205,17 @@ export class Database {
     }
   }
 
-  #works(writable: boolean): void {
+  #succeeded(writable: boolean): void {
     delete this.#outageSince.read;
     if (writable) delete this.#outageSince.write;
   }
 
-  /** Statements fail, or those that came before still wait for their turn. */
-  #away(use: Use): boolean {
+  /** During an outage, and until the statements that waited for its end have been started. */
+  #mustWait(use: Use): boolean {
     return this.#outageSince[use] !== undefined || this.#waiting.some((one) => one.use === use);
   }
 
-  /** How long statements have been failing, counted from the start of the first that failed. */
+  /** How long statements have failed, counted from the start of the first one. */
   #outageMs(use: Use): number {
     const since = this.#outageSince[use];
     return since === undefined ? 0 : performance.now() - since;

@@ -1,6 +1,6 @@
 /**
- * Leaving without a failed request: first say so (the health check, and `Connection: close` on every answer) while still
- * serving whatever comes, then stop listening, let running requests end, and go.
+ * Stops without a failed request: first announces it (the health check fails, every answer has `Connection: close`) while it
+ * still serves new requests; then stops listening and lets running requests finish.
  */
 import type { Server, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,6 +1,6 @@
-/** What a request may end with, other than success. */
+/** The errors that a request may end with. */
 
-/** An error that the caller is told about. `code` is for programs, `message` for people. */
+/** An error that is sent to the caller. `code` is for programs, `message` for people. */
 export class HttpError extends Error {
   readonly status: number;
   readonly code: string;
@@ -22,7 +22,7 @@ const UNAVAILABLE: Readonly<Record<Dependency, string>> = {
   sessions: "Signing in and staying signed in does not work right now. Try again in a few seconds.",
 };
 
-/** A dependency is away: 503, and worth trying again. `cause` goes to the log only. */
+/** A dependency is not available: 503, and the caller should retry. `cause` goes to the log only. */
 export class Unavailable extends HttpError {
   readonly dependency: Dependency;
 

@@ -1,17 +1,18 @@
 /**
  * GET /api/health, the load balancer's question "send requests here?". The database decides, as nothing works without it.
- * Redis does not: every server would leave at once, and with it the pages that need no session.
+ * Redis does not: all servers would be taken out at once, and with them the pages that need no session.
  */
 import type { RequestHandler } from "express";
 import type { ProbeResult } from "./database.js";
 import type { Lifecycle } from "./lifecycle.js";
+import type { RedisState } from "./redis-link.js";
 
 export interface Health {
   readonly status: "healthy" | "degraded" | "unhealthy";
   readonly server: string;
   readonly version: string;
   readonly database: boolean;
-  /** false while a failover is under way or only a standby is left: changing waits, or does not work. */
+  /** false during a failover, or when only a standby is left: writes wait or fail. */
   readonly writable: boolean;
   /** null: sessions are kept in this process, there is no Redis. */
   readonly redis: boolean | null;
@@ -23,21 +24,22 @@ export interface HealthSources {
   readonly version: string;
   readonly lifecycle: Lifecycle;
   readonly probe: () => Promise<ProbeResult>;
-  readonly redisReady: () => boolean | undefined;
+  readonly redisState: () => RedisState | undefined;
 }
 
 export async function health(sources: HealthSources): Promise<Health> {
   const { lifecycle } = sources;
   const database = await sources.probe();
-  const redis = sources.redisReady() ?? null;
+  const redis = sources.redisState();
   const out = lifecycle.phase === "draining" ? "draining"
     : !database.reachable && !database.bridged ? "the database cannot be reached"
     : lifecycle.phase === "starting" ? lifecycle.waitingFor
     : undefined;
-  // Leaving the load balancer would fail the requests that wait here, and the other servers have the same database.
+  // If the load balancer took this server out, waiting requests would fail; the other servers have the same database.
   const worse = !database.reachable ? "the database cannot be reached, requests wait for it"
     : !database.writable ? "the database is read-only"
-    : redis === false ? "redis cannot be reached: nobody can sign in"
+    : redis === "away" ? "redis cannot be reached, requests that need a session wait for it"
+    : redis === "failed" ? "redis cannot be reached: nobody can sign in"
     : undefined;
   const reason = out ?? worse;
   return {
@@ -46,7 +48,7 @@ export async function health(sources: HealthSources): Promise<Health> {
     version: sources.version,
     database: database.reachable,
     writable: database.writable,
-    redis,
+    redis: redis === undefined ? null : redis === "ready",
     ...(reason !== undefined && { reason }),
   };
 }
@@ -54,8 +56,9 @@ export async function health(sources: HealthSources): Promise<Health> {
 export function healthRoute(sources: HealthSources): RequestHandler {
   return async (_req, res) => {
     const result = await health(sources);
-    // The load balancer asks other servers what takes long; while the database is away that would only be more work for all.
+    // The load balancer retries slow requests on other servers. Those that wait here would wait there as well.
     res.set("X-Database", result.writable ? "ready" : "away");
+    res.set("X-Redis", sources.redisState() ?? "ready");
     res.status(result.status === "unhealthy" ? 503 : 200).set("Cache-Control", "no-store").json(result);
   };
 }

@@ -1,4 +1,4 @@
-/** Where this process stands between its start and its end. */
+/** The phase of this process between its start and its end. */
 
 export type Phase = "starting" | "serving" | "draining";
 
@@ -14,7 +14,7 @@ export class Lifecycle {
     return this.#phase === "draining";
   }
 
-  /** Why it does not serve yet, for people who look at the health check. */
+  /** Why it does not serve yet, for the health check's `reason`. */
   get waitingFor(): string {
     return this.#waitingFor;
   }

@@ -75,7 +75,7 @@ export class Throttle {
     this.#hidden = 0;
   }
 
-  /** The trouble is over: the next failure is news again. */
+  /** The failures are over: the next one is logged again. */
   reset(): void {
     this.#last = -Infinity;
     this.#hidden = 0;

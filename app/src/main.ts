@@ -28,7 +28,7 @@ async function main(): Promise<void> {
     // The drain has its own time limit, so a second signal adds nothing.
     if (stopping) return;
     stopping = true;
-    log.info("told to stop", { signal });
+    log.info("stopping", { signal });
     running.stop().then((cut) => {
       if (cut > 0) log.warn("requests cut off", { cut });
       log.info("stopped");

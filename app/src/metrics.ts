@@ -3,13 +3,14 @@ import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { PoolCounts } from "./database.js";
 import type { Lifecycle } from "./lifecycle.js";
+import type { RedisState } from "./redis-link.js";
 
 export interface MetricSources {
   readonly serverId: string;
   readonly version: string;
   readonly lifecycle: Lifecycle;
   readonly poolCounts: () => PoolCounts;
-  readonly redisReady: () => boolean | undefined;
+  readonly redisState: () => RedisState | undefined;
 }
 
 export class Metrics {
@@ -28,7 +29,7 @@ export class Metrics {
     });
     new Gauge({
       name: "event_manager_info",
-      help: "Always 1; the labels tell which release this server runs",
+      help: "Always 1; the labels name the release that this server runs",
       labelNames: ["server", "version"],
       registers,
     }).set({ server: sources.serverId, version: sources.version }, 1);
@@ -49,12 +50,12 @@ export class Metrics {
       help: "1 when the session store can be reached",
       registers,
       collect() {
-        this.set(sources.redisReady() === false ? 0 : 1);
+        this.set((sources.redisState() ?? "ready") === "ready" ? 1 : 0);
       },
     });
     new Gauge({
       name: "draining",
-      help: "1 from the moment that this server was told to stop",
+      help: "1 once this server has received SIGTERM",
       registers,
       collect() {
         this.set(sources.lifecycle.draining ? 1 : 0);
@@ -65,7 +66,7 @@ export class Metrics {
   readonly measure = (req: Request, res: Response, next: NextFunction): void => {
     const start = process.hrtime.bigint();
     res.once("close", () => {
-      // Route patterns, not addresses: the number of time series must not depend on what callers ask for.
+      // Route patterns, not addresses: the number of time series must not depend on what callers request.
       const route = req.route === undefined ? "none" : `${req.baseUrl}${routePath(req.route)}`;
       const seconds = Number(process.hrtime.bigint() - start) / 1e9;
       const status = res.writableFinished ? String(res.statusCode) : "aborted";
@@ -74,7 +75,7 @@ export class Metrics {
     next();
   };
 
-  /** Answers direct callers only: what a load balancer passes on comes from the world and is told nothing. */
+  /** Answers direct callers only. A request through a load balancer comes from the internet and gets 404. */
   readonly route: RequestHandler = async (req, res, next) => {
     if (req.get("X-Forwarded-For") !== undefined) {
       next();

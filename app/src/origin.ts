@@ -1,7 +1,7 @@
 /**
- * Refuses requests that another site makes in a visitor's name. Browsers say where a changing request comes from
- * (Origin, Sec-Fetch-Site), and will not let another site's form send JSON; programs say nothing and carry no cookie that
- * they were not given. The session cookie is SameSite=Lax besides.
+ * Refuses cross-site requests (CSRF). Browsers send the origin of a request that changes something (Origin, Sec-Fetch-Site), and
+ * do not let another site's form send JSON. Programs send neither, and have no visitor's cookie. The session cookie is also
+ * SameSite=Lax.
  */
 import type { NextFunction, Request, Response } from "express";
 import { HttpError } from "./errors.js";
@@ -24,7 +24,7 @@ function foreignOrigin(req: Request): boolean {
   if (site !== undefined && site !== "same-origin" && site !== "none") return true;
   const origin = req.get("Origin");
   if (origin === undefined) return false;
-  // 'null' (a sandboxed frame, a file) is no address and so never ours. Parsing both drops a default port from either.
+  // 'null' (a sandboxed frame, a file) is no address, so never this site's. Parsing both removes a default port from either.
   if (!URL.canParse(origin)) return true;
   const { host, protocol } = new URL(origin);
   const own = `${protocol}//${req.get("Host") ?? ""}`;

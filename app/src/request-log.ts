@@ -12,7 +12,7 @@ export function requestLog(log: Log): RequestHandler {
       const ms = Math.round(performance.now() - start);
       const fields = { method, path, status: res.statusCode, ms, ...(!res.writableFinished && { aborted: true }) };
       const reading = method === "GET" || method === "HEAD";
-      // The health check fails once or more a second while the database is away: that is said elsewhere, once.
+      // The health check fails once or more a second while the database is not available, which is logged elsewhere, once.
       const failed = res.statusCode >= 500 && path !== "/api/health";
       if (failed || !reading || ms >= SLOW_MS) log.info("request", fields);
       else log.debug("request", fields);

@@ -1,4 +1,4 @@
-/** Puts the parts together, listens, and takes them apart again. */
+/** Starts and stops the server with all its parts. */
 import { createServer as createHttpServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -13,14 +13,14 @@ import { createSessions } from "./sessions.js";
 import { prepare } from "./startup.js";
 import { createTlsServer, watchCertificate } from "./tls.js";
 
-/** Longer than any load balancer keeps an idle connection: it must be the one to close, or a request meets a closed door. */
+/** Longer than any load balancer keeps an idle connection: it must close first, or it sends a request on a closed one. */
 const KEEP_ALIVE_MS = 65_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const LAST_WAIT_MS = 2000;
 
 export interface Running {
   readonly url: string;
-  /** Settles when the server is ready to serve; rejects on what waiting cannot mend. */
+  /** Resolves when the server is ready to serve; rejects on an error that a retry cannot fix. */
   readonly ready: Promise<void>;
   readonly reloadCertificate: () => void;
   /** Drains and releases everything. @returns how many requests had to be cut off. */
@@ -66,7 +66,7 @@ export async function start(config: Config, log: Log, root: string, version: str
       const cut = await drain.run(config.drain);
       certificate?.end();
       sessions.end();
-      // A statement that hangs must not hold up the end.
+      // A statement that hangs must not block the exit.
       await Promise.race([database.end(), sleep(LAST_WAIT_MS)]);
       return cut;
     },

@@ -1,4 +1,4 @@
-/** From "listening" to "serving": the schema and the first user, however long the database takes to come. */
+/** From "listening" to "serving": creates the schema and the first user, and retries until the database is available. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "./config.js";
 import type { Database } from "./database.js";
@@ -18,7 +18,7 @@ export interface Startup {
   readonly migrationsFolder: string;
 }
 
-/** @throws MigrationConflict, as no amount of waiting mends it. Any other failure is tried again for ever. */
+/** @throws MigrationConflict, as a retry cannot fix it. Any other failure is retried without a limit. */
 export async function prepare({ database, lifecycle, log, admin, migrationsFolder }: Startup): Promise<void> {
   const migrations = await readMigrations(migrationsFolder);
   const failures = new Throttle(10_000);

@@ -2,7 +2,7 @@
 import type { Database } from "./database.js";
 import { hashPassword, verifyPassword } from "./passwords.js";
 
-/** Makes the user, or gives them the password of the environment. Writes only when something differs. */
+/** Creates the user, or sets the password of the environment. Writes only when something differs. */
 export async function seedUser(database: Database, name: string, password: string): Promise<"unchanged" | "stored"> {
   const stored = await passwordHash(database, name);
   if (stored !== undefined && await verifyPassword(password, stored)) return "unchanged";

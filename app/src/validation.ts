@@ -4,12 +4,12 @@ import { HttpError } from "./errors.js";
 
 /** @throws HttpError 400 with one message a field. */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  return parse(schema, body ?? {}, "Some fields need another look.");
+  return parse(schema, body ?? {}, "Some fields are not valid.");
 }
 
 /** @throws HttpError 400 with one message a parameter. */
 export function parseQuery<T>(schema: z.ZodType<T>, query: unknown): T {
-  return parse(schema, query, "The address has a parameter that is not understood.");
+  return parse(schema, query, "The address has an unknown or invalid parameter.");
 }
 
 function parse<T>(schema: z.ZodType<T>, input: unknown, message: string): T {
@@ -25,7 +25,7 @@ function parse<T>(schema: z.ZodType<T>, input: unknown, message: string): T {
   throw new HttpError(400, "invalid", message, fields);
 }
 
-/** Text of one or more lines without control characters, which PostgreSQL or a page could not hold or show. */
+/** Text of one or more lines without control characters, which PostgreSQL cannot store or a page cannot show. */
 export function plainText(max: number) {
   return z.string("Must be text.")
     .trim()

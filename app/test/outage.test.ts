@@ -1,6 +1,7 @@
 /** What callers see while the database or Redis is down, hung or read-only, or loses a connection. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
+import { createClient } from "redis";
 import type { Running } from "../src/server.js";
 import { type Answer, Client, CONCERT, requestsReceived, startApplication } from "./support/application.js";
 import { FaultProxy, SLOW_MS } from "./support/fault-proxy.js";
@@ -10,6 +11,7 @@ import { until } from "./support/until.js";
 
 const HEALTH_TIMEOUT_MS = 300;
 const RETRY_MS = 1500;
+const REDIS_RETRY_MS = 1500;
 /** Added to each time limit, for the scheduling of a busy machine. */
 const SLACK_MS = 400;
 /** The application's own pause before each probe of a database that is down. */
@@ -39,6 +41,7 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
       SESSION_STORE: "redis", REDIS_URL: `redis://127.0.0.1:${String(redis.port)}`, REDIS_PASSWORD: "pw",
       HEALTH_TIMEOUT_MS: String(HEALTH_TIMEOUT_MS), DATABASE_RETRY_MS: String(RETRY_MS),
       DATABASE_CONNECT_TIMEOUT_MS: "500", DATABASE_QUERY_TIMEOUT_MS: "800", REDIS_TIMEOUT_MS: String(REDIS_TIMEOUT_MS),
+      REDIS_RETRY_MS: String(REDIS_RETRY_MS),
       DATABASE_POOL_SIZE: String(POOL_SIZE),
     }, log);
     client = new Client(server.url);
@@ -79,6 +82,14 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     }
   }
 
+  /** Makes Redis a replica of a server that does not answer, or a master again. */
+  async function demoteRedis(demoted: boolean): Promise<void> {
+    const store = createClient({ password: "pw", socket: { host: "127.0.0.1", port: services[1]?.port ?? 0 } });
+    await store.connect();
+    await store.sendCommand(["REPLICAOF", ...demoted ? ["127.0.0.1", "1"] : ["NO", "ONE"]]);
+    store.destroy();
+  }
+
   const direct = (): string => databaseUrl(services[0]?.port ?? 0);
 
   async function countStored(title: string): Promise<number> {
@@ -94,32 +105,121 @@ describe("outages", { skip: missing("postgres", "redis") }, () => {
     assert.ok(answer.ms < limitMs, `took ${String(answer.ms)} ms`);
   }
 
+  /** Reads a session, stores one, and reads one for a write. */
+  const needRedis = (title: string): Promise<Answer[]> =>
+    Promise.all([client.call("GET", "/api/session"), new Client(server.url).signIn(), create(title)]);
+
   for (const fault of ["refuse", "hang"] as const) {
-    test(`Redis, fault "${fault}": reads work, sessions answer 503 at once and recover on their own`, async () => {
+    test(`Redis, fault "${fault}": reads work, sessions answer 503 within the retry time, then at once`, async () => {
       await redis.set(fault);
       await healthBecomes("degraded", REDIS_PING_PERIOD_MS + REDIS_TIMEOUT_MS + SLACK_MS);
-      const { status, body } = await health();
-      assert.deepEqual([status, body.redis, body.database], [200, false, true]);
+      const early = await health();
+      assert.deepEqual([early.status, early.body.redis, early.body.database], [200, false, true]);
+      assert.equal(early.headers.get("X-Redis"), "away");
+      const waiting = needRedis("never");
       for (const path of ["/", "/api/events"]) {
         const read = await client.call("GET", path);
         assert.equal(read.status, 200, path);
         assert.ok(read.ms < SLACK_MS, `${path} took ${String(read.ms)} ms`);
       }
-      const ask = client.call("GET", "/api/session");
-      const signOut = client.call("POST", "/api/logout");
-      for (const answer of await Promise.all([ask, client.signIn(), create("never"), signOut])) {
+      for (const answer of await waiting) {
+        assertUnavailable(answer, "sessions_unavailable", REDIS_RETRY_MS + REDIS_TIMEOUT_MS + SLACK_MS);
+        assert.equal(answer.headers.get("Set-Cookie"), null, "no session was stored");
+      }
+      const late = await health();
+      assert.deepEqual([late.status, late.body.status, late.headers.get("X-Redis")], [200, "degraded", "failed"]);
+      for (const answer of [...await needRedis("never"), await client.call("POST", "/api/logout")]) {
         assertUnavailable(answer, "sessions_unavailable", SLACK_MS);
       }
       await redis.set("pass");
       await healthBecomes("healthy");
+      assert.equal((await health()).headers.get("X-Redis"), "ready");
       const session = await client.call("GET", "/api/session");
       assert.deepEqual(session.body, { user: "admin" }, "the session survives the outage");
+      assert.equal(await countStored("never"), 0);
     });
   }
 
-  test("Redis hangs between two requests: the next one is answered within the time limit", async () => {
-    await redis.set("hang");
-    assertUnavailable(await client.call("GET", "/api/session"), "sessions_unavailable", REDIS_TIMEOUT_MS + SLACK_MS);
+  for (const fault of ["refuse", "close", "hang"] as const) {
+    test(`Redis, fault "${fault}" for a short time: requests wait for its end and succeed`, async () => {
+      const title = `short outage of Redis: ${fault}`;
+      await redis.set(fault);
+      const waiting = needRedis(title);
+      await log.logged("redis connection failed");
+      await redis.set("pass");
+      const answers = await waiting;
+      assert.deepEqual(answers.map((answer) => answer.status), [200, 200, 201]);
+      assert.deepEqual(answers[0]?.body, { user: "admin" });
+      assert.equal(await countStored(title), 1);
+    });
+  }
+
+  test("Redis, a short outage: signing out waits for its end and succeeds", async () => {
+    const visitor = new Client(server.url);
+    assert.equal((await visitor.signIn()).status, 200);
+    const { cookie } = visitor;
+    await redis.set("refuse");
+    const waiting = visitor.call("POST", "/api/logout");
+    await log.logged("redis connection failed");
+    await redis.set("pass");
+    assert.equal((await waiting).status, 204);
+    assert.deepEqual((await new Client(server.url, cookie).call("GET", "/api/session")).body, { user: null });
+  });
+
+  test("Redis, an answer lost on the way: the command runs again", async () => {
+    const lost = redis.loseNextAnswer();
+    const [session] = await Promise.all([client.call("GET", "/api/session"), lost]);
+    assert.deepEqual([session.status, session.body], [200, { user: "admin" }]);
+  });
+
+  test("Redis, demoted to a replica: requests wait until the connection leads to a master, and succeed", async () => {
+    await demoteRedis(true);
+    try {
+      const waiting = new Client(server.url).signIn();
+      await log.logged("redis connection failed");
+      assert.match(String(log.find("redis connection failed")?.error), /^READONLY /);
+      const known = redis.accepted;
+      await until("it connects to the replica twice", () => redis.accepted >= known + 2);
+      assert.equal((await health()).headers.get("X-Redis"), "away");
+      await demoteRedis(false);
+      assert.equal((await waiting).status, 200);
+      const connected = log.entries.filter((entry) => entry.message === "redis connected");
+      assert.equal(connected.length, 1, "not while it is a replica, although it accepts connections then");
+    } finally {
+      await demoteRedis(false);
+    }
+  });
+
+  test("Redis, a short outage: a request whose caller disconnects changes nothing", async () => {
+    await redis.set("refuse");
+    const leaving = new AbortController();
+    const left = assert.rejects(client.call("POST", "/api/events", { ...CONCERT, title: "left" }, {}, leaving.signal));
+    await log.logged("redis connection failed");
+    const stayed = create("waited");
+    leaving.abort();
+    await left;
+    await log.logged("request", { path: "/api/events", aborted: true });
+    await redis.set("pass");
+    assert.equal((await stayed).status, 201);
+    assert.deepEqual([await countStored("left"), await countStored("waited")], [0, 1]);
+  });
+
+  test("Redis hangs after a session was read: extending the session does not delay the answer", async () => {
+    const unlock = await lockEvents(direct());
+    const waiting = create("answered at once");
+    try {
+      await until("the event waits for the lock", async () => {
+        const { rows } = await sql(direct(), "SELECT count(*) AS n FROM pg_locks WHERE NOT granted");
+        return Number(rows[0]?.n) > 0;
+      });
+      await redis.set("hang");
+    } finally {
+      await unlock();
+    }
+    const start = performance.now();
+    assert.equal((await waiting).status, 201);
+    const ms = performance.now() - start;
+    assert.ok(ms < REDIS_TIMEOUT_MS, `took ${String(ms)} ms`);
   });
 
   test("database refuses connections: 503 within the retry time, then at once, and recovery on its own", async () => {

@@ -91,6 +91,7 @@ describe("TLS", { skip: missing("postgres", "redis") || opensslMissing }, () => 
           DATABASE_URL: databaseUrl(postgres.port),
           SESSION_STORE: "redis",
           REDIS_PASSWORD: "pw",
+          REDIS_RETRY_MS: "1000",
           REDIS_CA_FILE,
           REDIS_URL: `rediss://${host}:${String(redis.port)}`,
         }, log);

@@ -8,7 +8,7 @@ export function field(form: HTMLFormElement, name: string): HTMLInputElement | H
   throw new Error(`no field ${name}`);
 }
 
-/** A date that the browser cannot read goes to the server as typed, which says so beside the field. */
+/** A date that the browser cannot read goes to the server as typed; its error is shown beside the field. */
 export function eventOf(form: HTMLFormElement): NewEvent {
   const local = field(form, "startsAt").value;
   const starts = new Date(local);
@@ -21,7 +21,7 @@ export function eventOf(form: HTMLFormElement): NewEvent {
   };
 }
 
-/** Runs what the form is for, with its button held down meanwhile; says what went wrong and where. */
+/** Runs the form's action with its button disabled meanwhile, and shows errors beside their fields. */
 export async function submit(form: HTMLFormElement, work: () => Promise<void>): Promise<void> {
   const button = element("button[type=submit]", HTMLButtonElement, form);
   clearProblems(form);
@@ -49,7 +49,7 @@ function showProblems(form: HTMLFormElement, error: unknown): void {
     if (!(input instanceof HTMLElement)) continue;
     input.setAttribute("aria-invalid", "true");
     const place = form.querySelector<HTMLElement>(`.field-problem[data-for="${name}"]`);
-    // The server's words about a date are for programs; a person has not chosen one yet.
+    // The server's message about an empty date is meant for programs.
     const empty = input instanceof HTMLInputElement && input.type === "datetime-local" && input.value === "";
     if (place) say(place, empty ? "Choose a date and time." : problem);
   }

@@ -1,4 +1,4 @@
-/** The page: who is signed in, which events there are, and how the service is, kept fresh. */
+/** The page: who is signed in, which events there are, and the state of the service, refreshed. */
 import { Api, ApiError, type EventItem, newKey, type When } from "./api.js";
 import { element, say } from "./dom.js";
 import { EventsView, MAX_SHOWN } from "./events-view.js";
@@ -35,13 +35,13 @@ function showUser(name: string | null): void {
   create.hidden = name === null;
 }
 
-/** @returns what to tell the visitor, "" when all is well; as does loadEvents. */
+/** @returns the message for the visitor, "" for none; as does loadEvents. */
 async function loadUser(): Promise<string> {
   try {
     showUser(await api.user());
     return "";
   } catch (error) {
-    // Not knowing is not being signed out: forms with text in them stay, unless this is the first look.
+    // The visitor may still be signed in: forms keep their text, unless this is the first load.
     if (signIn.hidden && create.hidden) showUser(null);
     return messageOf(error);
   }
@@ -51,7 +51,7 @@ async function loadEvents(): Promise<string> {
   const asked = when;
   try {
     const page = await api.list(asked, limit);
-    // Another tab was chosen meanwhile, whose own list is on its way.
+    // If another tab was chosen meanwhile, its own list is being loaded.
     if (asked === when) view.show(page, asked, user !== null);
     return "";
   } catch (error) {
@@ -72,13 +72,13 @@ async function loadHealth(): Promise<void> {
 }
 
 async function refresh(): Promise<void> {
-  // Who asks first, as the list has buttons for those who are signed in.
+  // The user first, as the list has buttons for signed-in users.
   const userProblem = await loadUser();
   const [eventsProblem] = await Promise.all([loadEvents(), loadHealth()]);
   say(notice, eventsProblem || userProblem);
 }
 
-/** The next look begins when the last one has ended, and none while nobody looks. */
+/** Refreshes again some time after the last refresh has ended, unless the page is hidden. */
 function keepFresh(): void {
   setTimeout(() => {
     const done = document.hidden ? Promise.resolve() : refresh();

@@ -2,4 +2,5 @@
 # Host metrics and time.
 set -euo pipefail
 systemctl daemon-reload
-systemctl restart prometheus-node-exporter systemd-timesyncd
+ha-service restart prometheus-node-exporter
+ha-service restart systemd-timesyncd /etc/systemd/timesyncd.conf.d/ha.conf

@@ -4,5 +4,7 @@ set -euo pipefail
 rm -f /run/ha/database
 ha-database
 systemctl start ha-database.timer
-systemctl restart prometheus-postgres-exporter
-systemctl restart ha-stalled-disk ha-stalled-keeper ha-stalled-standby
+ha-service restart prometheus-postgres-exporter
+ha-service restart ha-stalled-disk
+ha-service restart ha-stalled-keeper
+ha-service restart ha-stalled-standby /usr/local/lib/ha/witness.py

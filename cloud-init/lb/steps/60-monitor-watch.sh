@@ -1,4 +1,4 @@
 #!/bin/bash
 # Watch the monitor.
 set -euo pipefail
-systemctl restart ha-monitor-watch
+ha-service restart ha-monitor-watch /usr/local/lib/ha/ha_host.py

@@ -97,6 +97,12 @@ def test_the_application_gives_a_write_up_before_the_load_balancer_does() -> Non
     )
 
 
+@pytest.mark.parametrize(("write_timeout_ms", "wait_ms"), [(12_000, 5000), (7000, 4000), (1000, 0)])
+def test_a_request_that_waited_for_redis_has_time_for_a_statement(write_timeout_ms: int, wait_ms: int) -> None:
+    env = files_of("app1", load_balancer={"write_timeout_ms": write_timeout_ms})["/etc/ha/application.env"]
+    assert f"REDIS_RETRY_MS={wait_ms}" in env.splitlines()
+
+
 def test_application_hosts_are_verified_by_name() -> None:
     for line in servers(load_balancer()["backend application"]):
         name = line.split()[1]
@@ -160,12 +166,13 @@ def test_haproxy_accepts_the_configuration(host: str, settings: dict[str, Any], 
     assert "[WARNING]" not in done.stderr, done.stderr
 
 
-def test_what_waits_for_the_database_is_not_asked_of_another_server() -> None:
+@pytest.mark.parametrize(("variable", "header"), [("database", "X-Database"), ("redis", "X-Redis")])
+def test_a_request_that_waits_is_not_retried_on_another_server(variable: str, header: str) -> None:
     backend = load_balancer()["backend application"]
-    assert backend.index("http-check set-var(proc.database) res.hdr(X-Database)") > backend.index(
+    assert backend.index(f"http-check set-var(proc.{variable}) res.hdr({header})") > backend.index(
         "http-check expect status 200"
     )
-    assert "acl waits var(proc.database) -m str away" in backend
+    assert f"acl waits var(proc.{variable}) -m str away" in backend
     assert "http-request set-timeout server 12000ms if waits" in backend
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from drills import promises
 from spec import limits
 from spec.project import REPOSITORY
 from spec.timers import FENCE_LOOKS_MS, FENCE_SLACK_MS
@@ -45,6 +46,11 @@ def test_the_application_gives_a_statement_as_long_as_its_host_counts_on() -> No
     source = (REPOSITORY / "app" / "src" / "config.ts").read_text(encoding="utf-8")
     assert stated(r'"DATABASE_QUERY_TIMEOUT_MS", \d+, [\d_]+, (\d+)\)', source) == {limits.STATEMENT_MS}
     assert not any("DATABASE_QUERY_TIMEOUT_MS" in text for text in files_of("app1").values())
+
+
+def test_requests_wait_for_redis_for_as_long_as_the_drills_promise() -> None:
+    assert promises.CACHE.outage_s is not None
+    assert 1000 * promises.CACHE.outage_s == limits.REDIS_WAIT_MS
 
 
 def test_the_fence_is_late_by_less_than_the_slack_that_the_timers_leave() -> None:

@@ -111,10 +111,22 @@ def test_an_archive_that_is_no_release_is_refused(
         gzip.compress(b"no tar" * 1000),
         gzip.compress(TAR)[:-200],
         gzip.compress(TAR)[:-8] + bytes(8),
+        gzip.compress(TAR + bytes(1 << 20))[:-8],
+        gzip.compress(TAR + bytes(1 << 20), 0)[:500_000] + b"\xff" * 500_000,
         gzip.compress(TAR[:2000]),
         TAR,
     ],
-    ids=["empty", "text", "text in gzip", "cut off", "wrong checksum", "cut off before", "not compressed"],
+    ids=[
+        "empty",
+        "text",
+        "text in gzip",
+        "cut off",
+        "wrong checksum",
+        "no checksum",
+        "other bytes within",
+        "cut off before",
+        "not compressed",
+    ],
 )
 def test_a_damaged_archive_is_refused(tmp_path: Path, archive: bytes) -> None:
     assert "it cannot be read" in refusal(tmp_path, archive)

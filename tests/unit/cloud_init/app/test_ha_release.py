@@ -144,6 +144,16 @@ def test_the_release_that_ran_until_now_is_kept_however_long_ago_it_was_made_cur
     assert unpacked(home) == {first, third, fourth}
 
 
+def test_a_release_that_is_fetched_again_is_wanted_again(home: Path, bucket: Bucket) -> None:
+    first, second, third, fourth = (bucket.put_release(f"{n}.0.0") for n in range(1, 5))
+    for moment, digest in enumerate((first, second, third)):
+        RELEASE.main(["fetch", digest])
+        os.utime(home / "releases" / digest, (moment, moment))
+    RELEASE.main(["fetch", first])
+    RELEASE.main(["use", fourth])
+    assert unpacked(home) == {first, third, fourth}
+
+
 def test_fetching_deletes_nothing(home: Path, bucket: Bucket) -> None:
     digests = {bucket.put_release(f"{n}.0.0") for n in range(5)}
     for digest in digests:

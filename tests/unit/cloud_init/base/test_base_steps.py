@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
-import time
+from pathlib import Path
 
 import pytest
 
 from tests.unit.cloud_init.rendering import estate, files_of
 from tests.unit.cloud_init.sandbox import STEPS, Sandbox
+from tests.unit.cloud_init.simulated_host import SimulatedHost
 
 
-@pytest.mark.parametrize(("age_s", "restarts"), [(-60, True), (60, False)])
-def test_services_that_started_before_their_configuration_read_it(sandbox: Sandbox, age_s: int, restarts: bool) -> None:
-    """`age_s`: how long after its configuration was written the journal started."""
-    configuration = sandbox.folder / "ha.conf"
-    configuration.touch()
-    written = int(time.time())
-    os.utime(configuration, (written, written))
-    started = time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(written + age_s))
-    sandbox.stand_in("systemctl", f'[ "$1" != show ] || echo "{started}"')
-    sandbox.stand_in("systemd-tmpfiles")
-    sandbox.stand_in("journalctl")
-    replace = {
-        "/usr/lib/systemd/systemd-sysctl": "true",
-        "/etc/systemd/journald.conf.d/ha.conf": str(configuration),
-        "/var/log/journal": f"{sandbox.folder}/journal",
-    }
-    done = sandbox.run(files_of("lb1")[f"{STEPS}05-host"], replace, TZ="UTC")
-    assert done.returncode == 0, done.stderr
-    acted = [call for call in sandbox.calls("systemctl") if " show " not in call]
-    wanted = ["systemctl restart systemd-journald", "systemctl try-restart systemd-timesyncd"]
-    assert acted == (wanted if restarts else [])
+@pytest.mark.parametrize(("age_s", "restarts"), [(60, True), (-60, False)])
+def test_services_that_started_before_their_configuration_read_it(tmp_path: Path, age_s: int, restarts: bool) -> None:
+    """`age_s`: how long before its configuration was written the journal started."""
+    host = SimulatedHost(tmp_path, "lb1")
+    for unit in ("systemd-journald", "systemd-timesyncd"):
+        host.started_by_another(unit, age_s)
+    host.stand_in("systemd-tmpfiles")
+    host.stand_in("journalctl")
+    step = Path(f"{host.root}{STEPS}05-host")
+    step.write_text(step.read_text().replace("/usr/lib/systemd/systemd-sysctl", "true"))
+    host.steps("05-host")
+    assert host.did() == (["restart systemd-journald", "restart systemd-timesyncd"] if restarts else [])
 
 
 PACKAGE = b"a package"

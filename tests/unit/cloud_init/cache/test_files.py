@@ -24,7 +24,7 @@ def test_redis_speaks_tls_alone_and_keeps_what_it_is_told() -> None:
 def test_redis_memory_is_a_share_of_the_hosts() -> None:
     step = files_of("cache1", cache={"instance_type": "t3.small", "max_memory_percent": 40})
     line = next(line for line in step["/usr/local/lib/ha/steps/40-redis"].splitlines() if line.startswith("echo "))
-    script = line.replace(">/etc/redis/memory.conf", "")
+    script = line.partition(" | ha-place ")[0]
     done = subprocess.run(["bash", "-c", f"memory=1900; {script}"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "maxmemory 760mb"
     assert redis()["include"] == "/etc/redis/memory.conf"

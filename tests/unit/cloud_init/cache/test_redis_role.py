@@ -93,7 +93,7 @@ def test_the_monitors_sentinel_never_leads() -> None:
     found = {}
     for host in ("cache1", "cache2", "monitor1"):
         conf = files_of(host, **PAIRS)["/usr/local/lib/ha/sentinel"]
-        quorum = re.search(r"^sentinel monitor sessions \$\{master:-10\.\S+ 6379\} (\d+)$", conf, re.M)
+        quorum = re.search(r"^sentinel monitor sessions MASTER (\d+)$", conf, re.M)
         missed = re.search(r"^sentinel down-after-milliseconds sessions (\d+)$", conf, re.M)
         assert quorum is not None
         assert missed is not None
@@ -112,3 +112,100 @@ def test_the_monitors_sentinel_cannot_read_sessions() -> None:
     assert {"default", "exporter", "replica", "sentinel", "route"} == set(users)
     assert "resetkeys" in users["sentinel"]
     assert users["route"] == "user route on nopass resetkeys resetchannels -@all +role"
+
+
+class Pair:
+    """Two Redis as `hand_over` sees them, and a sentinel that promotes at once if it `obeys`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, link: str = "up", obeys: bool = True, lag: int = 0) -> None:
+        self.master, self.obeys, self.lag, self.link = OWN, obeys, lag, link
+        self.done: list[str] = []
+        self.replica_of = {OTHER: OWN}
+        for name in ("administer", "ask", "replication", "role", "vote"):
+            monkeypatch.setattr(ROLE, name, getattr(self, name))
+        monkeypatch.setattr(ROLE, "parameter", lambda *a, **k: "password")
+        monkeypatch.setattr(ROLE, "PAUSE_MS", 200)
+        monkeypatch.setattr(ROLE, "SEEN_S", 0.01)
+        monkeypatch.setattr(ROLE, "IN_SYNC_S", 0.1)
+
+    def administer(self, address: str, *commands: str) -> list[str]:
+        assert address == OWN
+        for command in commands:
+            self.done.append(" ".join(command.split()[:2]))
+            if command.startswith("REPLICAOF"):
+                self.replica_of[OWN] = command.split()[1]
+        return []
+
+    def ask(self, address: str, port: int, *commands: str) -> list[str]:
+        self.done.append(commands[1])
+        if self.obeys:
+            self.master = OTHER
+            del self.replica_of[OTHER]
+        return []
+
+    def role(self, address: str) -> str:
+        return "slave" if address in self.replica_of else "master"
+
+    def replication(self, address: str) -> dict[str, str]:
+        if address not in self.replica_of:
+            return {"role": "master", "master_repl_offset": "100"}
+        link = {"master_host": self.replica_of[address], "master_link_status": self.link}
+        return {"role": "slave", "slave_repl_offset": str(100 - self.lag), **link}
+
+    def vote(self, address: str) -> Any:
+        return ROLE.Vote(1, self.master)
+
+
+def test_a_master_is_handed_over_while_writes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair(monkeypatch)
+    ROLE.hand_over()
+    wanted = ["CLIENT PAUSE", "SENTINEL FAILOVER sessions", f"REPLICAOF {OTHER}", "CLIENT KILL", "CLIENT UNPAUSE"]
+    assert pair.done == wanted
+    ROLE.hand_over()
+    assert pair.done == wanted, "a replica has nothing to hand over"
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "done"),
+    [
+        ({"link": "down"}, "not a replica in sync", []),
+        ({"lag": 1}, "lags behind", ["CLIENT PAUSE", "CLIENT UNPAUSE"]),
+        ({"obeys": False}, "did not make", ["CLIENT PAUSE", "SENTINEL FAILOVER sessions", "CLIENT UNPAUSE"]),
+    ],
+)
+def test_a_master_that_cannot_be_handed_over_stays_one(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], said: str, done: list[str]
+) -> None:
+    pair = Pair(monkeypatch, **given)
+    with pytest.raises(OSError, match=said):
+        ROLE.hand_over()
+    assert pair.done == done
+    assert pair.role(OWN) == "master"
+
+
+def test_a_sentinel_that_thinks_otherwise_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair(monkeypatch)
+    pair.master = OTHER
+    with pytest.raises(OSError, match="sentinel"):
+        ROLE.hand_over()
+    assert pair.done == []
+
+
+def test_a_redis_that_does_not_run_has_nothing_to_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(address: str) -> dict[str, str]:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(ROLE, "replication", refused)
+    ROLE.hand_over()
+
+
+def test_writes_wait_for_less_than_what_makes_a_sentinel_give_a_master_up() -> None:
+    conf = files_of("cache1", **PAIRS)["/usr/local/lib/ha/sentinel"]
+    (limit,) = re.findall(r"down-after-milliseconds sessions (\d+)", conf)
+    assert int(limit) > ROLE.PAUSE_MS > ROLE.SEEN_S * 1000
+
+
+def test_the_sentinels_user_may_hand_over() -> None:
+    step = files_of("cache1", **PAIRS)["/usr/local/lib/ha/steps/40-redis"]
+    (user,) = [line.split() for line in step.splitlines() if line.startswith("user sentinel ")]
+    assert {"+client|pause", "+client|unpause", "+client|kill", "+replicaof", "+info"} <= set(user)

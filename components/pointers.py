@@ -37,7 +37,7 @@ class TierPointer(Component):
     Attribute: `resource`: a host of the tier should not boot before it exists.
     """
 
-    token: ClassVar[str] = "ha:pointers:TierPointer"
+    token: ClassVar[str] = "ha:tierpointer:TierPointer"
 
     def __init__(self, name: str, args: TierPointerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.stack, opts)

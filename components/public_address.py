@@ -63,7 +63,7 @@ class LoadBalancerAddress(Component):
     Attribute: `association`.
     """
 
-    token: ClassVar[str] = "ha:publicaddress:LoadBalancerAddress"
+    token: ClassVar[str] = "ha:loadbalanceraddress:LoadBalancerAddress"
 
     def __init__(self, name: str, args: LoadBalancerAddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.stack, opts)

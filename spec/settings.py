@@ -283,7 +283,7 @@ class Settings(_Group):
     alerts: AlertSettings = AlertSettings()
     timers: Timers = Timers()
     ssm_agent: SsmAgentSettings = SsmAgentSettings()
-    artifact_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    artifact_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")] | None = None
     budget_monthly_usd: Annotated[
         Decimal,
         Field(gt=0, strict=False, allow_inf_nan=False),
@@ -296,6 +296,14 @@ class Settings(_Group):
     def _number(cls, given: object) -> object:
         if isinstance(given, bool | str):
             raise ValueError("must be a number of dollars")
+        return given
+
+    @field_validator("artifact_bucket", mode="before")
+    @classmethod
+    def _one_label(cls, given: object) -> object:
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+        if isinstance(given, str) and "." in given:
+            raise ValueError("no dots: hosts reach the bucket by a name of S3 whose certificate covers one label")
         return given
 
     @model_validator(mode="after")

@@ -17,6 +17,11 @@ from spec.settings import Settings
 
 PAIRS: dict[str, Any] = {"load_balancer": {"count": 2}, "cache": {"count": 2}}
 """Settings with two of what may be one or two."""
+SECRET_SHAPES = (
+    re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"),
+    re.compile(r"(?:AKIA|ASIA)[0-9A-Z]{16}"),
+    re.compile(r"(?i)(?:password|secret|token)\s*[=:]\s*[\"']?[A-Za-z0-9+/_-]{16,}"),
+)
 BASE_LIBRARY = CLOUD_INIT_DIR / "base/files/usr/local/lib/ha"
 
 

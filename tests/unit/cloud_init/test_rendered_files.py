@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
-import zopfli.gzip  # type: ignore[import-untyped]
 
-import components.user_data
-from components.user_data import CLOUD_INIT_DIR, LIMIT_BYTES, Context, host_files, listed, user_data
+from components.host_files import CLOUD_INIT_DIR, Context, host_files, listed
 from spec.tiers import Tier
-from tests.unit.cloud_init.rendering import PAIRS, estate, files_of
+from tests.unit.cloud_init.rendering import SECRET_SHAPES, estate, files_of
 
 OTHER_SETTINGS = {
     "load_balancer": {
@@ -26,40 +22,11 @@ OTHER_SETTINGS = {
     "application": {"tls": False, "metrics_path": None},
 }
 HOSTS = {**estate(), **{f"{name}-other": context for name, context in estate(**OTHER_SETTINGS).items()}}
-# Room for what later work adds; the limit itself is refused by user_data().
-ROOM_BYTES = 180
-SECRET_SHAPES = (
-    re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"),
-    re.compile(r"(?:AKIA|ASIA)[0-9A-Z]{16}"),
-    re.compile(r"(?i)(?:password|secret|token)\s*[=:]\s*[\"']?[A-Za-z0-9+/_-]{16,}"),
-)
 
 
 @pytest.fixture(params=sorted(HOSTS))
 def context(request: pytest.FixtureRequest) -> Context:
     return HOSTS[request.param]
-
-
-def test_user_data_fits_and_is_the_same_bytes_twice(context: Context) -> None:
-    first = user_data(context)
-    components.user_data._compressed.cache_clear()
-    assert first == user_data(context)
-    assert len(first) <= 16_384 - ROOM_BYTES
-
-
-def test_user_data_is_the_same_bytes_everywhere() -> None:
-    """Whoever moves zopfli to a version that makes others replaces every host of every estate."""
-    made = zopfli.gzip.compress(b"#cloud-config\nhostname: db1\n", numiterations=5)
-    assert made.hex() == (
-        "1f8b0800000000000203534ecec92f4dd14dcecf4bcb4ce7cac82f2ec94bcc4db552484932e40200a0ea8e3a1c000000"
-    )
-
-
-def test_user_data_carries_every_file_as_it_is(context: Context) -> None:
-    document = yaml.safe_load(gzip.decompress(user_data(context)))
-    carried = {entry["path"]: entry["content"] for entry in document["write_files"]}
-    assert carried == {f.path: f.content for f in host_files(context)}
-    assert document["manage_etc_hosts"] is False  # cloud-init would write over ours
 
 
 def test_no_file_holds_what_looks_like_a_secret(context: Context) -> None:
@@ -131,9 +98,9 @@ def test_hosts_know_themselves_and_the_tiers_of_a_fixed_size_by_name() -> None:
         assert known == {h.name: str(h.address) for h in hosts if h.tier != Tier.APP or h.name == name}
 
 
-def test_one_more_application_host_replaces_only_those_that_must_know_it() -> None:
+def test_one_more_application_host_changes_only_those_that_must_know_it() -> None:
     before, after = estate(), estate(application={"count": 3})
-    changed = {name for name, context in before.items() if user_data(context) != user_data(after[name])}
+    changed = {name for name, context in before.items() if host_files(context) != host_files(after[name])}
     assert changed == {"lb1", "monitor1"}
 
 
@@ -145,11 +112,6 @@ def test_one_alone_has_nothing_of_a_pair() -> None:
         everything = "\n".join([*files, *files.values()])
         for word in ("keepalived", "redis-sentinel", "sentinel-password", "listen sessions"):
             assert word not in everything, (host, word)
-
-
-def test_user_data_of_pairs_fits() -> None:
-    for name, context in estate(**PAIRS).items():
-        assert len(user_data(context)) <= LIMIT_BYTES, name
 
 
 def unit(text: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from components.policies import role_policy
+from spec.in_service import ESTATE_KEY, in_service_prefix
+from spec.pointer import Pointer, bundle_key
 from spec.project import EXAMPLE_ACCOUNT_ID
 from spec.release import Release
 from spec.scope import Scope
@@ -62,12 +64,34 @@ def test_no_action_is_a_wildcard_and_star_resources_are_the_agents_alone(tier: T
             assert statement["Sid"] in ("SessionManagerAgent", "SeeWhoHoldsThePublicAddress")
 
 
-def test_only_the_application_reads_releases_and_alerts_come_from_the_monitor_and_from_who_watches_it() -> None:
-    assert [t for t in Tier if _resources(t, "s3:GetObject")] == [Tier.APP]
+def test_alerts_come_from_the_monitor_and_from_who_watches_it() -> None:
     assert [t for t in Tier if _resources(t, "sns:Publish")] == [Tier.LB, Tier.MONITOR]
-    (release,) = _resources(Tier.APP, "s3:GetObject")
-    assert fnmatch.fnmatch(f"arn:aws:s3:::artifacts/{Release('ab' * 32).key}", release)
-    assert not fnmatch.fnmatch("arn:aws:s3:::artifacts/backups/base", release)
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_a_host_reads_its_own_tiers_pointer_and_bundles_and_the_application_releases_too(tier: Tier) -> None:
+    objects = {Pointer.key(one): one for one in Tier} | {bundle_key(one, "ab" * 32): one for one in Tier}
+    objects |= {Release("ab" * 32).key: Tier.APP}
+    nobodys = {"backups/base": None, "operations/lease": None, in_service_prefix("app1"): None, ESTATE_KEY: None}
+    given = _resources(tier, "s3:GetObject")
+    readable = {
+        key
+        for key in objects | nobodys
+        if any(fnmatch.fnmatch(f"arn:aws:s3:::artifacts/{key}", resource) for resource in given)
+    }
+    assert readable == {key for key, owner in objects.items() if owner is tier}
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_no_host_writes_to_the_bucket_lists_it_or_acts_on_another_host(tier: Tier) -> None:
+    may = {
+        action
+        for statement in role_policy(tier, replace(SCOPE, load_balancers=2))["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    assert {action for action in may if action.startswith("s3:")} == {"s3:GetObject"}
+    assert not may & {"ssm:SendCommand", "sts:AssumeRole", "ec2:RunInstances", "iam:PassRole"}
 
 
 def test_the_load_balancer_holds_no_secret_but_its_certificate() -> None:

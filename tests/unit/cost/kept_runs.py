@@ -1,8 +1,4 @@
-"""Runs of the program for estimates: one for each stack and configuration, kept until the tests end.
-
-No price depends on user data, and rendering it is most of a run, so these runs go without. `test_program.py` shows that
-an estimate is the same with it.
-"""
+"""Runs of the program for estimates: one for each stack and configuration, kept until the tests end."""
 
 from __future__ import annotations
 
@@ -11,9 +7,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import pytest
-
-from components import user_data
 from cost import stacks
 from cost.program import Recording, record, with_release
 from cost.resources import Resource, provider_resources
@@ -37,6 +30,5 @@ def declared_by(stack: str, config: Mapping[str, Any], _settings: Settings) -> l
 def _recorded(stack: str, config_json: str) -> Recording:
     config = json.loads(config_json)
     release = stacks.settings_of(stack, config).application.release
-    with pytest.MonkeyPatch.context() as patch, with_release(REPOSITORY, release) as folder:
-        patch.setattr(user_data, "user_data", lambda context: b"without")
+    with with_release(REPOSITORY, release) as folder:
         return record(folder, stack, config)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from components import user_data
+from components.host_files import Context
 from cost import stacks
 from cost.program import with_release
 from spec.errors import HaError
@@ -29,19 +30,17 @@ def test_the_stand_in_for_a_release_is_one_and_the_same_each_time(tmp_path: Path
     assert [p.name for p in tmp_path.iterdir()] == ["__main__.py"]
 
 
-def test_an_estimate_is_the_same_with_user_data_and_after_somebody_closed_the_event_loop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_estimate_is_the_same_after_somebody_closed_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.close()
-    with_user_data = stacks.report_of("dev", stacks_dir=STACKS)
+    after = stacks.report_of("dev", stacks_dir=STACKS)
     monkeypatch.setattr(stacks, "declared_by", declared_by)
-    assert stacks.report_of("dev", stacks_dir=STACKS) == with_user_data
+    assert stacks.report_of("dev", stacks_dir=STACKS) == after
 
 
 def test_what_the_program_refuses_is_exit_2_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(context: user_data.Context) -> bytes:
+    def refuse(context: Context) -> str:
         raise HaError(f"user data of {context.host.name} is too large")
 
     monkeypatch.setattr(user_data, "user_data", refuse)

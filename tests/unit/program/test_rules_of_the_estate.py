@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import re
 from ipaddress import IPv4Address
+from itertools import pairwise
 
-import pytest
 import yaml
 
-from components.user_data import _compressed
+from components.hosts import CHANGE_ORDER
+from components.user_data import LIMIT_BYTES
 from spec import ports
 from spec.flows import FLOWS, TCP, WORLD, Flow, flows
 from spec.project import EXAMPLE_ACCOUNT_ID, REPOSITORY
@@ -22,6 +21,8 @@ from tests.unit.program.recorded import Program, run_program
 
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
+ASSOCIATION = "aws:ec2/eipAssociation:EipAssociation"
+OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
@@ -129,7 +130,7 @@ def test_instances_demand_imdsv2_and_have_no_key_pair(program: Program) -> None:
         assert options["httpTokens"] == "required"
         assert options["httpPutResponseHopLimit"] == 1
         assert "keyName" not in instance.inputs
-        assert "userData" not in instance.inputs
+        assert "userDataBase64" not in instance.inputs  # a preview shows the text
 
 
 def test_volumes_are_encrypted_gp3(program: Program) -> None:
@@ -165,24 +166,67 @@ def test_hosts_are_replaced_by_deleting_first(program: Program) -> None:
     assert all(i.inputs["userDataReplaceOnChange"] for i in program.of(INSTANCE))
 
 
-@pytest.mark.parametrize(("later", "earlier"), [("db2", "db1"), ("app2", "app1")])
-def test_hosts_of_a_tier_follow_each_other(program: Program, later: str, earlier: str) -> None:
-    assert program.named(INSTANCE, earlier).urn in program.named(INSTANCE, later).depends_on
-    assert program.named(INSTANCE, later).urn not in program.named(INSTANCE, earlier).depends_on
+def waited_for(program: Program) -> dict[str, set[str]]:
+    """What is made before a resource, by URN: all that it depends on, directly or not."""
+    found: dict[str, set[str]] = {}
+    for resource in program.resources:  # in the order in which they were registered: those it depends on come first
+        found[resource.urn] = set(resource.depends_on).union(*(found[one] for one in resource.depends_on))
+    return found
 
 
-def test_a_host_waits_for_its_way_out_its_rules_and_its_policy(program: Program) -> None:
+def test_a_host_waits_for_its_way_out_its_rules_its_policy_and_its_tiers_pointer(program: Program) -> None:
     needed = {r.urn for t in (INGRESS, EGRESS, "aws:ec2/route:Route") for r in program.of(t)}
-    depends_on = {r.urn: set(r.depends_on) for r in program.resources}
-
-    def waits_for(urn: str) -> set[str]:
-        direct = depends_on[urn]
-        return direct.union(*(waits_for(earlier) for earlier in direct))
-
+    before = waited_for(program)
     for instance in program.of(INSTANCE):
         tier = instance.inputs["tags"]["ha:tier"]
         policy = program.named("aws:iam/rolePolicy:RolePolicy", f"identity-{tier}")
-        assert needed | {policy.urn} <= waits_for(instance.urn), instance.name
+        pointer = program.named(OBJECT, f"pointer-{tier}")
+        assert needed | {policy.urn, pointer.urn} <= before[instance.urn], instance.name
+
+
+def test_one_pointer_or_host_of_the_whole_estate_changes_at_a_time(program: Program) -> None:
+    before, chain = waited_for(program), []
+    for tier in CHANGE_ORDER:
+        hosts = [i for i in program.of(INSTANCE) if i.inputs["tags"]["ha:tier"] == tier]
+        chain.append(program.named(OBJECT, f"pointer-{tier}"))
+        chain += [r for h in hosts for r in (h, program.named(OBJECT, f"{h.name}-in-service"))]
+    chain.append(program.named(OBJECT, "in-service"))
+    assert set(Tier) == set(CHANGE_ORDER)
+    for earlier, later in pairwise(chain):
+        assert earlier.urn in before[later.urn], f"{later.name} does not wait for {earlier.name}"
+        assert later.urn not in before[earlier.urn]
+
+
+def test_a_host_is_in_service_when_all_of_it_is_there_and_out_of_it_before_any_of_it_goes(program: Program) -> None:
+    parts = [*program.of("aws:ec2/volumeAttachment:VolumeAttachment"), *program.of(ASSOCIATION)]
+    assert len(parts) > len(program.of(VOLUME))
+    for instance in program.of(INSTANCE):
+        serving = program.named(OBJECT, f"{instance.name}-in-service")
+        own = [part.urn for part in parts if part.inputs["instanceId"] == f"{instance.name}-id"]
+        assert {instance.urn, *own} <= set(serving.depends_on)
+        assert serving.delete_before_replace
+        # Another instance is another key, so a replacement of the one replaces the other.
+        assert serving.inputs["key"] == f"in-service/{instance.name}/{instance.name}-id"
+        assert json.loads(serving.inputs["content"]) == {"instance_type": instance.inputs["instanceType"]}
+
+
+def test_a_pointer_names_what_is_uploaded_before_it_and_kept_after_it(program: Program) -> None:
+    before = waited_for(program)
+    for tier in Tier:
+        pointer = program.named(OBJECT, f"pointer-{tier}")
+        assert pointer.inputs["key"] == f"pointers/{tier}"
+        named = json.loads(pointer.inputs["content"])
+        assert set(named) == ({"bundle", "release"} if tier is Tier.APP else {"bundle"})
+        keys = {"bundle": f"bundles/{tier}/{named['bundle']}.tar"}
+        names = {"bundle": f"artifacts-bundle-{tier}", "release": "artifacts-release"}
+        if tier is Tier.APP:
+            keys["release"] = f"releases/{named['release']}.tar.gz"
+        for what, key in keys.items():
+            resource = program.named(OBJECT, names[what])
+            assert resource.inputs["key"] == key
+            assert resource.inputs["source"]["hash"] == resource.inputs["sourceHash"] == named[what]
+            assert resource.retain_on_delete
+            assert resource.urn in before[pointer.urn]
 
 
 def test_addresses_are_the_planned_ones(program: Program) -> None:
@@ -255,16 +299,13 @@ def test_every_alarm_names_a_runbook_that_is_there(program: Program) -> None:
 
 def test_user_data_is_small_readable_and_the_same_each_time(program: Program) -> None:
     stack = program.of(INSTANCE)[0].inputs["tags"]["ha:stack"]
-    _compressed.cache_clear()
     again = run_program(stack)
     for instance in program.of(INSTANCE):
-        encoded = instance.inputs["userDataBase64"]
-        raw = base64.b64decode(encoded)
-        assert len(raw) <= 16_384
-        document = gzip.decompress(raw).decode()
-        assert document.startswith("#cloud-config\n")
-        assert yaml.safe_load(document)["hostname"] == instance.name
-        assert again.named(INSTANCE, instance.name).inputs["userDataBase64"] == encoded
+        text = instance.inputs["userData"]
+        assert len(text.encode()) <= LIMIT_BYTES
+        assert text.startswith("#cloud-config\n")
+        assert yaml.safe_load(text)["hostname"] == instance.name
+        assert again.named(INSTANCE, instance.name).inputs["userData"] == text
 
 
 def test_a_second_nat_gateway_gives_each_zone_its_own() -> None:
@@ -282,7 +323,7 @@ def test_one_nat_gateway_stands_in_the_monitors_zone(program: Program) -> None:
     assert zone_of[gateway.inputs["subnetId"]] == zone_of[monitor.inputs["subnetId"]]
 
 
-def test_other_sizes_are_no_other_user_data(program: Program) -> None:
+def test_other_sizes_are_no_other_user_data_and_no_other_bundle(program: Program) -> None:
     stack = program.of(INSTANCE)[0].inputs["tags"]["ha:stack"]
     settings, hosts_of = read_stack_config(STACKS, stack)["ha:settings"], load_settings(STACKS, stack).hosts_of
     larger = {"t3.micro": "t3.small", "t3.small": "t3.medium", "t3.medium": "t3.large"}
@@ -291,4 +332,7 @@ def test_other_sizes_are_no_other_user_data(program: Program) -> None:
     for instance in program.of(INSTANCE):
         other = resized.named(INSTANCE, instance.name)
         assert other.inputs["instanceType"] != instance.inputs["instanceType"]
-        assert other.inputs["userDataBase64"] == instance.inputs["userDataBase64"], instance.name
+        assert other.inputs["userData"] == instance.inputs["userData"], instance.name
+    for tier in Tier:
+        pointer = f"pointer-{tier}"
+        assert resized.named(OBJECT, pointer).inputs == program.named(OBJECT, pointer).inputs

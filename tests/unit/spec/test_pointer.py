@@ -21,9 +21,7 @@ def test_what_is_written_is_read_again(pointer: Pointer) -> None:
 
 
 def test_its_bytes_are_known() -> None:
-    assert Pointer(release=RELEASE, bundle=BUNDLE).to_json() == (
-        f'{{"bundle": "{BUNDLE}", "release": "{RELEASE}"}}\n'.encode()
-    )
+    assert Pointer(release=RELEASE, bundle=BUNDLE).to_json() == (f'{{"bundle": "{BUNDLE}", "release": "{RELEASE}"}}\n')
     assert json.loads(Pointer(bundle=BUNDLE).to_json()) == {"bundle": BUNDLE}
 
 

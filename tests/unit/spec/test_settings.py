@@ -122,6 +122,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "load_balancer",
         "max_connections 5121 is too high: the memory of t3.micro allows 5120",
     ),
+    "a bucket with a dot": (
+        _given(artifact_bucket="artifacts.example"),
+        "artifact_bucket",
+        "no dots: hosts reach the bucket by a name of S3 whose certificate covers one label",
+    ),
+    "a bucket in capitals": (_given(artifact_bucket="Artifacts"), "artifact_bucket", "^[a-z0-9][a-z0-9-]{1,61}"),
     "an address that is none": (_given(alerts__email="nobody"), "alerts.email", "nobody"),
     "the region in the wrong place": (_given(region="us-east-1"), "region", "aws:region"),
 }

@@ -11,7 +11,6 @@ import yaml
 
 from components.host_files import Context, host_files
 from spec.project import EXAMPLE_ACCOUNT_ID
-from spec.release import Release
 from spec.scope import Scope
 from spec.settings import Settings
 from spec.tiers import Tier
@@ -25,8 +24,7 @@ SCOPE = Scope(
 def _files(tier: Tier) -> dict[str, str]:
     hosts = SETTINGS.plan_hosts()
     host = next(host for host in hosts if host.tier is tier)
-    release = Release("0" * 64)
-    context = Context(scope=SCOPE, host=host, hosts=hosts, settings=SETTINGS, release=release)
+    context = Context(scope=SCOPE, host=host, hosts=hosts, settings=SETTINGS)
     return {file.path: file.content for file in host_files(context)}
 
 

@@ -11,7 +11,7 @@ from lab.hosts.phase import Phase, Stage, phase_from_reports
 
 RESULT = "run/cloud-init/result.json"
 SETUP = "run/ha/setup.json"
-PROGRAM = "usr/local/sbin/ha-setup"
+PROGRAM = "usr/local/sbin/ha-bootstrap"
 FINE = json.dumps({"v1": {"datasource": "Ec2", "errors": []}})
 
 

@@ -18,14 +18,14 @@ from ops import host_bundle, record
 from ops.estate import CommandFailed, Estate
 from ops.lease import Lease, LeaseLost
 from ops.record import HostProgress, RollOutRecord
-from ops.status import Observation, Status, observe, status
+from ops.status import Observation, Status, observe, status, trouble_of
 from ops.switchover import Say
 from ops.troubles import troubles
 from spec.errors import HaError
 from spec.pointer import Pointer
 from spec.tiers import Tier
 
-GATE_S: Final = 120
+GATE_S: Final = 60
 """How long a changed host may take until it is healthy, as its neighbours see it too."""
 CONFIRM_WITHIN_S: Final = GATE_S + 60
 """The host goes back by itself after this: longer than the gate, so that the roll-out decides while it can."""
@@ -236,23 +236,23 @@ class RollOut:
         name, deadline = one.instance.host, time.monotonic() + GATE_S
         while True:
             # The host alone is asked first: to ask all of them costs those that serve.
-            if self._is_healthy(one):
+            why = self._trouble_of(one)
+            if not why:
                 seen = status(self.estate, [])
-                wrong = troubles(seen) - (accepted - {name})
-                if not wrong:
+                if not troubles(seen) - (accepted - {name}):
                     return
                 why = "; ".join(seen.problems)
-            else:
-                why = "it does not report that it is healthy"
             if time.monotonic() > deadline:
                 raise HaError(f"not healthy within {GATE_S} s: {why}", where=name)
             time.sleep(_POLL_S)
 
-    def _is_healthy(self, one: Observation) -> bool:
+    def _trouble_of(self, one: Observation) -> str:
+        """What the host reports that is wrong; empty when it is healthy."""
         try:
-            return self.estate.report(one.instance.instance_id).get("healthy") is True
-        except CommandFailed:
-            return False
+            report = self.estate.report(one.instance.instance_id)
+        except CommandFailed as silent:
+            return silent.what
+        return trouble_of(Observation(one.instance, report))
 
     # --- when it fails
 

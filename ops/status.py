@@ -226,6 +226,12 @@ def _drift(seen: Observation, named: Pointer | None) -> str:
     return f"{seen.instance.host}: it runs {runs}, but the pointer names {named}: `pulumi up` settles it"
 
 
+def trouble_of(seen: Observation) -> str:
+    """What is wrong with a host by its own report; empty when it is healthy."""
+    state, healthy, detail = _state(seen)
+    return "" if healthy else detail or state
+
+
 # A node that is being promoted may still report `streaming`, as a standby does.
 _REPLICATION: Mapping[str, Literal["sync", "async", "none"]] = {"sync": "sync", "async": "async"}
 

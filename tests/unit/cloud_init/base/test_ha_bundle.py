@@ -84,11 +84,18 @@ esac""",
 
     # --- bundles
 
-    def upload(self, name: str, step: str = "exit 0", own: Mapping[str, str] | None = None, **common: str) -> str:
-        """A bundle in the bucket with the version as a file; its digest. `common`: other files, by their path."""
+    def upload(
+        self,
+        name: str,
+        *,
+        step: str = "exit 0",
+        files: Mapping[str, str] | None = None,
+        own: Mapping[str, str] | None = None,
+    ) -> str:
+        """A bundle in the bucket with the version as a file; its digest. `files`: more of them; `own`: the host's."""
         digest = digest_of(name)
-        files = {VERSION: f"{name}\n", STEP: step, PACKAGES: "curl\n", **common}
-        for path, text in files.items():
+        common = {VERSION: f"{name}\n", STEP: step, PACKAGES: "curl\n", **(files or {})}
+        for path, text in common.items():
             self.write(self.bucket / digest / f"common{path}", text, executable=path == STEP)
         for path, text in {"/etc/ha/host.env": f"HA_HOST={NAME}\n", **(own or {})}.items():
             self.write(self.bucket / digest / f"hosts/{NAME}{path}", text)
@@ -99,15 +106,15 @@ esac""",
         path.write_text(text)
         path.chmod(0o755 if executable else 0o644)
 
-    def fetched(self, name: str, **files: Any) -> str:
+    def fetched(self, name: str, **more: Any) -> str:
         """A bundle that is on the host already."""
-        digest = self.upload(name, **files)
+        digest = self.upload(name, **more)
         HA_BUNDLE.fetch(digest, self.state)
         return digest
 
-    def running(self, name: str, release: str | None = RELEASE, **files: Any) -> str:
+    def running(self, name: str, release: str | None = RELEASE, **more: Any) -> str:
         """A bundle that was confirmed, with its files in place."""
-        digest = self.fetched(name, **files)
+        digest = self.fetched(name, **more)
         runs = {"bundle": digest, "release": release}
         self.state.prepare(runs)
         self.state.confirm(runs, runs)
@@ -255,7 +262,7 @@ def test_a_host_gets_the_common_files_and_its_own(host: Host) -> None:
 
 
 def test_only_what_differs_is_written(host: Host) -> None:
-    first, second = host.fetched("v1", **{"/etc/same": "x\n"}), host.fetched("v2", **{"/etc/same": "x\n"})
+    first, second = host.fetched("v1", files={"/etc/same": "x\n"}), host.fetched("v2", files={"/etc/same": "x\n"})
     host.state.place(first)
     kept = host.at("/etc/same").stat().st_ino
     assert host.state.place(second) == [VERSION]
@@ -285,7 +292,7 @@ def test_a_file_that_somebody_changed_by_hand_is_put_back(host: Host, spoil: str
 
 
 def test_what_the_new_bundle_lacks_is_removed_and_what_nobody_placed_stays(host: Host) -> None:
-    first, second = host.fetched("v1", **{"/etc/old/file": "x\n"}), host.fetched("v2")
+    first, second = host.fetched("v1", files={"/etc/old/file": "x\n"}), host.fetched("v2")
     host.state.place(first)
     host.write(host.at("/etc/old/not-ours"), "x")
     assert host.state.place(second) == [VERSION, "/etc/old/file"]
@@ -296,7 +303,10 @@ def test_what_the_new_bundle_lacks_is_removed_and_what_nobody_placed_stays(host:
 def test_a_unit_that_goes_is_stopped_while_systemd_still_knows_it(host: Host) -> None:
     timer = "/etc/systemd/system/ha-test.timer"
     drop_in = "/etc/systemd/system/nginx.service.d/ha.conf"
-    first, second = host.fetched("v1", **{UNIT: "[Service]\n", timer: "[Timer]\n", drop_in: "x"}), host.fetched("v2")
+    first, second = (
+        host.fetched("v1", files={UNIT: "[Service]\n", timer: "[Timer]\n", drop_in: "x"}),
+        host.fetched("v2"),
+    )
     host.state.place(first)
     host.forget()
     host.sandbox.stand_in("systemctl", f'[ ! -e {host.at(UNIT)} ] || echo "there: $*" >>{host.folder}/calls')
@@ -309,8 +319,8 @@ def test_a_unit_that_goes_is_stopped_while_systemd_still_knows_it(host: Host) ->
 
 
 def test_systemd_reads_its_units_again_only_when_one_changed(host: Host) -> None:
-    first, second = host.fetched("v1", **{UNIT: "1"}), host.fetched("v2", **{UNIT: "1"})
-    third, fourth = host.fetched("v3", **{UNIT: "2"}), host.fetched("v4")
+    first, second = host.fetched("v1", files={UNIT: "1"}), host.fetched("v2", files={UNIT: "1"})
+    third, fourth = host.fetched("v3", files={UNIT: "2"}), host.fetched("v4")
     reloads = []
     for digest in (first, second, third, fourth):
         host.forget()
@@ -336,7 +346,7 @@ def test_an_interruption_leaves_nothing_that_is_not_removed_later(
     host: Host, ends_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ends a run in the middle of the nth file, goes back to the old bundle, and looks for what is left."""
-    old, new = host.fetched("v1"), host.fetched("v2", **{"/etc/new/1": "1", "/etc/new/2": "2", UNIT: "x"})
+    old, new = host.fetched("v1"), host.fetched("v2", files={"/etc/new/1": "1", "/etc/new/2": "2", UNIT: "x"})
     host.state.place(old)
     before = host.files()
     copy, copied = HA_BUNDLE.shutil.copy, []
@@ -363,7 +373,7 @@ def test_an_interruption_leaves_nothing_that_is_not_removed_later(
 
 
 def test_files_that_an_interrupted_run_removed_come_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    old, new = host.fetched("v1", **{"/etc/old": "x"}), host.fetched("v2")
+    old, new = host.fetched("v1", files={"/etc/old": "x"}), host.fetched("v2")
     host.state.place(old)
 
     def end(*_: object) -> None:
@@ -461,7 +471,7 @@ def test_a_boot_asks_for_the_pointer_for_ten_seconds() -> None:
     assert "\nPOINTER_S = 10 " in (CLOUD_INIT_DIR / PATH).read_text()
 
 
-def test_a_boot_asks_again_until_the_pointer_is_there(host: Host) -> None:
+def test_a_boot_asks_again_until_the_pointer_is_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.running("v1")
     digest = host.upload("v2")
     pointer = json.dumps({"bundle": digest, "release": RELEASE})
@@ -470,7 +480,7 @@ def test_a_boot_asks_again_until_the_pointer_is_there(host: Host) -> None:
         f"""[ $1 = bundle ] && exec cp -r {host.bucket}/$2 {host.root}/var/lib/ha/bundles/
 [ $(grep -c pointer {host.folder}/calls) -ge 3 ] && echo '{pointer}'""",
     )
-    HA_BUNDLE.POINTER_S = 20  # the fixture puts it back
+    monkeypatch.setattr(HA_BUNDLE, "POINTER_S", 20)
     boots(host)
     assert host.version == "v2"
     assert len(host.calls("ha-bootstrap")) == 4
@@ -488,7 +498,7 @@ def test_a_pointer_to_a_bundle_that_is_missing_or_damaged_is_not_followed(host: 
     assert host.version == "missing"
 
 
-def test_a_first_boot_does_not_give_up(host: Host) -> None:
+def test_a_first_boot_does_not_give_up(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bootstrap has fetched the bundle, and S3 is gone since."""
     digest = host.upload("v1")
     asked = f"$(grep -c pointer {host.folder}/calls)"
@@ -497,7 +507,7 @@ def test_a_first_boot_does_not_give_up(host: Host) -> None:
         f"""[ $1 = bundle ] && exec cp -r {host.bucket}/$2 {host.root}/var/lib/ha/bundles/
 [ {asked} -ge 8 ] && echo '{json.dumps({"bundle": digest})}'""",
     )
-    HA_BUNDLE.POINTER_S = 0.01
+    monkeypatch.setattr(HA_BUNDLE, "POINTER_S", 0.01)
     boots(host)
     assert host.version == "v1"
 
@@ -515,7 +525,7 @@ def test_bundles_are_kept_as_long_as_a_change_may_go_back_to_them(host: Host) ->
 
 def test_a_check_names_packages_that_are_not_installed_and_the_image(host: Host) -> None:
     host.running("v1")
-    digest = host.upload("v2", **{PACKAGES: "curl\nhaproxy\nredis\n"})
+    digest = host.upload("v2", files={PACKAGES: "curl\nhaproxy\nredis\n"})
     (host.folder / "installed").write_text("curl installed\nredis config-files\n")
     assert host.run("check", digest) == (0, {"lacks": ["haproxy", "redis"], "image": ""})
     host.write(host.at("/etc/ha-image"), "ha-20261130\n")
@@ -578,7 +588,7 @@ def test_a_change_runs_in_a_unit_that_settles_when_it_ends_and_is_limited_in_tim
 
 
 def test_a_change_that_is_not_confirmed_in_time_goes_back(changing: Host) -> None:
-    new = changing.upload("v2", **{"/etc/new": "x"})
+    new = changing.upload("v2", files={"/etc/new": "x"})
     assert changing.change(new, replaces=V1, release=OTHER_RELEASE, within_s=0.2)[1]["state"] == "applied"
     state = changing.until("back")
     assert state["error"] == "it was not confirmed within 0.2 s"
@@ -734,15 +744,15 @@ def test_a_change_whose_unit_cannot_be_started_is_no_change(changing: Host) -> N
 
 def test_files_that_cannot_be_placed_go_back(changing: Host) -> None:
     changing.at("/etc/blocked").write_text("a file where the bundle has a folder")
-    code, state = changing.change(changing.upload("v2", **{"/etc/blocked/file": "x"}), replaces=V1)
+    code, state = changing.change(changing.upload("v2", files={"/etc/blocked/file": "x"}), replaces=V1)
     assert (code, state["state"]) == (0, "back")
     assert "its files cannot be put in place" in state["error"]
     assert (changing.version, changing.set_up) == ("v1", ["v1"])
 
 
 def test_old_files_that_cannot_be_placed_again_are_a_failure_and_no_endless_wait(changing: Host) -> None:
-    old = changing.running("v1-more", **{"/etc/more/file": "x"})
+    old = changing.running("v1-more", files={"/etc/more/file": "x"})
     blocks = f"rm $ROOT/etc/more/file; rmdir $ROOT/etc/more; touch $ROOT/etc/more; {fails('no such option')}"
-    state = changing.change(changing.upload("v2", step=blocks, **{"/etc/more/file": "y"}), replaces=old)[1]
+    state = changing.change(changing.upload("v2", step=blocks, files={"/etc/more/file": "y"}), replaces=old)[1]
     assert state["state"] == "failed"
     assert "failed: no such option; going back failed: its files cannot be put in place: " in state["error"]

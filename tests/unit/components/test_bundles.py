@@ -11,7 +11,7 @@ import pytest
 
 from components import bundles as module
 from components.bundles import COMMON, HOSTS, Bundle, bundles
-from components.host_files import Context, host_files
+from components.host_files import Context, HostFile, host_files
 from spec.tiers import Tier
 from tests.unit.cloud_init.rendering import PAIRS, SECRET_SHAPES, estate
 
@@ -114,10 +114,10 @@ def test_a_file_of_the_base_changes_every_bundle_and_that_of_a_tier_its_own(monk
     before = bundles(ESTATES["dev"].values())
 
     def edited(tier: Tier | None) -> set[Tier]:
-        def files(context: Context) -> list[module.HostFile]:
+        def files(context: Context) -> list[HostFile]:
             found = host_files(context)
             if tier in (None, context.host.tier):
-                found[0] = module.HostFile(found[0].path, f"{found[0].content}#\n", found[0].executable)
+                found[0] = HostFile(found[0].path, f"{found[0].content}#\n", found[0].executable)
             return found
 
         with monkeypatch.context() as patch:

@@ -185,7 +185,7 @@ def test_a_host_waits_for_its_way_out_its_rules_its_policy_and_its_tiers_pointer
 
 
 def test_one_pointer_or_host_of_the_whole_estate_changes_at_a_time(program: Program) -> None:
-    before, chain = waited_for(program), []
+    before, chain = waited_for(program), [program.named(OBJECT, "settings")]
     for tier in CHANGE_ORDER:
         hosts = [i for i in program.of(INSTANCE) if i.inputs["tags"]["ha:tier"] == tier]
         chain.append(program.named(OBJECT, f"pointer-{tier}"))

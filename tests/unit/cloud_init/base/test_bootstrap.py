@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,7 +49,7 @@ class Aws:
     faults: list[str] = field(default_factory=list)
     """What was wrong with requests."""
 
-    def answer(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    def answer(self, method: str, path: str, headers: Message) -> tuple[int, bytes]:
         self.asked.append(path)
         if self.late.get(path, 0) > 0:
             self.late[path] -= 1
@@ -61,14 +62,14 @@ class Aws:
             return 403, fault.encode()
         return (200, self.objects[path]) if path in self.objects else (403, b"AccessDenied")
 
-    def _metadata(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    def _metadata(self, method: str, path: str, headers: Message) -> tuple[int, bytes]:
         if (method, path) == ("PUT", f"{METADATA}api/token"):
             return (200, b"imds-token") if headers.get("X-aws-ec2-metadata-token-ttl-seconds") else (400, b"")
         if headers.get("X-aws-ec2-metadata-token") != "imds-token":
             return 401, b"IMDSv2 only"
         return {ROLES: (200, b"ha-dev-app"), f"{ROLES}ha-dev-app": (200, json.dumps(ROLE).encode())}[path]
 
-    def _fault(self, method: str, path: str, headers: Mapping[str, str]) -> str | None:
+    def _fault(self, method: str, path: str, headers: Message) -> str | None:
         request = _request(method, path, headers)
         if (request.service, request.bucket) != ("s3", BUCKET):
             return f"not this bucket: {request.service} {request.bucket}"
@@ -77,7 +78,7 @@ class Aws:
         return signature_fault(request, self.secret, time.time())
 
 
-def _request(method: str, path: str, headers: Mapping[str, str]) -> AwsRequest:
+def _request(method: str, path: str, headers: Message) -> AwsRequest:
     environ: dict[str, Any] = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
     environ |= {"REQUEST_METHOD": method, "PATH_INFO": path, "RAW_URI": path, "QUERY_STRING": ""}
     return read_request({**environ, "CONTENT_LENGTH": "0", "wsgi.input": io.BytesIO()})

@@ -19,7 +19,7 @@ from components.identity import Identity, IdentityArgs
 from components.network import Network, NetworkArgs
 from components.public_address import PublicAddress, PublicAddressArgs
 from components.user_data import user_data
-from ops.hooks import change_hooks
+from ops.engine import hooks_of
 from spec.flows import flows
 from spec.pointer import Pointer
 from spec.release import find_release
@@ -49,7 +49,7 @@ with exit_without_traceback():
     context_of = contexts(scope, settings)
     user_data_of = {name: user_data(context) for name, context in context_of.items()}
     bundle_of = bundles(context_of.values())
-    hooks = change_hooks(scope, settings)
+    hooks = hooks_of(scope, settings)
 image = aws.ec2.get_ami(
     owners=[settings.image.owner],
     filters=[{"name": "name", "values": [settings.image.name]}],

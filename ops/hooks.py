@@ -14,8 +14,6 @@ from functools import cached_property
 from typing import Any
 
 import pulumi
-from pulumi.runtime import mocks
-from pulumi.runtime import settings as engine_settings
 from pydantic import ValidationError
 
 from components.hosts import ChangeHooks
@@ -38,12 +36,10 @@ Inputs = Mapping[str, Any]
 
 
 def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
-    """The hooks of this run of the program; none without an engine (estimates, unit tests).
+    """The hooks of this run of the program, on an engine.
 
     :raises HaError: when the artifact bucket cannot be read with the caller's credentials.
     """
-    if isinstance(engine_settings.get_monitor(), mocks.MockMonitor):
-        return ChangeHooks()
     change = _Change(scope, connect(scope.stack, settings), frozenset(plan.name for plan in settings.plan_hosts()))
     settles = {tier: record.settles(record.read(change.s3, scope.artifact_bucket, tier)) for tier in Tier}
     _ = change.complete  # as it is now, before anything is made

@@ -1,0 +1,23 @@
+"""Whether the program runs on an engine, and its hooks then."""
+
+from __future__ import annotations
+
+from pulumi.runtime import mocks
+from pulumi.runtime import settings as engine_settings
+
+from components.hosts import ChangeHooks
+from spec.scope import Scope
+from spec.settings import Settings
+
+
+def hooks_of(scope: Scope, settings: Settings) -> ChangeHooks:
+    """The hooks of this run of the program; none without an engine (estimates, unit tests), which they need.
+
+    :raises HaError: when the artifact bucket cannot be read with the caller's credentials.
+    """
+    if isinstance(engine_settings.get_monitor(), mocks.MockMonitor):
+        return ChangeHooks()
+    # Late: boto3 takes a quarter of a second to load, and an estimate needs nothing of it.
+    from ops.hooks import change_hooks
+
+    return change_hooks(scope, settings)

@@ -64,7 +64,7 @@ class FakeHosts:
 
     def ask(self, name: str, command: str) -> CommandResult:
         """Run a command on a host. :raises CommandFailed:"""
-        host = self.hosts[name]
+        host = self[name]
         if not host.reachable:
             raise CommandFailed("no answer within 30 s", where=name)
         if command == "ha-report":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,9 +34,11 @@ class Update:
         self.said: list[str] = []
         self.lease = Lease(bucket.s3, bucket.name, "pulumi up")
         self.planned = list(self.estate.hosts)
+        self.ups = 0
 
     def up(self, tier: Tier = Tier.APP, to: Pointer = V2, without: str = "") -> None:
         self.estate.done.clear()
+        self.ups += 1
         estate: Any = self.estate
         RollOut(
             estate=estate,
@@ -76,8 +79,12 @@ class Update:
 
 
 @pytest.fixture
-def update(bucket: Bucket) -> Update:
-    return Update(bucket)
+def update(bucket: Bucket) -> Iterator[Update]:
+    made = Update(bucket)
+    with made.lease:
+        yield made
+        for _ in range(made.ups):
+            made.lease.release()
 
 
 ON_V1, ON_V2 = {"app1": "a", "app2": "a", "app3": "a"}, {"app1": "b", "app2": "b", "app3": "b"}

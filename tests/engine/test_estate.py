@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from spec.overrides import DESTROY
 from spec.tiers import Tier
 from tests.engine.conftest import Project
 from tests.engine.hosts import BUCKET, OTHER_ACCESS_KEY, OTHER_ACCOUNT, Hosts, OtherAccount
+from tests.unit.ops.fake_hosts import ANY
 
 pytestmark = pytest.mark.engine
 
@@ -104,7 +104,7 @@ def test_a_change_that_a_host_refuses_leaves_the_pointer_and_what_both_versions_
 ) -> None:
     before, instances = hosts.pointer(Tier.DB), hosts.ids()
     edit_files(applied, Tier.DB, "the second version\n")
-    hosts["db1"].takes = defaultdict(lambda: "refuses")
+    hosts["db1"].takes = {ANY: "refuses"}
     message = refused(applied)
     assert "db1 does not take bundle" in message
     assert "step 40-app.sh of the set-up failed" in message

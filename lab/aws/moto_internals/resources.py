@@ -19,6 +19,7 @@ def change() -> None:
     _bucket_policies()
     _zones_of_volumes()
     _conditional_writes()
+    _delete_markers()
 
 
 def _interfaces_end_with_their_instance() -> None:
@@ -189,3 +190,13 @@ def _conditional_writes() -> None:
             return put_object(self)
 
     replace(S3Response, "put_object", put)
+
+
+def _delete_markers() -> None:
+    """A delete marker can be deleted from a bucket whose versioning was suspended. Moto's has no method for that."""
+    from moto.s3.models import FakeDeleteMarker
+
+    def dispose(_: Any) -> None:
+        """It holds nothing."""
+
+    FakeDeleteMarker.dispose = dispose  # type: ignore[attr-defined]

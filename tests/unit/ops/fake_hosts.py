@@ -12,13 +12,14 @@ from spec.pointer import Pointer
 from spec.tiers import Tier
 
 V1, V2, V3 = (Pointer(bundle=letter * 64) for letter in "abc")
+ANY = "any"
 # What a host does with a bundle that it does not simply take.
 Takes = Literal["missing", "refuses", "sick", "stuck", "lost", "cut off", "confirm unanswered"]
 
 
 @dataclass
 class FakeHost:
-    """`takes`: by the bundle's digest."""
+    """`takes`: by the bundle's digest; `ANY` for all others."""
 
     name: str
     confirmed: Pointer = V1
@@ -38,6 +39,10 @@ class FakeHost:
     @property
     def tier(self) -> Tier:
         return Tier(self.name.rstrip("0123456789"))
+
+    def taking(self, wanted: Pointer) -> Takes | None:
+        """What it does with a bundle."""
+        return self.takes.get(wanted.bundle, self.takes.get(ANY))
 
     def abandon(self, to: Pointer, change: str) -> None:
         """It is where a roll-out that died left it."""
@@ -64,7 +69,7 @@ class FakeHosts:
 
     def ask(self, name: str, command: str) -> CommandResult:
         """Run a command on a host. :raises CommandFailed:"""
-        host = self.hosts[name]
+        host = self[name]
         if not host.reachable:
             raise CommandFailed("no answer within 30 s", where=name)
         if command == "ha-report":
@@ -76,7 +81,7 @@ class FakeHosts:
         act, *given = words
         wanted = _wanted(act, given)
         self.done.append(f"{name} {act} {wanted.bundle[:1]}".rstrip())
-        if act == "check" and host.takes.get(wanted.bundle) == "missing":
+        if act == "check" and host.taking(wanted) == "missing":
             return CommandResult(1, "", f"noise\nbundle {wanted.bundle[:12]} is not available: 403\x1b[31m\n")
         return CommandResult(0, json.dumps(getattr(self, f"_{act}")(host, wanted)), "")
 
@@ -112,7 +117,7 @@ class FakeHosts:
 
     def _change(self, host: FakeHost, wanted: Pointer) -> dict[str, Any]:
         assert host.change not in ("applying", "applied"), "a change is not confirmed yet"
-        match host.takes.get(wanted.bundle):
+        match host.taking(wanted):
             case "refuses":
                 host.change, host.error = "back", "step 40-app.sh of the set-up failed:\x1b[2J no such file"
             case "lost":
@@ -121,20 +126,20 @@ class FakeHosts:
                 host.change = "back"
             case takes:
                 host.placed, host.change, host.healthy = wanted, "applied", takes not in ("sick", "stuck")
-        if host.takes.get(wanted.bundle) in ("lost", "cut off"):
+        if host.taking(wanted) in ("lost", "cut off"):
             raise CommandFailed("no answer within 420 s", where=host.name)
         return {"state": host.change, "error": host.error}
 
     def _confirm(self, host: FakeHost, wanted: Pointer) -> dict[str, Any]:
         assert (host.placed, host.change) == (wanted, "applied")
         host.confirmed, host.change = wanted, "confirmed"
-        if host.takes.get(wanted.bundle) == "confirm unanswered":
+        if host.taking(wanted) == "confirm unanswered":
             raise CommandFailed("no answer within 60 s", where=host.name)
         return {"state": "confirmed"}
 
     def _back(self, host: FakeHost, _: Pointer) -> dict[str, Any]:
         if host.change in ("applying", "applied"):
-            stuck = host.takes.get(host.placed.bundle) == "stuck"
+            stuck = host.taking(host.placed) == "stuck"
             host.placed, host.change, host.healthy = host.confirmed, "failed" if stuck else "back", not stuck
         return {"state": host.change, "error": "the old one does not start either" if host.change == "failed" else ""}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,9 +34,11 @@ class Update:
         self.said: list[str] = []
         self.lease = Lease(bucket.s3, bucket.name, "pulumi up")
         self.planned = list(self.estate.hosts)
+        self.ups = 0
 
     def up(self, tier: Tier = Tier.APP, to: Pointer = V2, without: str = "") -> None:
         self.estate.done.clear()
+        self.ups += 1
         estate: Any = self.estate
         RollOut(
             estate=estate,
@@ -76,8 +79,12 @@ class Update:
 
 
 @pytest.fixture
-def update(bucket: Bucket) -> Update:
-    return Update(bucket)
+def update(bucket: Bucket) -> Iterator[Update]:
+    made = Update(bucket)
+    with made.lease:
+        yield made
+        for _ in range(made.ups):
+            made.lease.release()
 
 
 ON_V1, ON_V2 = {"app1": "a", "app2": "a", "app3": "a"}, {"app1": "b", "app2": "b", "app3": "b"}
@@ -294,33 +301,43 @@ def test_an_estate_that_is_not_healthy_is_refused(update: Update, sick: str) -> 
 
 def test_a_sick_host_that_has_the_version_already_does_not_leave_the_others_alone(update: Update) -> None:
     update.estate["app1"].abandon(V2, "confirmed")
-    update.estate["app1"].healthy = False
-    assert "the estate is not healthy: app1" in update.fails()
+    update.estate["app1"].healthy = update.estate["db2"].reachable = False
+    assert "the estate is not healthy: app1" in update.fails(without="db2")
     assert update.touched() == []
 
 
-def test_a_change_that_breaks_a_neighbour_does_not_pass(update: Update) -> None:
+def test_a_change_that_breaks_a_neighbour_does_not_pass(update: Update, monkeypatch: pytest.MonkeyPatch) -> None:
     applied = update.estate._change
 
     def and_breaks(host: FakeHost, wanted: Pointer) -> dict[str, Any]:
         update.estate["lb1"].healthy = wanted != V2
         return applied(host, wanted)
 
-    update.estate._change = and_breaks  # type: ignore[method-assign]
+    monkeypatch.setattr(update.estate, "_change", and_breaks)
     assert "app1 does not take bundle bbbbbbbbbbbb: not healthy within 0.05 s: lb1" in update.fails()
     assert update.runs() == ON_V1
 
 
-def test_a_lost_lease_stops_the_roll_out_where_it_is(update: Update) -> None:
-    confirm = update.estate._confirm
+@pytest.mark.parametrize(
+    ("during", "touched"),
+    [
+        ("_check", []),
+        ("_change", ["app1 change b"]),  # not confirmed: it goes back by itself
+        ("_confirm", ["app1 change b", "app1 confirm b"]),
+    ],
+)
+def test_a_lost_lease_stops_the_roll_out_where_it_is(
+    update: Update, monkeypatch: pytest.MonkeyPatch, during: str, touched: list[str]
+) -> None:
+    act = getattr(update.estate, during)
 
     def and_lose_the_lease(host: FakeHost, wanted: Pointer) -> dict[str, Any]:
         update.bucket.s3.delete_object(Bucket=update.bucket.name, Key=KEY)
-        return confirm(host, wanted)
+        return dict(act(host, wanted))
 
-    update.estate._confirm = and_lose_the_lease  # type: ignore[method-assign]
+    monkeypatch.setattr(update.estate, during, and_lose_the_lease)
     assert "no longer holds the lease" in update.fails()
-    assert update.touched() == ["app1 change b", "app1 confirm b"]
+    assert update.touched() == touched
     assert update.open
 
 

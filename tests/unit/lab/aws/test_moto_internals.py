@@ -265,3 +265,16 @@ def test_of_conditional_writes_at_the_same_time_one_succeeds(api: AwsService, mo
         replaced = list(threads.map(lambda n: put(f"again {n}", IfMatch=etag), range(4)))
     for results in (made, replaced):
         assert sorted(results) == ["PreconditionFailed"] * 3 + ["written"]
+
+
+def test_a_delete_marker_can_be_deleted_after_versioning_was_suspended(api: AwsService) -> None:
+    s3 = api.client("s3")
+    s3.create_bucket(Bucket="emptied")
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket="emptied", VersioningConfiguration={"Status": status})
+        if status == "Enabled":
+            s3.put_object(Bucket="emptied", Key="key", Body=b"body")
+            s3.delete_object(Bucket="emptied", Key="key")
+    marker = s3.list_object_versions(Bucket="emptied")["DeleteMarkers"][0]
+    s3.delete_object(Bucket="emptied", Key="key", VersionId=marker["VersionId"])
+    assert "DeleteMarkers" not in s3.list_object_versions(Bucket="emptied")

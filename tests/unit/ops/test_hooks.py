@@ -1,0 +1,157 @@
+"""The engine's hooks: which of them acts, and what each override lets pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime.mocks import MockMonitor
+
+from components.hosts import ChangeHooks
+from ops import hooks, in_service, roll_out
+from ops.hooks import _Change
+from ops.lease import Lease
+from spec.errors import HaError
+from spec.overrides import NAMES
+from spec.scope import Scope
+from tests.unit.conftest import BUCKET, Bucket
+from tests.unit.ops.fake_hosts import V1, V2, FakeEstate
+from tests.unit.ops.test_overrides import Sns
+
+ACCOUNT = "123456789012"
+
+
+class Hooks:
+    """The hooks of one `up` on an estate that was complete."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.estate = FakeEstate()
+        self.sns = Sns()
+        self.account = ACCOUNT
+        caller = SimpleNamespace(get_caller_identity=lambda: {"Account": self.account})
+        self.estate.clients = {"s3": bucket.s3, "sns": self.sns, "sts": caller}
+        bucket.put("in-service", b"")
+
+    @property
+    def change(self) -> _Change:
+        estate: Any = self.estate
+        scope = Scope(
+            partition="aws", account=ACCOUNT, region="us-east-1", project="ha", stack="dev", artifact_bucket=BUCKET
+        )
+        return _Change(scope, estate, frozenset(self.estate.hosts))
+
+    def recorded(self) -> list[str]:
+        found = self.bucket.s3.list_objects_v2(Bucket=BUCKET, Prefix="operations/overrides/").get("Contents", ())
+        return [json.loads(self.bucket.get(one["Key"]))["what"] for one in found]
+
+
+def _args(**more: Any) -> pulumi.ResourceHookArgs:
+    return pulumi.ResourceHookArgs("urn", "id", "name", "type", **more)
+
+
+DB1 = {"key": "in-service/db1/i-0123"}
+DELETED, CREATED = _args(old_inputs=DB1), _args(new_inputs=DB1)
+UPDATED = _args(
+    old_inputs={"key": "pointers/app", "content": V1.to_json()},
+    new_inputs={"key": "pointers/app", "content": V2.to_json(), "metadata": {"settles": "3"}},
+)
+
+
+@pytest.fixture
+def made(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hooks]:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    said: list[str] = []
+    monkeypatch.setattr(hooks, "_say", said.append)
+    for module in (in_service, roll_out):
+        monkeypatch.setattr(module, "GATE_S", 0.0)
+        monkeypatch.setattr(module, "SETTLES_S", 0.0)
+    with Lease(bucket.s3, bucket.name, "pulumi up") as lease:
+        monkeypatch.setattr(hooks, "process_lease", lambda *_: lease)
+        yield Hooks(bucket)
+        lease.release()
+
+
+def test_without_an_engine_there_are_no_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulumi.runtime.settings.get_monitor", lambda: object.__new__(MockMonitor))
+    nothing: Any = None
+    assert hooks.change_hooks(nothing, nothing) == ChangeHooks()
+
+
+def test_a_pointers_update_rolls_out_and_the_end_of_it_closes_the_record(made: Hooks) -> None:
+    made.change.roll_out(UPDATED)
+    assert {made.estate[name].confirmed for name in ("app1", "app2", "app3")} == {V2}
+    record = json.loads(made.bucket.get("operations/roll-out/app"))
+    assert (record["open"], record["settles"], record["from"]["bundle"]) == (True, 3, V1.bundle)
+    made.change.rolled_out(UPDATED)
+    assert json.loads(made.bucket.get("operations/roll-out/app"))["open"] is False
+
+
+def test_hosts_that_are_down_are_left_out_by_name(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.estate["app1"].reachable = made.estate["app2"].reachable = False
+    monkeypatch.setenv("HA_WITHOUT", "app1,")
+    with pytest.raises(HaError, match="HA_WITHOUT=app2"):
+        made.change.roll_out(UPDATED)
+    monkeypatch.setenv("HA_WITHOUT", "app1,app2")
+    made.change.roll_out(UPDATED)
+    assert made.estate["app3"].confirmed == V2
+
+
+def test_a_host_hands_over_and_is_waited_for(made: Hooks) -> None:
+    made.change.hands_over(DELETED)
+    assert made.estate.done == ["db1 hands over"]
+    made.change.serves(CREATED)
+    made.estate["db1"].healthy = False
+    with pytest.raises(HaError, match="db1 does not serve"):
+        made.change.serves(CREATED)
+
+
+def test_gates_that_are_off_pass_at_once_recorded_and_alerted(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.estate["db1"].healthy = made.estate["db2"].healthy = False
+    monkeypatch.setenv("HA_GATES", "off")
+    change = made.change
+    change.hands_over(DELETED)
+    change.serves(CREATED)
+    assert made.estate.done == []
+    assert sorted(made.recorded()) == ["db1 does not hand over", "db1 is not waited for"]
+    assert len(made.sns.published) == 1
+    assert made.sns.published[0]["TopicArn"] == f"arn:aws:sns:us-east-1:{ACCOUNT}:ha-dev-alerts"
+
+
+def test_gates_that_would_have_passed_are_not_recorded(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.bucket.s3.delete_object(Bucket=BUCKET, Key="in-service")
+    monkeypatch.setenv("HA_GATES", "off")
+    made.change.serves(CREATED)
+    assert made.recorded() == []
+
+
+@pytest.mark.parametrize("given", ["", "0", "off"])
+def test_the_estate_is_not_destroyed_without_the_word(made: Hooks, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("HA_DESTROY", given)
+    with pytest.raises(HaError, match="the stack dev is not destroyed") as failed:
+        made.change.destroys(_args(old_inputs={"key": "in-service"}))
+    assert failed.value.fix == "HA_DESTROY=1 pulumi destroy --run-program"
+
+
+def test_with_it_nothing_is_handed_over(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HA_DESTROY", "1")
+    made.estate["db2"].healthy = False
+    made.change.destroys(_args(old_inputs={"key": "in-service"}))
+    made.change.hands_over(DELETED)
+    assert made.estate.done == []
+
+
+@pytest.mark.parametrize(("hook", "args"), [("roll_out", UPDATED), ("hands_over", DELETED), ("serves", CREATED)])
+def test_the_credentials_of_another_account_are_refused(
+    made: Hooks, hook: str, args: pulumi.ResourceHookArgs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HA_GATES", "off")
+    made.account = "210987654321"
+    with pytest.raises(HaError, match=f"the credentials are of the account 210987654321, but .* of {ACCOUNT}"):
+        getattr(made.change, hook)(args)
+    assert made.estate.done == []

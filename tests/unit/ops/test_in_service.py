@@ -1,0 +1,113 @@
+"""When a host may be taken out of service, and when an update goes on after it was replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ops import in_service
+from ops.estate import CommandResult
+from ops.in_service import InServiceGate, estate_was_complete
+from spec.errors import HaError
+from tests.unit.conftest import Bucket
+from tests.unit.ops.fake_hosts import FakeEstate
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GATE_S", "SETTLES_S"):
+        monkeypatch.setattr(in_service, name, 0.0)
+
+
+class Gates:
+    """The gates of an estate in which every host serves."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.estate = FakeEstate()
+        self.said: list[str] = []
+
+    def gate(self, *, complete: bool = True) -> InServiceGate:
+        estate: Any = self.estate
+        return InServiceGate(
+            estate=estate, s3=self.bucket.s3, bucket=self.bucket.name, complete=complete, say=self.said.append
+        )
+
+    @property
+    def awaited(self) -> set[str]:
+        found = self.bucket.s3.list_objects_v2(Bucket=self.bucket.name, Prefix="operations/awaited/")
+        return {one["Key"].rpartition("/")[2] for one in found.get("Contents", ())}
+
+
+@pytest.fixture
+def gates(bucket: Bucket) -> Gates:
+    return Gates(bucket)
+
+
+def test_a_host_that_serves_hands_over(gates: Gates) -> None:
+    gates.gate().hand_over("db1")
+    assert gates.estate.done == ["db1 hands over"]
+    assert gates.awaited == {"db1"}
+
+
+@pytest.mark.parametrize(("sick", "why"), [("db2", "no standby in synchronous replication"), ("app1", "app1")])
+def test_it_does_not_while_the_estate_is_not_redundant(gates: Gates, sick: str, why: str) -> None:
+    gates.estate[sick].healthy = False
+    with pytest.raises(HaError, match="db1 is not taken out of service") as failed:
+        gates.gate().hand_over("db1")
+    assert why in failed.value.what
+    assert "HA_GATES=off" in failed.value.fix
+    assert "HA_DESTROY=1 pulumi destroy --run-program" in failed.value.fix
+    assert gates.estate.done == []
+    assert gates.awaited == set()
+
+
+def test_one_that_cannot_hand_over_is_not_deleted(gates: Gates) -> None:
+    gates.estate.hand_over = CommandResult(1, "", "the standby lags\x1b[31m\n")
+    with pytest.raises(HaError, match="it could not hand over: the standby lags\n  where: db1"):
+        gates.gate().hand_over("db1")
+
+
+@pytest.mark.parametrize("state", ["sick", "silent", "missing"])
+def test_a_host_that_does_not_serve_has_nothing_to_hand_over(gates: Gates, state: str) -> None:
+    host = gates.estate["db2"]
+    host.healthy, host.reachable = state != "sick", state != "silent"
+    if state == "missing":
+        gates.estate.gone.add("db2")
+    gates.gate().hand_over("db2")
+    assert gates.estate.done == []
+    assert gates.awaited == {"db2"}
+
+
+def test_at_the_first_creation_nobody_waits(gates: Gates) -> None:
+    gates.estate["monitor1"].reachable = False
+    gates.gate(complete=False).gate("db1")
+
+
+def test_later_the_update_waits_until_the_estate_is_healthy_with_the_new_host_in_it(gates: Gates) -> None:
+    gates.gate().gate("db1")
+    gates.estate["db1"].healthy = False
+    with pytest.raises(HaError, match="db1 does not serve within"):
+        gates.gate().gate("db1")
+    gates.estate.gone.add("db1")
+    with pytest.raises(HaError, match="db1: there is no such instance"):
+        gates.gate().gate("db1")
+
+
+def test_a_gate_that_failed_is_asked_again_by_the_next_update(gates: Gates) -> None:
+    gates.gate(complete=False).hand_over("db1")
+    gates.estate["db1"].healthy = False
+    for _ in range(2):
+        with pytest.raises(HaError, match="does not serve"):
+            gates.gate(complete=False).gate("db1")
+    gates.estate["db1"].healthy = True
+    gates.gate(complete=False).gate("db1")
+    assert gates.awaited == set()
+
+
+def test_an_estate_was_complete_when_its_object_was_made(bucket: Bucket) -> None:
+    assert not estate_was_complete(bucket.s3, bucket.name)
+    assert not estate_was_complete(bucket.s3, "ha-of-nobody")
+    bucket.put("in-service", b"")
+    assert estate_was_complete(bucket.s3, bucket.name)

@@ -279,6 +279,7 @@ def _put_object(cloud: Cloud, inputs: Properties) -> str:
         Bucket=bucket,
         Key=key,
         ContentType=inputs.get("contentType"),
+        Metadata=inputs.get("metadata"),
         Tagging="&".join(f"{name}={value}" for name, value in (inputs.get("tagsAll") or {}).items()) or None,
     )
     source = inputs.get("source") or {}
@@ -300,6 +301,7 @@ def _read_object(cloud: Cloud, object_id: str, state: Properties) -> Properties 
             "bucket": state["bucket"],
             "key": state["key"],
             "contentType": answer.get("ContentType"),
+            "metadata": answer.get("Metadata") or None,
             "etag": answer["ETag"].strip('"'),
             "versionId": answer.get("VersionId"),
             "arn": f"arn:aws:s3:::{state['bucket']}/{state['key']}",
@@ -334,7 +336,7 @@ def _refuse_object(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]:
 
 BUCKET_OBJECT = ResourceType(
     type="aws:s3/bucketObjectv2:BucketObjectv2",
-    inputs=names("bucket key source content contentType etag sourceHash"),
+    inputs=names("bucket key source content contentType etag metadata sourceHash"),
     required=names("bucket"),
     outputs=names("arn versionId"),
     replaces=names("bucket key"),

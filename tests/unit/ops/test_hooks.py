@@ -13,6 +13,7 @@ from pulumi.runtime.mocks import MockMonitor
 
 from components.hosts import ChangeHooks
 from ops import hooks, in_service, roll_out
+from ops.engine import hooks_of
 from ops.hooks import _Change
 from ops.lease import Lease
 from spec.errors import HaError
@@ -80,7 +81,7 @@ def made(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hooks]:
 def test_without_an_engine_there_are_no_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pulumi.runtime.settings.get_monitor", lambda: object.__new__(MockMonitor))
     nothing: Any = None
-    assert hooks.change_hooks(nothing, nothing) == ChangeHooks()
+    assert hooks_of(nothing, nothing) == ChangeHooks()
 
 
 def test_a_pointers_update_rolls_out_and_the_end_of_it_closes_the_record(made: Hooks) -> None:

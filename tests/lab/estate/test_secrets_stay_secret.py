@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from components.user_data import LIMIT_BYTES
 from lab.boot import engine_of
 from spec.project import REPOSITORY
 from spec.secrets import PARAMETERS
@@ -58,11 +58,11 @@ def test_user_data_has_none(booted: Booted, needles: dict[str, str]) -> None:
         for reservation in ec2.describe_instances()["Reservations"]:
             for instance in reservation["Instances"]:
                 attribute = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")
-                yield gzip.decompress(base64.b64decode(attribute["UserData"]["Value"])).decode()
+                yield base64.b64decode(attribute["UserData"]["Value"]).decode()
 
     texts = booted.in_network(lambda: list(user_data()))
     assert len(texts) == len(HOSTS)
-    assert all(text.startswith("#cloud-config") for text in texts)
+    assert all(text.startswith("#cloud-config") and len(text.encode()) <= LIMIT_BYTES for text in texts)
     assert [_leaks(needles, text) for text in texts] == [[]] * len(HOSTS)
 
 

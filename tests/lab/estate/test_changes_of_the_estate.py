@@ -1,0 +1,88 @@
+"""Changes of a running estate by `ha lab up`: a host more and a host less, and a replacement that is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.process import Finished
+from lab.waiting import eventually
+from tests.lab.checkout import STACK, copy_checkout, edit
+from tests.lab.estate.booted import Booted
+from tests.lab.prod.conftest import visiting
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+
+HEALTHY_S = 120.0
+UNANSWERED_S = 3.0
+"""A request may take 1.5 s and be asked again; the visitor gives up after half a second and asks anew."""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of this checkout, to be edited."""
+    return copy_checkout(tmp_path / "copy")
+
+
+def up(booted: Booted, checkout: Path) -> Finished:
+    return booted.ha("lab", "up", "--stack", STACK, project_dir=checkout)
+
+
+def instances(booted: Booted) -> dict[str, str]:
+    """Instance ids by host."""
+    described = booted.in_network(lambda: booted.client("ec2").describe_instances())
+    return {
+        tag["Value"]: one["InstanceId"]
+        for reservation in described["Reservations"]
+        for one in reservation["Instances"]
+        if one["State"]["Name"] == "running"
+        for tag in one["Tags"]
+        if tag["Key"] == "ha:host"
+    }
+
+
+def test_one_more_application_host_and_one_less_replace_none(booted: Booted, checkout: Path, tmp_path: Path) -> None:
+    before = instances(booted)
+    with visiting(booted, tmp_path / "visits", "/api/health") as visits:
+        edit(checkout / "Pulumi.dev.yaml", "count: 2", "count: 3")
+        more = up(booted, checkout)
+        assert more.exit_code == 0, more.stderr
+        with_three = instances(booted)
+        assert set(with_three) == {*before, "app3"}
+        assert {name: with_three[name] for name in before} == before
+        servers = booted.status()["load_balancer"]["servers"]
+        assert servers == dict.fromkeys(("app1", "app2", "app3"), "UP")
+
+        edit(checkout / "Pulumi.dev.yaml", "count: 3", "count: 2")
+        less = up(booted, checkout)
+        assert less.exit_code == 0, less.stderr
+        assert instances(booted) == before
+        assert visits.longest_gap_s() < UNANSWERED_S
+    eventually("the estate is healthy", lambda: booted.status()["healthy"], deadline_s=HEALTHY_S)
+
+
+def test_a_primary_is_not_replaced_while_the_pair_is_not_redundant(booted: Booted, checkout: Path) -> None:
+    before = instances(booted)
+    seen = booted.status()["database"]
+    primary, standby = seen["primary"], seen["standby"]
+    edit(
+        checkout / "cloud-init/user-data.yaml.j2",
+        "hostname: ",
+        f'{{% if host.name == "{primary}" %}}# another\n{{% endif %}}\nhostname: ',
+    )
+    booted.on_host(standby, "systemctl", "stop", "pgautofailover")
+    try:
+        eventually("the standby is missed", lambda: not booted.status()["healthy"], deadline_s=60)
+        refused = up(booted, checkout)
+    finally:
+        booted.on_host(standby, "systemctl", "start", "pgautofailover")
+    assert refused.exit_code == 1
+    assert f"{primary} is not taken out of service" in refused.stderr
+    assert instances(booted) == before
+    assert booted.on_host(primary, "mountpoint", "-q", "/srv/data", check=False).exit_code == 0
+    volumes = booted.in_network(lambda: booted.client("ec2").describe_volumes())["Volumes"]
+    attached = [a["State"] for v in volumes for a in v["Attachments"] if a["InstanceId"] == before[primary]]
+    assert attached
+    assert set(attached) == {"attached"}
+    eventually("the estate is healthy", lambda: booted.status()["healthy"], deadline_s=HEALTHY_S)

@@ -135,7 +135,7 @@ class _Change:
         ).run()
 
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
-        roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}))
+        roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}), _say)
 
     def destroys(self, args: pulumi.ResourceHookArgs) -> None:
         """Before the object that says that the estate was complete: only a destroy deletes it, and first of all."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ops import host_bundle, record
 from ops.estate import CommandFailed, Estate
 from ops.lease import Lease, LeaseLost
+from ops.prune import prune
 from ops.record import HostProgress, RollOutRecord
 from ops.status import Observation, Status, observe, status, trouble_of
 from ops.switchover import Say
@@ -344,12 +345,19 @@ def _was(one: Observation) -> Pointer:
     return Pointer(bundle=one.runs.confirmed_bundle, release=one.runs.confirmed_release or None)
 
 
-def finish(estate: Estate, s3: Any, bucket: str, tier: Tier) -> None:
-    """After the pointer was written: closes the record, and tells the hosts, whose boots believe the pointer again."""
+def finish(estate: Estate, s3: Any, bucket: str, tier: Tier, say: Say) -> None:
+    """After the pointer was written: closes the record, tells the hosts, whose boots believe the pointer again, and
+    deletes what nothing names any more.
+    """
     last = record.read(s3, bucket, tier)
     if last is None or not last.open:
         return
-    for one in observe(estate, [tier]):
-        if one.report is not None:
-            host_bundle.close(estate, one.instance)
+    seen = [one for one in observe(estate, [tier]) if one.report is not None]
+    for one in seen:
+        host_bundle.close(estate, one.instance)
     record.write(s3, bucket, record.closed(last, "done"))
+    running = {digest for one in seen for digest in (one.runs.bundle, one.runs.release, one.runs.confirmed_bundle)}
+    try:
+        prune(s3, bucket, tier, running)
+    except HaError as kept:  # the roll-out is done: old bundles cost a cent
+        say(f"{tier}: old bundles are not deleted: {kept.what}")

@@ -33,7 +33,12 @@ class Release:
     @property
     def key(self) -> str:
         """Its key in the artifact bucket."""
-        return f"releases/{self.digest}{_SUFFIX}"
+        return release_key(self.digest)
+
+
+def release_key(digest: str) -> str:
+    """Key of a release in the artifact bucket."""
+    return f"releases/{digest}{_SUFFIX}"
 
 
 def find_release(settings: Settings, project_dir: Path, *, source: str) -> Release:

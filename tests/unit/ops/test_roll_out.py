@@ -113,7 +113,7 @@ def test_the_record_is_open_before_the_first_host_is_touched(update: Update, mon
 def test_finish_closes_the_record_and_tells_the_hosts(update: Update) -> None:
     update.up()
     estate: Any = update.estate
-    finish(estate, update.bucket.s3, update.bucket.name, Tier.APP)
+    finish(estate, update.bucket.s3, update.bucket.name, Tier.APP, update.said.append)
     assert not update.open
     assert update.touched()[-3:] == ["app1 close", "app2 close", "app3 close"]
     update.up()

@@ -76,7 +76,19 @@ class Gate:
             )
         for one in everything:
             self._authorize(request, key, principal, one)
+        if request.service == "s3" and request.operation in ("GetObject", "HeadObject") and not self._exists(request):
+            # Who may not list the bucket is not told that there is no such object.
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+            self._authorize(request, key, principal, Needed("s3:ListBucket", f"arn:aws:s3:::{request.bucket}"))
         return None
+
+    def _exists(self, request: AwsRequest) -> bool:
+        s3 = self._client("s3")
+        try:
+            s3.head_object(Bucket=request.bucket, Key=request.key)
+        except s3.exceptions.ClientError:
+            return False
+        return True
 
     def _principal_arn(self, key: HostKey) -> str:
         return f"arn:aws:sts::{self._place.account_id}:assumed-role/{key.role_name}/{key.instance_id}"

@@ -179,6 +179,16 @@ def test_an_object_is_read_where_the_policy_says_so(guarded: AwsService, key: Ho
     assert code(denied) == "AccessDenied"
 
 
+def test_a_missing_object_is_denied_to_who_may_not_list_the_bucket(guarded: AwsService, key: HostKey) -> None:
+    s3 = host_client(guarded, key, "s3")
+    for ask in (s3.get_object, s3.head_object):
+        with pytest.raises(ClientError) as denied:
+            ask(Bucket="releases-box", Key="releases/missing")
+        assert denied.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    with pytest.raises(ClientError, match="s3:ListBucket"):
+        s3.get_object(Bucket="releases-box", Key="releases/missing")
+
+
 def virtual_host(request: Any) -> None:
     request.url = request.url.replace("/releases-box/", "/")
     request.headers["Host"] = "releases-box.s3.us-east-1.amazonaws.com"

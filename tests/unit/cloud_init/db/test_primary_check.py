@@ -138,8 +138,8 @@ def test_the_answer_is_a_status(method: str, path: str, writable: bool, status: 
             link.close()
 
 
-def test_it_starts_with_the_fence_and_a_set_up_run_again_leaves_it_alone() -> None:
+def test_it_starts_with_the_fence_and_before_postgresql() -> None:
     files = files_of("db1")
     assert "ExecStart=/usr/local/lib/ha/primary-check 8008\n" in files["/etc/systemd/system/ha-primary-check.service"]
     step = files["/usr/local/lib/ha/steps/50-node"]
-    assert step.index("systemctl start ha-primary-check") < step.index("systemctl start pgautofailover")
+    assert step.index("restart ha-primary-check ") < step.index("(reload pgautofailover ")

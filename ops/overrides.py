@@ -41,7 +41,8 @@ class Overrides:
         with self._lock:
             first, self._published = not self._published, True
         if first:
-            self._publish(f"{what}: {GATES}=off, by {by}. Records: s3://{self.bucket}/{PREFIX}")
+            records = f"s3://{self.bucket}/{PREFIX}"
+            self._publish(f"{what}: {GATES}=off, by {by}. Records: {records}. See docs/runbooks/GatesOff.md")
 
     def _publish(self, text: str) -> None:
         try:

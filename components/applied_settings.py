@@ -44,6 +44,6 @@ class AppliedSettings(Component):
             key=KEY,
             content=json.dumps(document, indent=1, sort_keys=True) + "\n",
             tags=self.tags("settings"),
-            opts=self.child(pulumi.ResourceOptions(hooks=args.hooks)),
+            opts=self.child(pulumi.ResourceOptions(delete_before_replace=True, hooks=args.hooks)),
         )
         self.register_outputs({})

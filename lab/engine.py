@@ -244,7 +244,7 @@ class Engine:
         # -P: modules are found by PYTHONPATH alone, not in the current folder.
         argv = [*self.prefix, sys.executable, "-P", "-m", "lab.engine_worker", str(writer), json.dumps(request)]
         try:
-            environment = self._child_environment(region, request["operation"])
+            environment = self._child_environment(region)
             child = process.start(argv, log=log, environment=environment, pass_fds=(writer, held))
         finally:
             os.close(writer)
@@ -264,11 +264,10 @@ class Engine:
             )
         return answer
 
-    def _child_environment(self, region: str, operation: str) -> dict[str, str]:
+    def _child_environment(self, region: str) -> dict[str, str]:
         return {
             **operator_environment(self.endpoint_url, region),
             **{name: os.environ[name] for name in overrides.NAMES if name in os.environ},
-            **({overrides.DESTROY: "1"} if operation == "destroy" else {}),
             # The project's own modules come before those that the lab runs with.
             "PYTHONPATH": f"{self.project_dir}:{REPOSITORY}",
             "PYTHONDONTWRITEBYTECODE": "1",

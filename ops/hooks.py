@@ -17,13 +17,13 @@ import pulumi
 from pydantic import ValidationError
 
 from components.hosts import ChangeHooks
-from ops import record, roll_out
+from ops import objects, record, roll_out
 from ops.connect import connect
 from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
 from ops.overrides import Overrides
-from spec.changes import refused_changes, refused_links
+from spec.changes import FIXED, refused_changes, refused_links
 from spec.errors import HaError
 from spec.in_service import host_of
 from spec.overrides import DESTROY, GATES, WITHOUT
@@ -42,10 +42,12 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     """
     change = _Change(scope, connect(scope.stack, settings), frozenset(plan.name for plan in settings.plan_hosts()))
     settles = {tier: record.settles(record.read(change.s3, scope.artifact_bucket, tier)) for tier in Tier}
+    change.refuse_older_estate()
     _ = change.complete  # as it is now, before anything is made
     return ChangeHooks(
         settings=pulumi.ResourceHookBinding(
-            before_update=[_hook("refuses", _refuse_settings, pulumi.ResourceHookOptions(on_dry_run=True))]
+            before_update=[_hook("refuses", change.refuses, pulumi.ResourceHookOptions(on_dry_run=True))],
+            before_delete=[_hook("stays", change.stays)],
         ),
         pointer=pulumi.ResourceHookBinding(
             before_update=[_hook("roll-out", change.roll_out)], after_update=[_hook("rolled-out", change.rolled_out)]
@@ -68,25 +70,6 @@ def _hook(
         await asyncio.to_thread(act, args)
 
     return pulumi.ResourceHook(name, run, opts)
-
-
-def _refuse_settings(args: pulumi.ResourceHookArgs) -> None:
-    """:raises HaError: with each change that the running estate cannot take; no host is called."""
-    old, new = (json.loads(str((given or {})["content"])) for given in (args.old_inputs, args.new_inputs))
-    refused = refused_links(old["ports"])
-    try:
-        before = Settings.model_validate(old["settings"], strict=False)
-    except ValidationError:
-        pulumi.log.warn("the settings of the running estate are of another version: the change is not checked")
-    else:
-        refused += refused_changes(before, Settings.model_validate(new["settings"], strict=False))
-    if refused and os.environ.get(GATES) != "off":
-        raise HaError(
-            "the running estate cannot take this change; nothing was changed\n"
-            + "\n".join(f"  - {r}" for r in refused),
-            where=f"Pulumi.{pulumi.get_stack()}.yaml",
-            fix=f"undo it, or accept an outage: {GATES}=off",
-        )
 
 
 @dataclass(frozen=True)
@@ -115,6 +98,44 @@ class _Change:
             bucket=self.scope.artifact_bucket,
             topic_arn=self.scope.alert_topic_arn,
             say=_say,
+        )
+
+    def refuse_older_estate(self) -> None:
+        """:raises HaError: for hosts whose files were in their user data: to change them in place is not possible."""
+        pointed = any(objects.read(self.s3, self.scope.artifact_bucket, Pointer.key(tier)).body for tier in Tier)
+        if not pointed and (hosts := self.estate.instances()):
+            raise HaError(
+                f"{', '.join(one.host for one in hosts)} were made by version 0.1.0: an estate of it is rebuilt, not "
+                "converted",
+                where=f"the stack {self.scope.stack}",
+                fix="see CHANGELOG.md; or go on with the version that made it",
+            )
+
+    def refuses(self, args: pulumi.ResourceHookArgs) -> None:
+        """:raises HaError: with each change that the running estate cannot take; at preview too. No host is called."""
+        old, new = (json.loads(str((given or {})["content"])) for given in (args.old_inputs, args.new_inputs))
+        refused = refused_links(old["ports"])
+        try:
+            before = Settings.model_validate(old["settings"], strict=False)
+        except ValidationError:
+            pulumi.log.warn("the settings of the running estate are of another version: the change is not checked")
+        else:
+            refused += refused_changes(before, Settings.model_validate(new["settings"], strict=False))
+        if refused and os.environ.get(GATES) != "off":
+            raise self._cannot("\n".join(f"  - {reason}" for reason in refused))
+        if refused and not pulumi.runtime.is_dry_run():
+            self.overrides.passed("; ".join(refused))
+
+    def stays(self, args: pulumi.ResourceHookArgs) -> None:
+        """Before the object of the settings is deleted: by a destroy, or because its bucket is to be another one."""
+        if os.environ.get(DESTROY) != "1" and os.environ.get(GATES) != "off":
+            raise self._cannot(f"  - {FIXED['artifact_bucket']}: neither its name nor the region can change")
+
+    def _cannot(self, reasons: str) -> HaError:
+        return HaError(
+            f"the running estate cannot take this change; nothing was changed\n{reasons}",
+            where=f"Pulumi.{self.scope.stack}.yaml",
+            fix=f"undo it, or accept an outage: {GATES}=off",
         )
 
     def roll_out(self, args: pulumi.ResourceHookArgs) -> None:

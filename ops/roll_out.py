@@ -150,7 +150,8 @@ class RollOut:
         while True:
             seen = status(self.estate, [])
             sick = {one.name: one.role for one in seen.hosts if not one.healthy}
-            expected = {name for name in sick if name in self.without or name in behind}
+            absent = set(self.without) - {one.name for one in seen.hosts}  # terminated, and not made again yet
+            expected = {name for name in sick if name in self.without or name in behind} | absent
             if seen.healthy or (expected and self.tier.role not in {sick[name] for name in sick.keys() - expected}):
                 return seen
             if time.monotonic() > deadline:
@@ -352,7 +353,12 @@ def finish(estate: Estate, s3: Any, bucket: str, tier: Tier, say: Say) -> None:
     last = record.read(s3, bucket, tier)
     if last is None or not last.open:
         return
-    seen = [one for one in observe(estate, [tier]) if one.report is not None]
+    everyone = observe(estate, [tier])
+    seen = [one for one in everyone if one.report is not None]
+    if len(seen) < len(everyone):
+        down = ", ".join(one.instance.host for one in everyone if one.report is None)
+        say(f"{tier}: {down} was left out, so the next `pulumi up` looks at every host again")
+        return
     for one in seen:
         host_bundle.close(estate, one.instance)
     record.write(s3, bucket, record.closed(last, "done"))

@@ -24,9 +24,7 @@ def test_the_program_gets_what_lets_a_change_pass_and_nothing_else_of_the_caller
     monkeypatch.setenv("HA_WITHOUT", "db2")
     monkeypatch.setenv("AWS_PROFILE", "production")
     engine = Engine(project_dir=tmp_path, state_dir=tmp_path, endpoint_url="http://127.0.0.1:1")
-    given = engine._child_environment("us-east-1", "up")
+    given = engine._child_environment("us-east-1")
     assert given["HA_WITHOUT"] == "db2"
     assert "AWS_PROFILE" not in given
     assert "HA_GATES" not in given
-    assert "HA_DESTROY" not in given
-    assert engine._child_environment("us-east-1", "destroy")["HA_DESTROY"] == "1"

@@ -16,9 +16,13 @@ from ops import hooks, in_service, roll_out
 from ops.engine import hooks_of
 from ops.hooks import _Change
 from ops.lease import Lease
+from spec import ports
 from spec.errors import HaError
 from spec.overrides import NAMES
+from spec.pointer import Pointer
 from spec.scope import Scope
+from spec.settings import Settings
+from spec.tiers import Tier
 from tests.unit.conftest import BUCKET, Bucket
 from tests.unit.ops.fake_hosts import V1, V2, FakeEstate
 from tests.unit.ops.test_overrides import Sns
@@ -156,3 +160,39 @@ def test_the_credentials_of_another_account_are_refused(
     with pytest.raises(HaError, match=f"the credentials are of the account 210987654321, but .* of {ACCOUNT}"):
         getattr(made.change, hook)(args)
     assert made.estate.done == []
+
+
+SETTINGS = Settings.model_validate({"region": "us-east-1", "network": {"zones": ["us-east-1a", "us-east-1b"]}})
+
+
+def _applied(**changes: Any) -> dict[str, str]:
+    settings = SETTINGS.model_dump(mode="json", exclude={"budget_monthly_usd"}) | changes
+    return {"content": json.dumps({"ports": ports.by_name(), "settings": settings})}
+
+
+SMALLER = _args(old_inputs=_applied(), new_inputs=_applied(database=SETTINGS.database.model_dump() | {"volume_gib": 8}))
+
+
+def test_settings_that_the_running_estate_cannot_take_are_refused(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.change.refuses(_args(old_inputs=_applied(), new_inputs=_applied()))
+    with pytest.raises(HaError, match=r"database.volume_gib cannot shrink from 20 to 8"):
+        made.change.refuses(SMALLER)
+    assert made.recorded() == []
+    monkeypatch.setenv("HA_GATES", "off")
+    made.change.refuses(SMALLER)
+    (what,) = made.recorded()
+    assert "database.volume_gib cannot shrink" in what
+
+
+def test_the_bucket_of_a_running_estate_stays(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(HaError, match="cannot take this change"):
+        made.change.stays(_args(old_inputs=_applied()))
+    monkeypatch.setenv("HA_DESTROY", "1")
+    made.change.stays(_args(old_inputs=_applied()))
+
+
+def test_hosts_that_no_pointer_is_for_are_of_an_older_version(made: Hooks) -> None:
+    with pytest.raises(HaError, match=r"rebuilt, not converted"):
+        made.change.refuse_older_estate()
+    made.bucket.put(Pointer.key(Tier.APP), V1.to_json().encode())
+    made.change.refuse_older_estate()

@@ -120,6 +120,15 @@ def test_finish_closes_the_record_and_tells_the_hosts(update: Update) -> None:
     assert update.touched() == []  # every host runs it, and the record is closed
 
 
+def test_the_record_stays_open_for_a_host_that_was_left_out(update: Update) -> None:
+    update.estate["app2"].reachable = False
+    update.up(without="app2")
+    estate: Any = update.estate
+    finish(estate, update.bucket.s3, update.bucket.name, Tier.APP, update.said.append)
+    assert update.open
+    assert "app2 was left out" in update.said[-1]
+
+
 @pytest.mark.parametrize(
     ("tier", "sick", "order"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from spec.tiers import Tier
 
 BUILD_DIR = REPOSITORY / "build" / "bundles"
 """The engine uploads a bundle from here. Its files are named by their content, and git ignores them."""
+KEPT_S = 86_400
+"""Another engine may still read a younger one."""
 COMMON = "common"
 """Folder in a bundle with the files that all hosts of the tier share."""
 HOSTS = "hosts"
@@ -46,6 +49,9 @@ class Bundle:
             new = path.with_suffix(".new")
             new.write_bytes(self.archive)
             new.replace(path)
+        for other in BUILD_DIR.glob(f"{self.tier}-*"):
+            if other != path and time.time() - other.stat().st_mtime > KEPT_S:
+                other.unlink(missing_ok=True)
         return path
 
 

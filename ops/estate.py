@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from spec.tiers import Tier
 
 Target = Literal["aws", "lab"]
 _FIRST_POLL_S, _LAST_POLL_S = 0.1, 1.5  # the API allows few calls a second
+_AGENTS_WORD = re.compile(r"\n?failed to run commands: exit status \d+\s*$")
+"""The agent adds it to what a command that failed wrote to standard error."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ class Estate:
             if seen["Status"] not in ("Pending", "InProgress", "Delayed"):
                 if seen["ResponseCode"] < 0:
                     raise CommandFailed(f"SSM reports {seen['StatusDetails']}", where=instance_id)
-                return CommandResult(seen["ResponseCode"], seen["StandardOutputContent"], seen["StandardErrorContent"])
+                stderr = _AGENTS_WORD.sub("", seen["StandardErrorContent"])
+                return CommandResult(seen["ResponseCode"], seen["StandardOutputContent"], stderr)
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LAST_POLL_S)
         raise CommandFailed(f"no answer within {timeout_s} s", where=instance_id)

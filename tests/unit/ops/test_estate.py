@@ -86,6 +86,14 @@ def test_a_command_is_waited_for(estate: Estate) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (3, "out", "err")
 
 
+@pytest.mark.parametrize("stderr", ["why\n", "why", ""])
+def test_the_agents_own_line_is_no_output_of_the_command(estate: Estate, stderr: str) -> None:
+    with Stubber(estate._ssm) as stub:
+        _sent(stub)
+        _invocation(stub, "Failed", 1, "", f"{stderr}failed to run commands: exit status 1")
+        assert estate.run("i-db1", "exit 1").stderr == stderr.strip()
+
+
 def test_a_command_that_ssm_gave_up_is_a_failure(estate: Estate) -> None:
     with Stubber(estate._ssm) as stub:
         _sent(stub)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.runs import clean, printable
@@ -22,6 +23,8 @@ Target = Literal["aws", "lab"]
 _FIRST_POLL_S, _LAST_POLL_S = 0.1, 1.5  # the API allows few calls a second
 _AGENTS_WORD = re.compile(r"\n?failed to run commands: exit status \d+\s*$")
 """The agent adds it to what a command that failed wrote to standard error."""
+_RUN_COMMAND = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=32)
+"""All hosts are asked at once: a call that is throttled must not make a host count as down."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,16 @@ class Estate:
 
     @cached_property
     def _ssm(self) -> Any:
-        return self.client("ssm")
+        return self.client("ssm", _RUN_COMMAND)
 
     def prepare(self) -> None:
         """Create the clients before threads share them."""
         _ = self._ec2, self._ssm
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of the estate's account and region. Threads may share clients, but must not create them."""
         session: Any = self.session  # its types accept service names only as literals
-        return session.client(service, region_name=self.region, endpoint_url=self.endpoint_url)
+        return session.client(service, region_name=self.region, endpoint_url=self.endpoint_url, config=config)
 
     def instances(self) -> list[Instance]:
         """The stack's hosts, by name, without terminated ones. :raises HaError: when a call to AWS fails."""

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -45,7 +46,7 @@ def change_hooks(scope: Scope, settings: Settings) -> ChangeHooks:
     _ = change.complete  # as it is now, before anything is made
     return ChangeHooks(
         settings=pulumi.ResourceHookBinding(
-            before_update=[_hook("refuses", _refuse_settings, pulumi.ResourceHookOptions(on_dry_run=True))]
+            before_update=[_hook("refuses", change.refuses, pulumi.ResourceHookOptions(on_dry_run=True))]
         ),
         pointer=pulumi.ResourceHookBinding(
             before_update=[_hook("roll-out", change.roll_out)], after_update=[_hook("rolled-out", change.rolled_out)]
@@ -117,9 +118,17 @@ class _Change:
             say=_say,
         )
 
+    def refuses(self, args: pulumi.ResourceHookArgs) -> None:
+        """An estate whose first creation failed takes every change: what made it fail may be among them."""
+        if self.complete:
+            _refuse_settings(args)
+
     def roll_out(self, args: pulumi.ResourceHookArgs) -> None:
         new, old = args.new_inputs or {}, args.old_inputs or {}
         self._check_account()
+        if not self.complete:
+            self._postpone(old, new)
+            return
         roll_out.RollOut(
             estate=self.estate,
             s3=self.s3,
@@ -128,14 +137,27 @@ class _Change:
             tier=_tier(new),
             before=_pointer(old),
             to=_pointer(new),
-            settles=int((new.get("metadata") or {}).get("settles", 0)),
+            settles=_settles(new),
             say=_say,
             planned=self.planned,
             without=[name.strip() for name in os.environ.get(WITHOUT, "").split(",") if name.strip()],
         ).run()
 
+    def _postpone(self, old: Inputs, new: Inputs) -> None:
+        """Leave the record open: hosts that booted with the old pointer are settled once there is an estate, whose
+        health can be waited for.
+        """
+        tier, to = _tier(new), _pointer(new)
+        self._lease().take()
+        last = record.read(self.s3, self.scope.artifact_bucket, tier)
+        now = datetime.now(UTC)
+        opened = record.opened(last, tier=tier, before=_pointer(old), to=to, began=now, settles=_settles(new))
+        record.write(self.s3, self.scope.artifact_bucket, opened)
+        _say(f"{tier}: the estate was never complete: the `pulumi up` after this one brings {to} to its running hosts")
+
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
-        roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}))
+        if self.complete:
+            roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}))
 
     def destroys(self, args: pulumi.ResourceHookArgs) -> None:
         """Before the object that says that the estate was complete: only a destroy deletes it, and first of all."""
@@ -148,8 +170,8 @@ class _Change:
 
     def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.old_inputs or {})["key"]))
-        if os.environ.get(DESTROY) == "1":
-            return
+        if os.environ.get(DESTROY) == "1" or not self.complete:
+            return  # of an estate that was never complete nobody waits for the rest
         self._check_account()
         if os.environ.get(GATES) == "off":
             self.overrides.passed(f"{host} does not hand over")
@@ -190,6 +212,10 @@ def _tier(inputs: Inputs) -> Tier:
 
 def _pointer(inputs: Inputs) -> Pointer:
     return Pointer.from_json(str(inputs["content"]), where=str(inputs["key"]))
+
+
+def _settles(inputs: Inputs) -> int:
+    return int((inputs.get("metadata") or {}).get("settles", 0))
 
 
 def _say(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.runs import clean, printable
@@ -19,6 +21,10 @@ from spec.tiers import Tier
 
 Target = Literal["aws", "lab"]
 _FIRST_POLL_S, _LAST_POLL_S = 0.1, 1.5  # the API allows few calls a second
+_AGENTS_WORD = re.compile(r"\n?failed to run commands: exit status \d+\s*$")
+"""The agent adds it to what a command that failed wrote to standard error."""
+_RUN_COMMAND = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=32)
+"""All hosts are asked at once: a call that is throttled must not make a host count as down."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +76,16 @@ class Estate:
 
     @cached_property
     def _ssm(self) -> Any:
-        return self.client("ssm")
+        return self.client("ssm", _RUN_COMMAND)
 
     def prepare(self) -> None:
         """Create the clients before threads share them."""
         _ = self._ec2, self._ssm
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of the estate's account and region. Threads may share clients, but must not create them."""
         session: Any = self.session  # its types accept service names only as literals
-        return session.client(service, region_name=self.region, endpoint_url=self.endpoint_url)
+        return session.client(service, region_name=self.region, endpoint_url=self.endpoint_url, config=config)
 
     def instances(self) -> list[Instance]:
         """The stack's hosts, by name, without terminated ones. :raises HaError: when a call to AWS fails."""
@@ -135,7 +141,8 @@ class Estate:
             if seen["Status"] not in ("Pending", "InProgress", "Delayed"):
                 if seen["ResponseCode"] < 0:
                     raise CommandFailed(f"SSM reports {seen['StatusDetails']}", where=instance_id)
-                return CommandResult(seen["ResponseCode"], seen["StandardOutputContent"], seen["StandardErrorContent"])
+                stderr = _AGENTS_WORD.sub("", seen["StandardErrorContent"])
+                return CommandResult(seen["ResponseCode"], seen["StandardOutputContent"], stderr)
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LAST_POLL_S)
         raise CommandFailed(f"no answer within {timeout_s} s", where=instance_id)

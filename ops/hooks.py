@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -112,7 +113,12 @@ class _Change:
             )
 
     def refuses(self, args: pulumi.ResourceHookArgs) -> None:
-        """:raises HaError: with each change that the running estate cannot take; at preview too. No host is called."""
+        """An estate whose first creation failed takes every change: what made it fail may be among them.
+
+        :raises HaError: with each change that the running estate cannot take; at preview too. No host is called.
+        """
+        if not self.complete:
+            return
         old, new = (json.loads(str((given or {})["content"])) for given in (args.old_inputs, args.new_inputs))
         refused = refused_links(old["ports"])
         try:
@@ -128,7 +134,7 @@ class _Change:
 
     def stays(self, args: pulumi.ResourceHookArgs) -> None:
         """Before the object of the settings is deleted: by a destroy, or because its bucket is to be another one."""
-        if os.environ.get(DESTROY) != "1" and os.environ.get(GATES) != "off":
+        if self.complete and os.environ.get(DESTROY) != "1" and os.environ.get(GATES) != "off":
             raise self._cannot(f"  - {FIXED['artifact_bucket']}: neither its name nor the region can change")
 
     def _cannot(self, reasons: str) -> HaError:
@@ -141,6 +147,9 @@ class _Change:
     def roll_out(self, args: pulumi.ResourceHookArgs) -> None:
         new, old = args.new_inputs or {}, args.old_inputs or {}
         self._check_account()
+        if not self.complete:
+            self._postpone(old, new)
+            return
         roll_out.RollOut(
             estate=self.estate,
             s3=self.s3,
@@ -149,14 +158,28 @@ class _Change:
             tier=_tier(new),
             before=_pointer(old),
             to=_pointer(new),
-            settles=int((new.get("metadata") or {}).get("settles", 0)),
+            settles=_settles(new),
             say=_say,
             planned=self.planned,
             without=[name.strip() for name in os.environ.get(WITHOUT, "").split(",") if name.strip()],
         ).run()
 
+    def _postpone(self, old: Inputs, new: Inputs) -> None:
+        """Leave the record open: hosts that booted with the old pointer are settled once there is an estate, whose
+        health can be waited for.
+        """
+        tier, to = _tier(new), _pointer(new)
+        self._lease().take()
+        last = record.read(self.s3, self.scope.artifact_bucket, tier)
+        now = datetime.now(UTC)
+        opened = record.opened(last, tier=tier, before=_pointer(old), to=to, began=now, settles=_settles(new))
+        record.write(self.s3, self.scope.artifact_bucket, opened)
+        _say(f"{tier}: the estate was never complete: the `pulumi up` after this one brings {to} to its running hosts")
+
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
-        roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}), _say)
+        if self.complete:
+            bucket, tier = self.scope.artifact_bucket, _tier(args.new_inputs or {})
+            roll_out.finish(self.estate, self.s3, bucket, tier, _say)
 
     def destroys(self, args: pulumi.ResourceHookArgs) -> None:
         """Before the object that says that the estate was complete: only a destroy deletes it, and first of all."""
@@ -169,8 +192,8 @@ class _Change:
 
     def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.old_inputs or {})["key"]))
-        if os.environ.get(DESTROY) == "1":
-            return
+        if os.environ.get(DESTROY) == "1" or not self.complete:
+            return  # of an estate that was never complete nobody waits for the rest
         self._check_account()
         if os.environ.get(GATES) == "off":
             self.overrides.passed(f"{host} does not hand over")
@@ -211,6 +234,10 @@ def _tier(inputs: Inputs) -> Tier:
 
 def _pointer(inputs: Inputs) -> Pointer:
     return Pointer.from_json(str(inputs["content"]), where=str(inputs["key"]))
+
+
+def _settles(inputs: Inputs) -> int:
+    return int((inputs.get("metadata") or {}).get("settles", 0))
 
 
 def _say(line: str) -> None:

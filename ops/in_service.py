@@ -21,7 +21,8 @@ from spec.errors import HaError
 from spec.in_service import ESTATE_KEY
 from spec.overrides import DESTROY, GATES
 
-HAND_OVER_S: Final = 150
+HAND_OVER_S: Final = 180
+"""Longer than the hosts' own programs wait, so that theirs is the reason that is shown."""
 GATE_S: Final = 1800
 """A host on Debian's own image installs its packages on a throttled processor: up to 25 minutes (docs/fidelity.md)."""
 SETTLES_S: Final = 30.0

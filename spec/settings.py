@@ -291,6 +291,14 @@ class Settings(_Group):
     ] = Decimal(215)
     protect: bool = True
 
+    @field_validator("region")
+    @classmethod
+    def _names_in_amazonaws_com(cls, region: str) -> str:
+        # https://docs.aws.amazon.com/general/latest/gr/rande.html
+        if region.startswith("cn-") or "-iso" in region:
+            raise ValueError("a region whose services have names in amazonaws.com, by which hosts reach them")
+        return region
+
     @field_validator("budget_monthly_usd", mode="before")
     @classmethod
     def _number(cls, given: object) -> object:

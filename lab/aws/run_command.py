@@ -141,8 +141,12 @@ class RunCommand:
             # The host ended during the command. SSM reports a failure too, once the agent does not come back.
             self._finish(invocation, Status.FAILED, Outcome(-1, "", f"the host could not run it: {error}"))
         else:
-            status = Status.SUCCESS if outcome.exit_code == 0 else Status.FAILED
-            self._finish(invocation, status, outcome)
+            if outcome.exit_code == 0:
+                self._finish(invocation, Status.SUCCESS, outcome)
+            else:
+                # As the agent does.
+                stderr = f"{outcome.stderr}failed to run commands: exit status {outcome.exit_code}"
+                self._finish(invocation, Status.FAILED, Outcome(outcome.exit_code, outcome.stdout, stderr))
 
     @staticmethod
     def _finish(invocation: Invocation, status: Status, outcome: Outcome) -> None:

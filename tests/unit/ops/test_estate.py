@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -84,6 +85,31 @@ def test_a_command_is_waited_for(estate: Estate) -> None:
         _invocation(stub, "Failed", 3, "out", "err")
         result = estate.run("i-db1", "exit 3")
     assert (result.exit_code, result.stdout, result.stderr) == (3, "out", "err")
+
+
+@pytest.mark.parametrize("stderr", ["why\n", "why", ""])
+def test_the_agents_own_line_is_no_output_of_the_command(estate: Estate, stderr: str) -> None:
+    with Stubber(estate._ssm) as stub:
+        _sent(stub)
+        _invocation(stub, "Failed", 1, "", f"{stderr}failed to run commands: exit status 1")
+        assert estate.run("i-db1", "exit 1").stderr == stderr.strip()
+
+
+def test_a_throttled_call_is_repeated(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More often than boto3 does by itself: all hosts are asked at once."""
+    throttled = {"__type": "ThrottlingException", "message": "Rate exceeded"}
+    statuses: list[int] = []
+
+    def answer(**_: object) -> SimpleNamespace:
+        status, document = (400, throttled) if len(statuses) < 8 else (200, {"Command": {"CommandId": COMMAND_ID}})
+        statuses.append(status)
+        return SimpleNamespace(status_code=status, headers={}, content=json.dumps(document).encode())
+
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    estate._ssm.meta.events.register("before-send.ssm.SendCommand", answer)
+    with pytest.raises(CommandFailed, match="no answer within 0 s"):
+        estate.run("i-db1", "true", timeout_s=0)
+    assert statuses == [400] * 8 + [200]
 
 
 def test_a_command_that_ssm_gave_up_is_a_failure(estate: Estate) -> None:

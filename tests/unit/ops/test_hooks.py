@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from pulumi.runtime.mocks import MockMonitor
 
 from components.hosts import ChangeHooks
-from ops import hooks, in_service, roll_out
+from ops import hooks, in_service, record, roll_out
 from ops.engine import hooks_of
 from ops.hooks import _Change
 from ops.lease import Lease
@@ -23,6 +24,7 @@ from spec.pointer import Pointer
 from spec.scope import Scope
 from spec.settings import Settings
 from spec.tiers import Tier
+from tests.unit.cloud_init.rendering import estate
 from tests.unit.conftest import BUCKET, Bucket
 from tests.unit.ops.fake_hosts import V1, V2, FakeEstate
 from tests.unit.ops.test_overrides import Sns
@@ -95,6 +97,52 @@ def test_a_pointers_update_rolls_out_and_the_end_of_it_closes_the_record(made: H
     assert (record["open"], record["settles"], record["from"]["bundle"]) == (True, 3, V1.bundle)
     made.change.rolled_out(UPDATED)
     assert json.loads(made.bucket.get("operations/roll-out/app"))["open"] is False
+
+
+def test_an_estate_that_was_never_complete_is_settled_by_the_update_after_it_is(made: Hooks) -> None:
+    made.bucket.s3.delete_object(Bucket=BUCKET, Key="in-service")
+    made.estate.gone.add("monitor1")
+    change = made.change
+    change.roll_out(UPDATED)
+    change.rolled_out(UPDATED)
+    assert {made.estate[name].confirmed for name in ("app1", "app2", "app3")} == {V1}
+    left = record.read(made.bucket.s3, BUCKET, Tier.APP)
+    assert left is not None
+    assert (left.open, left.settles, record.settles(left)) == (True, 3, 4)
+
+    made.estate.gone.clear()
+    made.bucket.put("in-service", b"")
+    again = _args(
+        old_inputs=UPDATED.new_inputs, new_inputs={**(UPDATED.new_inputs or {}), "metadata": {"settles": "4"}}
+    )
+    change = made.change
+    change.roll_out(again)
+    change.rolled_out(again)
+    assert {made.estate[name].confirmed for name in ("app1", "app2", "app3")} == {V2}
+    closed = record.read(made.bucket.s3, BUCKET, Tier.APP)
+    assert closed is not None
+    assert (closed.open, record.settles(closed)) == (False, 4)
+
+
+def test_a_host_of_an_estate_that_was_never_complete_is_replaced_without_a_wait(made: Hooks) -> None:
+    made.bucket.s3.delete_object(Bucket=BUCKET, Key="in-service")
+    made.estate.gone.add("monitor1")
+    change = made.change
+    change.hands_over(DELETED)
+    change.serves(CREATED)
+    assert made.estate.done == []
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_only_an_estate_that_was_complete_refuses_settings(made: Hooks, complete: bool) -> None:
+    if not complete:
+        made.bucket.s3.delete_object(Bucket=BUCKET, Key="in-service")
+    document = {"ports": ports.by_name(), "settings": estate()["db1"].settings.model_dump(mode="json")}
+    moved = {**document, "ports": {**document["ports"], next(iter(document["ports"])): 1}}
+    args = _args(old_inputs={"content": json.dumps(moved)}, new_inputs={"content": json.dumps(document)})
+    refused = pytest.raises(HaError, match="cannot move from 1") if complete else nullcontext()
+    with refused:
+        made.change.refuses(args)
 
 
 def test_hosts_that_are_down_are_left_out_by_name(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:

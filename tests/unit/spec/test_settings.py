@@ -148,6 +148,13 @@ def test_every_mistake_is_told_at_once() -> None:
     assert {p.path for p in refusal.problems} == {"databse", "application.count", "network.zones"}
 
 
+@pytest.mark.parametrize("region", ["cn-north-1", "us-iso-east-1", "us-isob-east-1"])
+def test_a_region_whose_services_hosts_do_not_reach_is_refused(region: str) -> None:
+    (problem,) = _refusal(_given(), region=region).problems
+    assert f"{problem}".startswith("aws:region: ")
+    assert "amazonaws.com" in problem.allowed
+
+
 def test_a_missing_region_is_named_by_its_own_key() -> None:
     (problem,) = _refusal(_given(), region=None).problems
     assert str(problem) == "aws:region: nothing is given: it must be set"

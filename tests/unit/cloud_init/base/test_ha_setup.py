@@ -57,6 +57,14 @@ def test_a_failed_step_is_named_with_its_last_lines_and_nothing_follows(host: Ho
     assert not (host.folder / "never").exists()
 
 
+def test_long_lines_leave_a_report_that_run_command_does_not_cut(host: Host) -> None:
+    host.step("10-noisy", "for i in $(seq 15); do printf '%03000d\\n' 0; done; echo no disk >&2; exit 7")
+    assert not host.run()
+    error = host.said()["error"]
+    assert error.endswith("no disk\nexit status 7")
+    assert len(error) == 4000
+
+
 def test_a_step_that_passes_at_the_second_try_leaves_no_error(host: Host) -> None:
     host.step("10-late", "[ -e tried ] || { touch tried; echo too early; exit 1; }")
     assert host.run(tries=3)

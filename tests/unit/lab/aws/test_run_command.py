@@ -71,10 +71,11 @@ def test_a_command_runs_on_each_host_and_its_output_comes_back(ssm: Any, hosts: 
 
 
 def test_a_failing_script_fails_with_its_code_and_output(ssm: Any, hosts: Hosts) -> None:
-    hosts.act = lambda _: Outcome(3, "partly", "went wrong")
+    hosts.act = lambda _: Outcome(3, "partly", "went wrong\n")
     found = ended(ssm, send(ssm, DB1), DB1)
     assert (found["Status"], found["ResponseCode"]) == ("Failed", 3)
-    assert (found["StandardOutputContent"], found["StandardErrorContent"]) == ("partly", "went wrong")
+    assert found["StandardOutputContent"] == "partly"
+    assert found["StandardErrorContent"] == "went wrong\nfailed to run commands: exit status 3"
 
 
 def test_a_script_that_takes_too_long_has_timed_out(ssm: Any, hosts: Hosts) -> None:

@@ -148,7 +148,8 @@ class _Change:
 
     def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.old_inputs or {})["key"]))
-        if os.environ.get(DESTROY) == "1":
+        # A destroy deletes the estate's object before any host: one that is there means that the word was left behind.
+        if os.environ.get(DESTROY) == "1" and not estate_was_complete(self.s3, self.scope.artifact_bucket):
             return
         self._check_account()
         if os.environ.get(GATES) == "off":

@@ -76,9 +76,11 @@ class RollOut:
             self.say(f"{self.tier}: a roll-out of {last.to} did not end: every host gets {self.to}")
         if behind or (last is not None and last.open):
             self._check_hosts(behind)
-            at_start = self._await_quiet([one.instance.host for one in behind])
+            # To close a record needs no healthy estate: what repairs it may be a host that this `up` makes later.
+            at_start = self._await_quiet([one.instance.host for one in behind]) if behind else None
             self._open(last)
-            self._change_all(self._in_order(behind, at_start), troubles(at_start))
+            if at_start is not None:
+                self._change_all(self._in_order(behind, at_start), troubles(at_start))
             self._ask_again()
         self.say(f"{self.tier}: every host runs {self.to}")
 
@@ -141,7 +143,7 @@ class RollOut:
 
     def _await_quiet(self, behind: Collection[str]) -> Status:
         """The estate's status when it is healthy, or when the change may repair it: a host that is changed first is
-        sick, or one is down that is left out.
+        sick, or one is down or terminated that is left out.
 
         :raises HaError: otherwise. A sick host of this tier that the change does not reach leaves another one alone.
         """
@@ -149,14 +151,16 @@ class RollOut:
         while True:
             seen = status(self.estate, [])
             sick = {one.name: one.role for one in seen.hosts if not one.healthy}
-            expected = {name for name in sick if name in self.without or name in behind}
+            terminated = (set(self.planned) & set(self.without)) - {one.name for one in seen.hosts}
+            expected = {name for name in sick if name in self.without or name in behind} | terminated
             if seen.healthy or (expected and self.tier.role not in {sick[name] for name in sick.keys() - expected}):
                 return seen
             if time.monotonic() > deadline:
                 raise HaError(
                     f"nothing was changed, because the estate is not healthy: {'; '.join(seen.problems)}",
                     where=f"roll-out of {self.to} to {self.tier}",
-                    fix="`ha status` shows what is wrong; a roll-out begins when nothing is",
+                    fix="`ha status` shows what is wrong; a roll-out begins when nothing is. Hosts that are lost may "
+                    "be left out: HA_WITHOUT=HOST,...",
                 )
             time.sleep(_POLL_S)
 

@@ -262,6 +262,27 @@ def test_a_host_of_another_tier_that_is_down_may_be_left_out_too(update: Update)
     assert update.runs() == ON_V2
 
 
+def test_a_host_of_another_tier_that_was_terminated_may_be_left_out_by_its_name(update: Update) -> None:
+    """The `up` makes it again, but only after this tier's roll-out."""
+    update.estate.gone.add("db2")
+    update.estate["db1"].says = {"facts": {"role": "primary", "replication": "none"}}
+    assert "not healthy" in update.fails()
+    assert "not healthy" in update.fails(without="db3")
+    update.up(without="db2")
+    assert update.runs() == ON_V2
+
+
+def test_a_record_that_was_left_open_closes_though_the_estate_is_not_healthy(update: Update) -> None:
+    update.up()
+    update.estate.gone.add("db2")
+    update.estate["db1"].says = {"facts": {"role": "primary", "replication": "none"}}
+    update.up()
+    assert update.touched() == []
+    estate: Any = update.estate
+    finish(estate, update.bucket.s3, update.bucket.name, Tier.APP)
+    assert not update.open
+
+
 def test_a_host_on_its_way_out_is_not_touched(update: Update) -> None:
     update.planned.remove("app3")
     update.up()

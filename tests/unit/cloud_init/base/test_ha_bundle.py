@@ -520,6 +520,26 @@ def test_bundles_are_kept_as_long_as_a_change_may_go_back_to_them(host: Host) ->
     assert third not in kept
 
 
+def test_a_document_is_on_the_disk_under_its_name_when_it_is_written(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    synced, replaced = os.fsync, Path.replace
+
+    def fsync(opened: int) -> None:
+        done.append(Path(f"/proc/self/fd/{opened}").readlink().name)
+        synced(opened)
+
+    def replace(self: Path, target: Path) -> Path:
+        done.append("replaced")
+        return replaced(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    host.state.write(host.state.confirmed, {})
+    assert done == [".confirmed.json.new", "replaced", "ha"]
+
+
 # --- what a host lacks
 
 

@@ -455,6 +455,27 @@ def test_what_an_unfinished_roll_out_confirmed_stays_over_reboots_until_the_poin
     assert host.version == "v3"
 
 
+def test_a_host_that_missed_the_end_of_its_roll_out_believes_its_pointer_from_the_next_boot_on(host: Host) -> None:
+    """Or it would stay on the new version when the old one is rolled out while it is down."""
+    old, new = host.running("v1"), host.fetched("v2")
+    host.state.confirm({"bundle": new, "release": RELEASE}, {"bundle": old, "release": RELEASE})
+    for pointer, version in ((new, "v2"), (old, "v1")):
+        host.point(pointer)
+        boots(host)
+        HA_BUNDLE.booted(host.state)
+        assert host.version == version
+
+
+def test_a_boot_without_a_pointer_does_not_end_a_roll_out(host: Host) -> None:
+    old, new = host.running("v1"), host.fetched("v2")
+    host.state.confirm({"bundle": new, "release": RELEASE}, {"bundle": old, "release": RELEASE})
+    boots(host)  # there is none in the bucket
+    HA_BUNDLE.booted(host.state)
+    host.point(old)
+    boots(host)
+    assert host.version == "v2"
+
+
 @pytest.mark.parametrize("away", ["exit 1", HANGS, "echo not JSON", "echo '[]'", "echo '\"x\"'", "echo '{}'"])
 def test_without_a_pointer_a_boot_runs_what_was_confirmed(host: Host, away: str) -> None:
     host.running("v1")

@@ -423,7 +423,7 @@ def test_a_boot_applies_the_pointers_bundle_and_release_and_starts_the_set_up(ho
     host.point(host.upload("v2"), OTHER_RELEASE)
     boots(host)
     assert (host.version, host.release) == ("v2", OTHER_RELEASE)
-    assert host.calls("systemctl")[-1] == "systemctl start --no-block ha-setup"
+    assert host.calls("systemctl")[-1] == "systemctl restart --no-block ha-setup"
     assert host.confirmed() == digest_of("v1")
     HA_BUNDLE.booted(host.state)
     assert host.confirmed() == digest_of("v2")
@@ -485,7 +485,18 @@ def test_without_a_pointer_a_boot_runs_what_was_confirmed(host: Host, away: str)
     boots(host)
     assert time.monotonic() - began < 5
     assert host.version == "v1"
-    assert host.calls("systemctl")[-1] == "systemctl start --no-block ha-setup"
+    assert host.calls("systemctl")[-1] == "systemctl restart --no-block ha-setup"
+
+
+def test_only_a_host_that_never_was_ready_boots_again(host: Host) -> None:
+    host.state.write(host.state.changing, {"state": "back"})
+    assert host.run("again") == (0, {})
+    assert not host.state.changing.exists()
+    assert host.calls("systemctl") == ["systemctl restart --no-block ha-bootstrap"]
+    host.running("v1")
+    code, said = host.run("again")
+    assert (code, said) == (1, "this host was ready before: it changes by a roll-out")
+    assert host.calls("systemctl") == []
 
 
 def test_a_boot_asks_for_the_pointer_for_ten_seconds() -> None:

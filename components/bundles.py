@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.host_files import Context, HostFile, host_files
+from components.host_files import BASE, CLOUD_INIT_DIR, Context, HostFile, host_files
+from spec.errors import EXIT_USAGE, HaError
 from spec.pointer import bundle_key
 from spec.project import REPOSITORY
 from spec.tiers import Tier
@@ -19,6 +20,8 @@ BUILD_DIR = REPOSITORY / "build" / "bundles"
 """The engine uploads a bundle from here. Its files are named by their content, and git ignores them."""
 KEPT_S = 86_400
 """Another engine may still read a younger one."""
+MOST_BYTES = 2**26
+"""The bootstrap reads so many bytes; hosts would call a longer one damaged."""
 COMMON = "common"
 """Folder in a bundle with the files that all hosts of the tier share."""
 HOSTS = "hosts"
@@ -56,11 +59,23 @@ class Bundle:
 
 
 def bundles(contexts: Iterable[Context]) -> dict[Tier, Bundle]:
-    """The bundle of every tier of an estate. :raises HaError: (exit 2) when a template cannot be rendered."""
+    """The bundle of every tier of an estate.
+
+    :raises HaError: (exit 2) when a template cannot be rendered, or a bundle is larger than hosts take.
+    """
     files: dict[Tier, dict[str, list[HostFile]]] = {}
     for context in contexts:
         files.setdefault(context.host.tier, {})[context.host.name] = host_files(context)
-    return {tier: Bundle(tier, _archive(by_host)) for tier, by_host in files.items()}
+    made = {tier: Bundle(tier, _archive(by_host)) for tier, by_host in files.items()}
+    for one in made.values():
+        if len(one.archive) > MOST_BYTES:
+            raise HaError(
+                f"the bundle of {one.tier} is {len(one.archive)} bytes: {MOST_BYTES} at most",
+                where=f"{CLOUD_INIT_DIR.name}/{one.tier}, {CLOUD_INIT_DIR.name}/{BASE}",
+                fix="large files belong in the host's image or in the release",
+                exit_code=EXIT_USAGE,
+            )
+    return made
 
 
 def _archive(by_host: Mapping[str, Iterable[HostFile]]) -> bytes:

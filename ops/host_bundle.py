@@ -81,6 +81,11 @@ def close(estate: Estate, instance: Instance) -> None:
     _ask(estate, instance, ["close"], CONFIRM_S)
 
 
+def again(estate: Estate, instance: Instance) -> None:
+    """Let a host that never was ready boot with what its tier's pointer says now. :raises HostRefused: when it was."""
+    _ask(estate, instance, ["again"], CONFIRM_S)
+
+
 def _changed(answer: Mapping[str, Any]) -> Changed:
     return Changed(printable(str(answer.get("state", "")))[:20], printable(str(answer.get("error", ""))))
 

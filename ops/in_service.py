@@ -45,23 +45,26 @@ class InServiceGate:
     say: Say
 
     def hand_over(self, host: str) -> None:
-        """Make a host serve nothing that only one can serve. A host that is gone or sick counts as handed over.
+        """Make a host serve nothing that only one can serve. One that is gone or serves nothing counts as handed over.
 
-        :raises HaError: when the estate would not serve without it; nothing was changed.
+        :raises HaError: when the estate would not serve without it, or may not; nothing was changed.
         """
         instance = self._instance(host)
         seen = await_healthy(self.estate, [], deadline_s=SETTLES_S)
+        own = next((one for one in seen.hosts if one.name == host), None)
         others = troubles(seen) - {host}
-        healthy = instance is not None and any(one.name == host and one.healthy for one in seen.hosts)
+        healthy = own is not None and own.healthy
         if healthy and others:
-            raise HaError(
-                f"{host} is not taken out of service, because the estate is not redundant: {'; '.join(seen.problems)}",
-                where=host,
-                fix="`ha status` shows what is wrong. Repair that first, or pass all gates: "
-                f"{GATES}=off. To destroy the estate: {DESTROY}=1 pulumi destroy --run-program",
-            )
+            raise self._refused(host, f"the estate is not redundant: {'; '.join(seen.problems)}")
+        peers = [one.healthy for one in seen.hosts if own and one.role == own.role and one.name != host]
+        # A host that cannot be asked may serve all the same, or be lost: its peer decides.
+        if self.complete and own is not None and own.state == "unreachable" and peers and not any(peers):
+            raise self._refused(host, f"it cannot be asked, and no other {own.role} serves: {own.detail}")
+        leads = host in (seen.database.primary, seen.cache.primary, seen.load_balancer.active)
+        # What fails a check of its own, such as a full disk, may be what all others depend on.
+        serves = healthy or (leads and own is not None and own.state == "ready" and any(peers))
         self._mark(host)
-        if instance is None or not healthy:
+        if instance is None or not serves:
             self.say(f"{host} does not serve, so there is nothing to hand over")
             return
         self.say(f"{host} hands over")
@@ -71,8 +74,16 @@ class InServiceGate:
             raise HaError(
                 f"it could not hand over: {printable(done.stderr or done.stdout)[-400:]}",
                 where=host,
-                fix="`ha status` shows what is wrong; nothing of the host was deleted",
+                fix=f"`ha status` shows what is wrong; nothing of the host was deleted. To pass all gates: {GATES}=off",
             )
+
+    def _refused(self, host: str, why: str) -> HaError:
+        return HaError(
+            f"{host} is not taken out of service, because {why}",
+            where=host,
+            fix="`ha status` shows what is wrong. Repair that first, or pass all gates: "
+            f"{GATES}=off. To destroy the estate: {DESTROY}=1 pulumi destroy --run-program",
+        )
 
     def gate(self, host: str) -> None:
         """Wait until the estate is healthy with the new host in it. :raises HaError: when it is not in time."""
@@ -92,7 +103,7 @@ class InServiceGate:
         self.say(f"{host} serves after {time.monotonic() - began:.0f} s")
 
     def _await_own(self, host: str, deadline: float) -> None:
-        """Waits until the host itself reports that it is healthy: to ask all of them all the time costs those that serve."""
+        """Waits until the host itself is healthy: to ask all of them again and again costs those that serve."""
         while time.monotonic() < deadline:
             instance = self._instance(host)
             with contextlib.suppress(CommandFailed):

@@ -74,15 +74,20 @@ class RollOut:
         seen = self._observe()
         self._hosts = self._present(seen)
         self._end_unfinished()
-        behind = [host for host in self._hosts if not _runs(host, self.to)]
+        behind = [host for host in self._hosts if _was_ready(host) and not _runs(host, self.to)]
+        new = [host for host in self._hosts if not _was_ready(host) and _places(host) != self.to]
+        for one in new:
+            self.say(f"{one.instance.host} never was ready: it boots with {self.to} when the pointer is written")
         last = record.read(self.s3, self.bucket, self.tier)
         if last is not None and last.open:
             self.say(f"{self.tier}: a roll-out of {last.to} did not end: every host gets {self.to}")
-        if behind or (last is not None and last.open):
+        if behind or new or (last is not None and last.open):
             self._check_hosts(behind)
-            at_start = self._await_quiet([one.instance.host for one in behind])
+            # To close a record needs no healthy estate: what repairs it may be a host that this `up` makes later.
+            at_start = self._await_quiet([one.instance.host for one in behind]) if behind else None
             self._open(last)
-            self._change_all(self._in_order(behind, at_start), troubles(at_start))
+            if at_start is not None:
+                self._change_all(self._in_order(behind, at_start), troubles(at_start))
             self._ask_again()
         self.say(f"{self.tier}: every host runs {self.to}")
 
@@ -145,7 +150,7 @@ class RollOut:
 
     def _await_quiet(self, behind: Collection[str]) -> Status:
         """The estate's status when it is healthy, or when the change may repair it: a host that is changed first is
-        sick, or one is down that is left out.
+        sick, or one is down or terminated that is left out.
 
         :raises HaError: otherwise. A sick host of this tier that the change does not reach leaves another one alone.
         """
@@ -153,8 +158,9 @@ class RollOut:
         while True:
             seen = status(self.estate, [])
             sick = {one.name: one.role for one in seen.hosts if not one.healthy}
-            absent = set(self.without) - {one.name for one in seen.hosts}  # terminated, and not made again yet
-            expected = {name for name in sick if name in self.without or name in behind} | absent
+            terminated = (set(self.planned) & set(self.without)) - {one.name for one in seen.hosts}
+            new = {one.instance.host for one in self._hosts if not _was_ready(one)}
+            expected = {name for name in sick if name in self.without or name in behind or name in new} | terminated
             if seen.healthy or (expected and self.tier.role not in {sick[name] for name in sick.keys() - expected}):
                 return seen
             if time.monotonic() > deadline:
@@ -164,7 +170,8 @@ class RollOut:
                 raise HaError(
                     f"nothing was changed, because the estate is not healthy: {'; '.join(seen.problems)}",
                     where=f"roll-out of {self.to} to {self.tier}",
-                    fix=f"`ha status` shows what is wrong. Repair that first, or pass all gates: {GATES}=off",
+                    fix="`ha status` shows what is wrong; a roll-out begins when nothing is. Hosts that are lost may "
+                    f"be left out: HA_WITHOUT=HOST,...; {GATES}=off passes all gates",
                 )
             time.sleep(_POLL_S)
 
@@ -316,7 +323,7 @@ class RollOut:
         left = []
         for one in self._observe():
             host = one.instance.host
-            if host not in at_start or _runs(one, self.before):
+            if host not in at_start or not _was_ready(one) or _runs(one, self.before):
                 continue
             state = f"stays on {_was(one)}" if one.report is not None else f"is lost ({one.silence})"
             left.append(f"{host} {state}{f': {reasons[host]}' if host in reasons else ''}")
@@ -326,7 +333,8 @@ class RollOut:
 
     def _ask_again(self) -> None:
         """:raises HaError: when a host does not run `to`; the record stays open, so that the next `up` settles it."""
-        others = [one.instance.host for one in self._present(self._observe()) if not _runs(one, self.to)]
+        seen = [one for one in self._present(self._observe()) if _was_ready(one)]
+        others = [one.instance.host for one in seen if not _runs(one, self.to)]
         if others:
             raise HaError(
                 f"{', '.join(others)}: something else than {self.to} runs there after the roll-out",
@@ -347,6 +355,20 @@ def _runs(one: Observation, wanted: Pointer) -> bool:
     return placed == confirmed == (wanted.bundle, wanted.release) and runs.change not in _UNSETTLED
 
 
+def _was_ready(one: Observation) -> bool:
+    """Whether a host ever was, as far as is known. One that was not serves nobody, and may need a host that the update
+    makes later: it cannot take a change, and boots with the new version instead.
+    """
+    if one.report is None or not one.runs.bundle:
+        return True
+    return one.runs.confirmed_bundle != "" or not trouble_of(one)
+
+
+def _places(one: Observation) -> Pointer:
+    """What is in place on a host."""
+    return Pointer(bundle=one.runs.bundle, release=one.runs.release or None)
+
+
 def _was(one: Observation) -> Pointer:
     """What a host ran before it was changed."""
     return Pointer(bundle=one.runs.confirmed_bundle, release=one.runs.confirmed_release or None)
@@ -361,12 +383,15 @@ def finish(estate: Estate, s3: Any, bucket: str, tier: Tier, say: Say) -> None:
         return
     everyone = observe(estate, [tier])
     seen = [one for one in everyone if one.report is not None]
+    for one in seen:
+        if _was_ready(one):
+            host_bundle.close(estate, one.instance)
+        else:
+            host_bundle.again(estate, one.instance)
     if len(seen) < len(everyone):
         down = ", ".join(one.instance.host for one in everyone if one.report is None)
         say(f"{tier}: {down} was left out, so the next `pulumi up` looks at every host again")
         return
-    for one in seen:
-        host_bundle.close(estate, one.instance)
     record.write(s3, bucket, record.closed(last, "done"))
     running = {digest for one in seen for digest in (one.runs.bundle, one.runs.release, one.runs.confirmed_bundle)}
     try:

@@ -11,6 +11,8 @@ from spec.pointer import SHORT
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x20-\x7e\n]")
+_MARKUP = ("{%", "{ %")
+"""`<{%` begins a colour in a message to Pulumi's engine, which ends at once on one that it does not know."""
 LONGEST = 2000
 """So many characters of what a host printed are shown, its last ones."""
 
@@ -49,7 +51,7 @@ class Runs:
 
 def printable(text: str) -> str:
     """A host's output for a terminal or a comment: its last `LONGEST` characters, without control sequences."""
-    return _UNPRINTABLE.sub("", text).strip()[-LONGEST:]
+    return _UNPRINTABLE.sub("", text).replace(*_MARKUP).strip()[-LONGEST:]
 
 
 def clean(document: Any) -> Any:

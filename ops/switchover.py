@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from ops.estate import CommandResult, Estate
 from ops.lease import Lease
 from ops.postgres import ADMIN_DATABASE, psql_command
+from ops.runs import printable
 from ops.status import Observation, database_of, observe
 from spec.errors import HaError
 from spec.tiers import Tier
@@ -125,7 +126,7 @@ def _run(estate: Estate, on: Observation, script: str) -> CommandResult:
     done = estate.run(on.instance.instance_id, script, timeout_s=_COMMAND_S)
     if done.exit_code != 0:
         raise HaError(
-            f"the switchover failed: {(done.stderr or done.stdout).strip()[-400:]}",
+            f"the switchover failed: {printable(done.stderr or done.stdout)[-400:]}",
             where=on.instance.host,
             fix="`ha status` shows who is primary now",
         )

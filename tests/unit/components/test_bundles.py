@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from components import bundles as module
-from components.bundles import COMMON, HOSTS, Bundle, bundles
+from components.bundles import COMMON, HOSTS, MOST_BYTES, Bundle, bundles
 from components.host_files import Context, HostFile, host_files
+from components.user_data import TEMPLATE
+from spec.errors import EXIT_USAGE, HaError
 from spec.tiers import Tier
 from tests.unit.cloud_init.rendering import PAIRS, SECRET_SHAPES, estate
 
@@ -140,3 +143,18 @@ def test_what_is_uploaded_is_whole_after_an_interrupted_run_too(
     assert bundle.write() == path
     assert path.read_bytes() == bundle.archive
     assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_a_bundle_that_hosts_could_not_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = max(bundles(ESTATES["dev"].values()).values(), key=lambda one: len(one.archive))
+    monkeypatch.setattr(module, "MOST_BYTES", len(largest.archive))
+    bundles(ESTATES["dev"].values())
+    monkeypatch.setattr(module, "MOST_BYTES", len(largest.archive) - 1)
+    with pytest.raises(HaError, match=f"the bundle of {largest.tier} is {len(largest.archive)} bytes") as refused:
+        bundles(ESTATES["dev"].values())
+    assert refused.value.exit_code == EXIT_USAGE
+
+
+def test_the_bootstrap_reads_as_much_as_a_bundle_may_have() -> None:
+    (read,) = re.findall(r"read\(2\*\*(\d+)\)", TEMPLATE.read_text(encoding="utf-8"))
+    assert 2 ** int(read) == MOST_BYTES

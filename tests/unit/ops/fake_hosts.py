@@ -12,6 +12,7 @@ from spec.pointer import Pointer
 from spec.tiers import Tier
 
 V1, V2, V3 = (Pointer(bundle=letter * 64) for letter in "abc")
+NOTHING = Pointer(bundle="")
 ANY = "any"
 # What a host does with a bundle that it does not simply take.
 Takes = Literal["missing", "refuses", "sick", "stuck", "lost", "cut off", "confirm unanswered"]
@@ -144,6 +145,10 @@ class FakeHosts:
         return {"state": host.change, "error": "the old one does not start either" if host.change == "failed" else ""}
 
     def _close(self, host: FakeHost, _: Pointer) -> dict[str, Any]:
+        return {}
+
+    def _again(self, host: FakeHost, _: Pointer) -> dict[str, Any]:
+        assert host.confirmed == NOTHING, "it was ready before"
         return {}
 
 

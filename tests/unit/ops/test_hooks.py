@@ -195,8 +195,16 @@ def test_with_it_nothing_is_handed_over(made: Hooks, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HA_DESTROY", "1")
     made.estate["db2"].healthy = False
     made.change.destroys(_args(old_inputs={"key": "in-service"}))
+    made.bucket.s3.delete_object(Bucket=BUCKET, Key="in-service")
     made.change.hands_over(DELETED)
     assert made.estate.done == []
+
+
+def test_the_word_for_a_destroy_lets_no_replacement_pass(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was exported for another estate, say."""
+    monkeypatch.setenv("HA_DESTROY", "1")
+    made.change.hands_over(DELETED)
+    assert made.estate.done == ["db1 hands over"]
 
 
 @pytest.mark.parametrize(("hook", "args"), [("roll_out", UPDATED), ("hands_over", DELETED), ("serves", CREATED)])

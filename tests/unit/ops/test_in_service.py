@@ -80,6 +80,29 @@ def test_a_host_that_does_not_serve_has_nothing_to_hand_over(gates: Gates, state
     assert gates.awaited == {"db2"}
 
 
+def test_when_no_host_can_be_asked_none_is_deleted(gates: Gates) -> None:
+    """As without the right to run commands: the primary serves all the same."""
+    for host in gates.estate.hosts.values():
+        host.reachable = False
+    with pytest.raises(HaError, match="db1 is not taken out of service, because it cannot be asked") as failed:
+        gates.gate().hand_over("db1")
+    assert "HA_GATES=off" in failed.value.fix
+    assert gates.awaited == set()
+
+
+@pytest.mark.parametrize("host", ["cache1", "lb1"])
+def test_a_sick_host_that_leads_hands_over_to_one_that_is_healthy(gates: Gates, host: str) -> None:
+    gates.estate[host].healthy = False
+    gates.gate().hand_over(host)
+    assert gates.estate.done == [f"{host} hands over"]
+
+
+def test_a_sick_host_that_leads_alone_has_nobody_to_hand_over_to(gates: Gates) -> None:
+    gates.estate["cache1"].healthy = gates.estate["cache2"].healthy = False
+    gates.gate().hand_over("cache1")
+    assert gates.estate.done == []
+
+
 def test_at_the_first_creation_nobody_waits(gates: Gates) -> None:
     gates.estate["monitor1"].reachable = False
     gates.gate(complete=False).gate("db1")

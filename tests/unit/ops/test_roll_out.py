@@ -16,7 +16,7 @@ from spec.errors import HaError
 from spec.pointer import Pointer
 from spec.tiers import Tier
 from tests.unit.conftest import Bucket
-from tests.unit.ops.fake_hosts import V1, V2, V3, FakeEstate, FakeHost, Takes
+from tests.unit.ops.fake_hosts import NOTHING, V1, V2, V3, FakeEstate, FakeHost, Takes
 
 
 @pytest.fixture(autouse=True)
@@ -268,6 +268,52 @@ def test_a_host_of_another_tier_that_is_down_may_be_left_out_too(update: Update)
     update.estate["db2"].reachable = False
     assert "not healthy" in update.fails()
     update.up(without="db2")
+    assert update.runs() == ON_V2
+
+
+def test_a_host_of_another_tier_that_was_terminated_may_be_left_out_by_its_name(update: Update) -> None:
+    """The `up` makes it again, but only after this tier's roll-out."""
+    update.estate.gone.add("db2")
+    update.estate["db1"].says = {"facts": {"role": "primary", "replication": "none"}}
+    assert "not healthy" in update.fails()
+    assert "not healthy" in update.fails(without="db3")
+    update.up(without="db2")
+    assert update.runs() == ON_V2
+
+
+def test_a_record_that_was_left_open_closes_though_the_estate_is_not_healthy(update: Update) -> None:
+    update.up()
+    update.estate.gone.add("db2")
+    update.estate["db1"].says = {"facts": {"role": "primary", "replication": "none"}}
+    update.up()
+    assert update.touched() == []
+    estate: Any = update.estate
+    finish(estate, update.bucket.s3, update.bucket.name, Tier.APP, update.said.append)
+    assert not update.open
+
+
+def test_an_estate_that_never_was_ready_takes_another_version(update: Update) -> None:
+    """As after a first `up` that failed: application hosts wait for a database that the next `up` makes."""
+    for host in update.estate.hosts.values():
+        host.confirmed, host.healthy = NOTHING, False
+    update.up()
+    assert update.touched() == []
+    assert "app1 never was ready: it boots with bundle bbbbbbbbbbbb when the pointer is written" in update.said
+    estate: Any = update.estate
+    finish(estate, update.bucket.s3, update.bucket.name, Tier.APP, update.said.append)
+    assert update.touched() == ["app1 again", "app2 again", "app3 again"]
+    assert not update.open
+
+
+def test_a_new_host_that_never_was_ready_does_not_hold_up_the_others(update: Update) -> None:
+    update.estate["app3"].confirmed, update.estate["app3"].healthy = NOTHING, False
+    update.up()
+    assert update.touched() == ["app1 change b", "app1 confirm b", "app2 change b", "app2 confirm b"]
+
+
+def test_a_host_that_serves_is_no_new_one_whatever_it_says(update: Update) -> None:
+    update.estate["app3"].confirmed = NOTHING
+    update.up()
     assert update.runs() == ON_V2
 
 

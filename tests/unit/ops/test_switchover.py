@@ -83,9 +83,12 @@ def test_the_primary_is_handed_over_by_its_standby_and_only_database_hosts_are_a
 
 def test_a_monitor_that_refuses_is_told_in_its_own_words(lease: Lease) -> None:
     pair = Pair()
-    pair.result = CommandResult(1, "", "ERROR:  cannot fail over: primary node is not in a stable state\n")
+    pair.result = CommandResult(
+        1, "", "\x1b]0;owned\x07ERROR:  cannot fail over: primary node is not in a stable state\n"
+    )
     with pytest.raises(HaError, match="cannot fail over: primary node is not in a stable state") as failed:
         switchover(estate(pair), lease, lambda _: None)
+    assert failed.value.what.isprintable()
     assert failed.value.where == "db2"
 
 

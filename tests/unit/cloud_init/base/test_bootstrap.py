@@ -144,6 +144,10 @@ class Host:
         python = [sys.executable, "-I", "-c", self._program, *words]
         return subprocess.run(python, capture_output=True, text=True, timeout=timeout_s, check=False, env={})
 
+    def observe(self, statement: str) -> None:
+        """Run a statement in the bootstrap's process first."""
+        self._program = f"import os; {statement}\n{self._program}"
+
     def unpacked(self) -> set[str]:
         """All that is in the folder of the bundles, half-made things too."""
         return {one.name for one in self.bundles.iterdir()} if self.bundles.exists() else set()
@@ -260,6 +264,14 @@ def test_half_a_download_leaves_nothing_and_the_next_one_is_whole(aws: Aws, host
     assert host.unpacked() == set()
     assert host.run("bundle", digest).returncode == 0
     assert host.unpacked() == {digest}
+
+
+def test_a_bundle_is_on_the_disk_before_it_has_its_name(aws: Aws, host: Host) -> None:
+    """Or, after a power cut, its folder might be in place and its files empty, and nobody would fetch it again."""
+    host.observe("os.sync = lambda: print('synced')")
+    host.observe("rename = os.rename; os.rename = lambda *names: (print('renamed'), rename(*names))")
+    done = host.run("bundle", put(aws, bundle_of("v1")))
+    assert (done.returncode, done.stdout.split()) == (0, ["synced", "renamed"])
 
 
 @pytest.mark.parametrize(

@@ -423,7 +423,7 @@ def test_a_boot_applies_the_pointers_bundle_and_release_and_starts_the_set_up(ho
     host.point(host.upload("v2"), OTHER_RELEASE)
     boots(host)
     assert (host.version, host.release) == ("v2", OTHER_RELEASE)
-    assert host.calls("systemctl")[-1] == "systemctl start --no-block ha-setup"
+    assert host.calls("systemctl")[-1] == "systemctl restart --no-block ha-setup"
     assert host.confirmed() == digest_of("v1")
     HA_BUNDLE.booted(host.state)
     assert host.confirmed() == digest_of("v2")
@@ -455,6 +455,27 @@ def test_what_an_unfinished_roll_out_confirmed_stays_over_reboots_until_the_poin
     assert host.version == "v3"
 
 
+def test_a_host_that_missed_the_end_of_its_roll_out_believes_its_pointer_from_the_next_boot_on(host: Host) -> None:
+    """Or it would stay on the new version when the old one is rolled out while it is down."""
+    old, new = host.running("v1"), host.fetched("v2")
+    host.state.confirm({"bundle": new, "release": RELEASE}, {"bundle": old, "release": RELEASE})
+    for pointer, version in ((new, "v2"), (old, "v1")):
+        host.point(pointer)
+        boots(host)
+        HA_BUNDLE.booted(host.state)
+        assert host.version == version
+
+
+def test_a_boot_without_a_pointer_does_not_end_a_roll_out(host: Host) -> None:
+    old, new = host.running("v1"), host.fetched("v2")
+    host.state.confirm({"bundle": new, "release": RELEASE}, {"bundle": old, "release": RELEASE})
+    boots(host)  # there is none in the bucket
+    HA_BUNDLE.booted(host.state)
+    host.point(old)
+    boots(host)
+    assert host.version == "v2"
+
+
 @pytest.mark.parametrize("away", ["exit 1", HANGS, "echo not JSON", "echo '[]'", "echo '\"x\"'", "echo '{}'"])
 def test_without_a_pointer_a_boot_runs_what_was_confirmed(host: Host, away: str) -> None:
     host.running("v1")
@@ -464,7 +485,18 @@ def test_without_a_pointer_a_boot_runs_what_was_confirmed(host: Host, away: str)
     boots(host)
     assert time.monotonic() - began < 5
     assert host.version == "v1"
-    assert host.calls("systemctl")[-1] == "systemctl start --no-block ha-setup"
+    assert host.calls("systemctl")[-1] == "systemctl restart --no-block ha-setup"
+
+
+def test_only_a_host_that_never_was_ready_boots_again(host: Host) -> None:
+    host.state.write(host.state.changing, {"state": "back"})
+    assert host.run("again") == (0, {})
+    assert not host.state.changing.exists()
+    assert host.calls("systemctl") == ["systemctl restart --no-block ha-bootstrap"]
+    host.running("v1")
+    code, said = host.run("again")
+    assert (code, said) == (1, "this host was ready before: it changes by a roll-out")
+    assert host.calls("systemctl") == []
 
 
 def test_a_boot_asks_for_the_pointer_for_ten_seconds() -> None:
@@ -518,6 +550,26 @@ def test_bundles_are_kept_as_long_as_a_change_may_go_back_to_them(host: Host) ->
     kept = {one.name for one in (host.state.state / "bundles").iterdir()}
     assert kept == {first, second}
     assert third not in kept
+
+
+def test_a_document_is_on_the_disk_under_its_name_when_it_is_written(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    synced, replaced = os.fsync, Path.replace
+
+    def fsync(opened: int) -> None:
+        done.append(Path(f"/proc/self/fd/{opened}").readlink().name)
+        synced(opened)
+
+    def replace(self: Path, target: Path) -> Path:
+        done.append("replaced")
+        return replaced(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    host.state.write(host.state.confirmed, {})
+    assert done == [".confirmed.json.new", "replaced", "ha"]
 
 
 # --- what a host lacks

@@ -17,7 +17,7 @@ import pulumi
 from pydantic import ValidationError
 
 from components.hosts import ChangeHooks
-from ops import record, roll_out
+from ops import objects, record, roll_out
 from ops.connect import connect
 from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
@@ -126,13 +126,21 @@ class _Change:
             bucket=self.scope.artifact_bucket,
             lease=self._lease(),
             tier=_tier(new),
-            before=_pointer(old),
+            before=self._pointed(old),
             to=_pointer(new),
             settles=int((new.get("metadata") or {}).get("settles", 0)),
             say=_say,
             planned=self.planned,
             without=[name.strip() for name in os.environ.get(WITHOUT, "").split(",") if name.strip()],
         ).run()
+
+    def _pointed(self, old: Inputs) -> Pointer:
+        """What the pointer says: not what the state says, if an engine was killed after it had written the pointer."""
+        stored = objects.read(self.s3, self.scope.artifact_bucket, str(old["key"]))
+        try:
+            return Pointer.from_json(stored.body or b"", where=str(old["key"]))
+        except HaError:  # this update writes it again
+            return _pointer(old)
 
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
         roll_out.finish(self.estate, self.s3, self.scope.artifact_bucket, _tier(args.new_inputs or {}))

@@ -20,7 +20,7 @@ from spec.errors import HaError
 from spec.overrides import NAMES
 from spec.scope import Scope
 from tests.unit.conftest import BUCKET, Bucket
-from tests.unit.ops.fake_hosts import V1, V2, FakeEstate
+from tests.unit.ops.fake_hosts import V1, V2, V3, FakeEstate
 from tests.unit.ops.test_overrides import Sns
 
 ACCOUNT = "123456789012"
@@ -91,6 +91,23 @@ def test_a_pointers_update_rolls_out_and_the_end_of_it_closes_the_record(made: H
     assert (record["open"], record["settles"], record["from"]["bundle"]) == (True, 3, V1.bundle)
     made.change.rolled_out(UPDATED)
     assert json.loads(made.bucket.get("operations/roll-out/app"))["open"] is False
+
+
+def test_what_hosts_go_back_to_is_what_the_pointer_says_and_not_what_the_state_says(made: Hooks) -> None:
+    """An engine that was killed has written the pointer, and not its state."""
+    for host in made.estate.hosts.values():
+        host.confirmed = host.placed = V3
+    made.bucket.put("pointers/app", V3.to_json().encode())
+    made.estate["app2"].takes[V2.bundle] = "refuses"
+    with pytest.raises(HaError, match=f"every host runs {V3} again"):
+        made.change.roll_out(UPDATED)
+
+
+@pytest.mark.parametrize("stored", [b"", b"no pointer"])
+def test_a_damaged_pointer_is_written_again(made: Hooks, stored: bytes) -> None:
+    made.bucket.put("pointers/app", stored)
+    made.change.roll_out(UPDATED)
+    assert made.estate["app1"].confirmed == V2
 
 
 def test_hosts_that_are_down_are_left_out_by_name(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:

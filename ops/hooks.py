@@ -164,7 +164,7 @@ class _Change:
             bucket=self.scope.artifact_bucket,
             lease=self._lease(),
             tier=_tier(new),
-            before=_pointer(old),
+            before=self._pointed(old),
             to=_pointer(new),
             settles=_settles(new),
             say=_say,
@@ -184,6 +184,14 @@ class _Change:
         opened = record.opened(last, tier=tier, before=_pointer(old), to=to, began=now, settles=_settles(new))
         record.write(self.s3, self.scope.artifact_bucket, opened)
         _say(f"{tier}: the estate was never complete: the `pulumi up` after this one brings {to} to its running hosts")
+
+    def _pointed(self, old: Inputs) -> Pointer:
+        """What the pointer says: not what the state says, if an engine was killed after it had written the pointer."""
+        stored = objects.read(self.s3, self.scope.artifact_bucket, str(old["key"]))
+        try:
+            return Pointer.from_json(stored.body or b"", where=str(old["key"]))
+        except HaError:  # this update writes it again
+            return _pointer(old)
 
     def rolled_out(self, args: pulumi.ResourceHookArgs) -> None:
         if self.complete:

@@ -223,7 +223,10 @@ def _drift(seen: Observation, named: Pointer | None) -> str:
     runs = seen.runs
     if named is None or not runs.bundle or (runs.bundle, runs.release) == (named.bundle, named.release or ""):
         return ""
-    return f"{seen.instance.host}: it runs {runs}, but the pointer names {named}: `pulumi up` settles it"
+    return (
+        f"{seen.instance.host}: it runs {runs}, but the pointer names {named}: `pulumi up` settles it, or a reboot "
+        "if that sees no change"
+    )
 
 
 def trouble_of(seen: Observation) -> str:

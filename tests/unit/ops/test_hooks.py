@@ -26,7 +26,7 @@ from spec.settings import Settings
 from spec.tiers import Tier
 from tests.unit.cloud_init.rendering import estate
 from tests.unit.conftest import BUCKET, Bucket
-from tests.unit.ops.fake_hosts import V1, V2, FakeEstate
+from tests.unit.ops.fake_hosts import V1, V2, V3, FakeEstate
 from tests.unit.ops.test_overrides import Sns
 
 ACCOUNT = "123456789012"
@@ -143,6 +143,23 @@ def test_only_an_estate_that_was_complete_refuses_settings(made: Hooks, complete
     refused = pytest.raises(HaError, match="cannot move from 1") if complete else nullcontext()
     with refused:
         made.change.refuses(args)
+
+
+def test_what_hosts_go_back_to_is_what_the_pointer_says_and_not_what_the_state_says(made: Hooks) -> None:
+    """An engine that was killed has written the pointer, and not its state."""
+    for host in made.estate.hosts.values():
+        host.confirmed = host.placed = V3
+    made.bucket.put("pointers/app", V3.to_json().encode())
+    made.estate["app2"].takes[V2.bundle] = "refuses"
+    with pytest.raises(HaError, match=f"every host runs {V3} again"):
+        made.change.roll_out(UPDATED)
+
+
+@pytest.mark.parametrize("stored", [b"", b"no pointer"])
+def test_a_damaged_pointer_is_written_again(made: Hooks, stored: bytes) -> None:
+    made.bucket.put("pointers/app", stored)
+    made.change.roll_out(UPDATED)
+    assert made.estate["app1"].confirmed == V2
 
 
 def test_hosts_that_are_down_are_left_out_by_name(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from ops import status as module
 from ops.estate import Instance
 from ops.status import Observation, Status, judge
+from spec.pointer import Pointer
 from spec.tiers import Tier
 
 EXPECTED = ("lb1", "app1", "app2", "db1", "db2", "monitor1", "cache1")
@@ -154,3 +155,26 @@ def test_a_healthy_estate_is_waited_for_until_the_deadline(
     monkeypatch.setattr(module, "POLL_S", 0.0)
     monkeypatch.setattr(module, "status", lambda *_: next(seen))
     assert module.await_healthy(MagicMock(), [], deadline_s=deadline_s).healthy is healthy
+
+
+def test_a_host_that_runs_something_else_than_its_pointer_names_is_a_problem_with_a_way_out() -> None:
+    """Its roll-out may have ended: then no `up` sees a change, and a boot takes what the pointer names."""
+    app1 = _well("app1")
+    runs = {"bundle": "a" * 64, "release": "c" * 64}
+    observed = [replace(app1, report={**(app1.report or {}), "runs": runs})]
+    problems = {
+        bundle: judge(
+            observed,
+            expected=(),
+            named={Tier.APP: Pointer(bundle=bundle * 64, release="c" * 64)},
+            stack="dev",
+            target="lab",
+            url=None,
+        ).problems
+        for bundle in "ab"
+    }
+    (drift,) = set(problems["b"]) - set(problems["a"])
+    assert drift.startswith(
+        "app1: it runs bundle aaaaaaaaaaaa, release cccccccccccc, but the pointer names bundle bbbb"
+    )
+    assert drift.endswith("`pulumi up` settles it, or a reboot if that sees no change")

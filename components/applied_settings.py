@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import pulumi
 import pulumi_aws as aws
@@ -13,22 +14,25 @@ from components.component import Component
 from spec import ports
 from spec.settings import Settings
 
-KEY: Final = "settings"
-
 
 @dataclass(frozen=True, kw_only=True)
 class AppliedSettingsArgs:
-    """`hooks`: refuse, also at preview, what a running estate cannot take; None where no engine runs."""
+    """`after`: what is made before it. `hooks`: refuse, also at preview, what a running estate cannot take; None where
+    no engine runs.
+    """
 
     stack: str
     bucket: pulumi.Input[str]
+    key: str
     settings: Settings
-    hooks: pulumi.ResourceHookBinding | None
+    after: Sequence[pulumi.Resource] = ()
+    hooks: pulumi.ResourceHookBinding | None = None
 
 
 class AppliedSettings(Component):
-    """The settings as an object in the artifact bucket. Everything that changes hosts depends on it, so a change that
-    its hook refuses touches none of them. Attribute: `resource`.
+    """The settings as an object in the artifact bucket: those that are wanted, on which everything that changes hosts
+    depends, so that a change which its hook refuses touches none of them; and those in force, written when every host
+    has them. After an update that failed the two differ. Attribute: `resource`.
     """
 
     token: ClassVar[str] = "ha:appliedsettings:AppliedSettings"
@@ -41,9 +45,11 @@ class AppliedSettings(Component):
         self.resource = aws.s3.BucketObjectv2(
             name,
             bucket=args.bucket,
-            key=KEY,
+            key=args.key,
             content=json.dumps(document, indent=1, sort_keys=True) + "\n",
             tags=self.tags("settings"),
-            opts=self.child(pulumi.ResourceOptions(delete_before_replace=True, hooks=args.hooks)),
+            opts=self.child(
+                pulumi.ResourceOptions(depends_on=list(args.after), delete_before_replace=True, hooks=args.hooks)
+            ),
         )
         self.register_outputs({})

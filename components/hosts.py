@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -20,6 +20,7 @@ from components.network import Network
 from components.pointers import TierPointer, TierPointerArgs
 from components.public_address import LoadBalancerAddress, LoadBalancerAddressArgs, PublicAddress
 from spec.addresses import HostPlan
+from spec.changes import IN_FORCE_KEY, WANTED_KEY
 from spec.in_service import ESTATE_KEY
 from spec.pointer import Pointer
 from spec.scope import Scope
@@ -75,17 +76,7 @@ class Hosts(Component):
         super().__init__(name, args.scope.stack, opts)
         self._args = args
         plans = args.settings.plan_hosts()
-        applied = AppliedSettings(
-            "settings",
-            AppliedSettingsArgs(
-                stack=args.scope.stack,
-                bucket=args.artifacts.bucket_name,
-                settings=args.settings,
-                hooks=args.hooks.settings,
-            ),
-            opts=self.child(),
-        )
-        chain: list[pulumi.Resource] = [applied.resource]
+        chain = [self._settings("settings", WANTED_KEY, [], args.hooks.settings)]
         instance_ids: dict[str, pulumi.Output[str]] = {}
         for tier in CHANGE_ORDER:
             pointer = self._pointer(tier, chain)
@@ -93,6 +84,7 @@ class Hosts(Component):
                 host = self._host(plan, [pointer, *chain])
                 instance_ids[plan.name] = host.instance_id
                 chain = [self._in_service(host)]
+        self._settings("settings-in-force", IN_FORCE_KEY, chain, None)
         aws.s3.BucketObjectv2(
             "in-service",
             bucket=args.artifacts.bucket_name,
@@ -102,6 +94,23 @@ class Hosts(Component):
             opts=self.child(pulumi.ResourceOptions(depends_on=chain, hooks=args.hooks.estate)),
         )
         self.register_outputs({"instance_ids": instance_ids})
+
+    def _settings(
+        self, name: str, key: str, after: Sequence[pulumi.Resource], hooks: pulumi.ResourceHookBinding | None
+    ) -> pulumi.Resource:
+        args = self._args
+        return AppliedSettings(
+            name,
+            AppliedSettingsArgs(
+                stack=args.scope.stack,
+                bucket=args.artifacts.bucket_name,
+                key=key,
+                settings=args.settings,
+                after=after,
+                hooks=hooks,
+            ),
+            opts=self.child(),
+        ).resource
 
     def _pointer(self, tier: Tier, chain: list[pulumi.Resource]) -> pulumi.Resource:
         args = self._args

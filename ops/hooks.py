@@ -24,7 +24,7 @@ from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
 from ops.overrides import Overrides
-from spec.changes import FIXED, refused_changes, refused_links
+from spec.changes import FIXED, IN_FORCE_KEY, refused_changes, refused_links
 from spec.errors import HaError
 from spec.in_service import host_of
 from spec.overrides import DESTROY, GATES, WITHOUT
@@ -122,18 +122,17 @@ class _Change:
         """
         if not self.complete:
             return
-        old, new = (json.loads(str((given or {})["content"])) for given in (args.old_inputs, args.new_inputs))
-        refused = refused_links(old["ports"])
-        try:
-            before = Settings.model_validate(old["settings"], strict=False)
-        except ValidationError:
-            pulumi.log.warn("the settings of the running estate are of another version: the change is not checked")
-        else:
-            refused += refused_changes(before, Settings.model_validate(new["settings"], strict=False))
+        new = Settings.model_validate(json.loads(str((args.new_inputs or {})["content"]))["settings"], strict=False)
+        # After an update that failed, hosts have the settings that were wanted then, or still those before.
+        found = [str((args.old_inputs or {})["content"]), self._in_force()]
+        refused = list(dict.fromkeys(why for document in found if document for why in _refused(document, new)))
         if refused and os.environ.get(GATES) != "off":
             raise self._cannot("\n".join(f"  - {reason}" for reason in refused))
         if refused and not pulumi.runtime.is_dry_run():
             self.overrides.passed("; ".join(refused))
+
+    def _in_force(self) -> str:
+        return (objects.read(self.s3, self.scope.artifact_bucket, IN_FORCE_KEY).body or b"").decode()
 
     def stays(self, args: pulumi.ResourceHookArgs) -> None:
         """Before the object of the settings is deleted: by a destroy, or because its bucket is to be another one."""
@@ -148,8 +147,8 @@ class _Change:
         )
 
     def roll_out(self, args: pulumi.ResourceHookArgs) -> None:
-        """Before a pointer is written. One that is made anew while hosts run, because it was deleted by hand, names what
-        they shall run as well.
+        """Before a pointer is written. One that is made anew while hosts run, because it was deleted by hand, names
+        what they shall run as well.
         """
         new = args.new_inputs or {}
         old = args.old_inputs or new
@@ -254,6 +253,17 @@ def _tier(inputs: Inputs) -> Tier:
 
 def _pointer(inputs: Inputs) -> Pointer:
     return Pointer.from_json(str(inputs["content"]), where=str(inputs["key"]))
+
+
+def _refused(document: str, new: Settings) -> list[str]:
+    """What the change from the settings of a document to new ones is refused for."""
+    old = json.loads(document)
+    try:
+        before = Settings.model_validate(old["settings"], strict=False)
+    except ValidationError:
+        pulumi.log.warn("the settings of the running estate are of another version: their change is not checked")
+        return refused_links(old["ports"])
+    return refused_links(old["ports"]) + refused_changes(before, new)
 
 
 def _settles(inputs: Inputs) -> int:

@@ -13,6 +13,10 @@ from pydantic import ValidationError
 from spec import ports
 from spec.settings import Settings
 
+WANTED_KEY: Final = "settings"
+"""Key in the artifact bucket of the settings that the last update wanted."""
+IN_FORCE_KEY: Final = "settings-in-force"
+"""Key of those that every host had when an update last ended."""
 FIXED: Final[Mapping[str, str]] = {
     "region": "an estate does not move: make another stack there",
     "network.cidr": "addresses of running hosts cannot change",

@@ -95,6 +95,7 @@ def test_an_edit_shows_exactly_what_it_changes(applied: Project, hosts: Hosts) -
         ("aws:ec2/instance:Instance", "cache1"): {"instanceType"},
         ("aws:s3/bucketObjectv2:BucketObjectv2", "cache1-in-service"): {"content"},
         ("aws:s3/bucketObjectv2:BucketObjectv2", "settings"): {"content"},
+        ("aws:s3/bucketObjectv2:BucketObjectv2", "settings-in-force"): {"content"},
         ("aws:budgets/budget:Budget", "alerts-budget"): {"limitAmount"},
     }
     assert hosts.done == []  # a preview's hooks call no host

@@ -18,6 +18,7 @@ from ops.engine import hooks_of
 from ops.hooks import _Change
 from ops.lease import Lease
 from spec import ports
+from spec.changes import IN_FORCE_KEY
 from spec.errors import HaError
 from spec.overrides import NAMES
 from spec.pointer import Pointer
@@ -137,7 +138,10 @@ def test_a_host_of_an_estate_that_was_never_complete_is_replaced_without_a_wait(
 def test_only_an_estate_that_was_complete_refuses_settings(made: Hooks, complete: bool) -> None:
     if not complete:
         made.bucket.s3.delete_object(Bucket=BUCKET, Key="in-service")
-    document = {"ports": ports.by_name(), "settings": estate()["db1"].settings.model_dump(mode="json")}
+    document = {
+        "ports": ports.by_name(),
+        "settings": estate()["db1"].settings.model_dump(mode="json", exclude={"budget_monthly_usd"}),
+    }
     moved = {**document, "ports": {**document["ports"], next(iter(document["ports"])): 1}}
     args = _args(old_inputs={"content": json.dumps(moved)}, new_inputs={"content": json.dumps(document)})
     refused = pytest.raises(HaError, match="cannot move from 1") if complete else nullcontext()
@@ -269,3 +273,18 @@ def test_hosts_that_no_pointer_is_for_are_of_an_older_version(made: Hooks) -> No
         made.change.refuse_older_estate()
     made.bucket.put(Pointer.key(Tier.APP), V1.to_json().encode())
     made.change.refuse_older_estate()
+
+
+def test_settings_are_compared_with_those_in_force_too(made: Hooks) -> None:
+    """After an update that failed in the middle, hosts may still have the settings before it."""
+
+    def timers(fence_lease_ms: int, primary_demote_ms: int) -> dict[str, str]:
+        both = {"fence_lease_ms": fence_lease_ms, "primary_demote_ms": primary_demote_ms}
+        return _applied(timers=SETTINGS.timers.model_dump() | both)
+
+    short, between, long = timers(600, 760), timers(600, 1000), timers(840, 1000)
+    step = _args(old_inputs=between, new_inputs=long)
+    made.change.refuses(step)
+    made.bucket.put(IN_FORCE_KEY, short["content"].encode())
+    with pytest.raises(HaError, match="Take two steps"):
+        made.change.refuses(step)

@@ -73,4 +73,4 @@ def test_a_release_that_was_uploaded_before_needs_no_file_and_is_no_object() -> 
     before, after = inputs_by_name(with_file), inputs_by_name(without)
     assert set(before) - set(after) == {f"{OBJECT} artifacts-release"}
     changed = {name for name in after if after[name] != before[name]}
-    assert changed == {f"{OBJECT} settings"}  # it keeps each setting as it was given
+    assert changed == {f"{OBJECT} settings", f"{OBJECT} settings-in-force"}  # they keep each setting as it was given

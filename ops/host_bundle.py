@@ -12,12 +12,17 @@ from ops.estate import CommandFailed, Estate, Instance
 from ops.runs import printable
 from spec.errors import HaError
 from spec.pointer import Pointer
+from spec.tiers import Tier
 
 CHECK_S = 120
-CHANGE_S = 420
-"""Longer than `ha-bundle` takes to apply a change and, if that fails, to go back."""
 CONFIRM_S = 60
-BACK_S = 240
+SETUP_S = 180
+"""How long the set-up of a change may take."""
+DATABASE_SETUP_S = 420
+"""The same on a database host: it may hand over (150 s), and restart in maintenance (60 s, then 150 s)."""
+INSTALL_S = 1500
+"""The same when it installs packages: 25 minutes on a t3 without credits (docs/fidelity.md)."""
+_SPARE_S = 60
 
 
 class HostRefused(HaError):
@@ -52,8 +57,17 @@ def check(estate: Estate, instance: Instance, wanted: Pointer) -> Lacks:
     return Lacks(tuple(printable(str(one))[:100] for one in packages), printable(str(answer.get("image", "")))[:100])
 
 
-def change(estate: Estate, instance: Instance, wanted: Pointer, replaces: Pointer, within_s: int) -> Changed:
-    """Apply what the host shall run. It goes back by itself unless it is confirmed within `within_s` seconds.
+def setup_s(tier: Tier, *, installs: bool) -> int:
+    """How long the set-up of a change may take on a host of a tier; `installs`: it lacks packages."""
+    usual_s = DATABASE_SETUP_S if tier is Tier.DB else SETUP_S
+    return usual_s + INSTALL_S if installs else usual_s
+
+
+def change(
+    estate: Estate, instance: Instance, wanted: Pointer, replaces: Pointer, *, within_s: int, setup_s: int
+) -> Changed:
+    """Apply what the host shall run, in `setup_s` seconds at most. It goes back by itself unless it is confirmed within
+    `within_s` seconds after that.
 
     :raises HostRefused: when the host refuses; nothing was changed.
     """
@@ -62,8 +76,10 @@ def change(estate: Estate, instance: Instance, wanted: Pointer, replaces: Pointe
         "release": wanted.release,
         "replaces": replaces.model_dump(),
         "within_s": within_s,
+        "setup_s": setup_s,
     }
-    return _changed(_ask(estate, instance, ["change", json.dumps(asked)], CHANGE_S))
+    # It applies the change and, if that fails, goes back.
+    return _changed(_ask(estate, instance, ["change", json.dumps(asked)], 2 * setup_s + _SPARE_S))
 
 
 def confirm(estate: Estate, instance: Instance, wanted: Pointer) -> None:
@@ -71,9 +87,9 @@ def confirm(estate: Estate, instance: Instance, wanted: Pointer) -> None:
     _ask(estate, instance, ["confirm", *_words(wanted)], CONFIRM_S)
 
 
-def back(estate: Estate, instance: Instance) -> Changed:
+def back(estate: Estate, instance: Instance, *, setup_s: int) -> Changed:
     """End a change that is not confirmed now; waits until the host has gone back."""
-    return _changed(_ask(estate, instance, ["back"], BACK_S))
+    return _changed(_ask(estate, instance, ["back"], setup_s + _SPARE_S))
 
 
 def close(estate: Estate, instance: Instance) -> None:

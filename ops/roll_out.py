@@ -61,6 +61,8 @@ class RollOut:
     passed: Callable[[str], None] | None = None
     """Records that a gate was passed, where the operator lets gates pass; else None."""
     _record: RollOutRecord | None = field(default=None, init=False)
+    _installs: set[str] = field(default_factory=set, init=False)
+    """Those that lack packages."""
     _hosts: list[Observation] = field(default_factory=list, init=False)
     """The tier's hosts that are up, as they were at the start."""
 
@@ -116,7 +118,7 @@ class RollOut:
         for one in self._hosts:
             if one.runs.change in _UNFINISHED:
                 self.say(f"{one.instance.host}: an unconfirmed change of an earlier roll-out goes back")
-                host_bundle.back(self.estate, one.instance)
+                host_bundle.back(self.estate, one.instance, setup_s=self._setup_s(one))
         if any(one.runs.change in _UNFINISHED for one in self._hosts):
             self._hosts = self._present(self._observe())
 
@@ -139,6 +141,7 @@ class RollOut:
             elif answer.packages and answer.image:
                 refused.append(f"{name}: its image {answer.image} lacks {', '.join(answer.packages)}")
             elif answer.packages:
+                self._installs.add(name)
                 self.say(f"{name}: installs {', '.join(answer.packages)}")
         if refused:
             raise HaError(
@@ -183,6 +186,9 @@ class RollOut:
             hosts, key=lambda one: (one.instance.host in healthy, one.instance.host in leading, one.instance.host)
         )
 
+    def _setup_s(self, one: Observation) -> int:
+        return host_bundle.setup_s(self.tier, installs=one.instance.host in self._installs)
+
     # --- the record
 
     def _open(self, last: RollOutRecord | None) -> None:
@@ -222,7 +228,9 @@ class RollOut:
         self.lease.check()
         self.say(f"{name}: applying {to}")
         self._note(name, HostProgress.CHANGED)
-        done = host_bundle.change(self.estate, one.instance, to, self.before, CONFIRM_WITHIN_S)
+        done = host_bundle.change(
+            self.estate, one.instance, to, self.before, within_s=CONFIRM_WITHIN_S, setup_s=self._setup_s(one)
+        )
         if done.state != "applied":
             raise HaError(f"it refused the change: {done.error or done.state}", where=name)
         applied_s = time.monotonic() - began
@@ -239,7 +247,7 @@ class RollOut:
     def _end_change(self, one: Observation, failed: HaError) -> None:
         """Let the host go back now. :raises HaError: with both reasons, when it does not."""
         try:
-            ended = host_bundle.back(self.estate, one.instance)
+            ended = host_bundle.back(self.estate, one.instance, setup_s=self._setup_s(one))
         except HaError as lost:
             raise HaError(f"{failed.what}; then it was told to go back: {lost.what}", where=failed.where) from None
         if ended.state != "back":

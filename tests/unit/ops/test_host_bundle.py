@@ -40,9 +40,12 @@ def test_a_host_says_what_it_lacks() -> None:
 
 def test_a_change_says_what_it_replaces_and_until_when_it_is_confirmed() -> None:
     estate = _estate('{"state": "applied", "error": ""}')
-    assert host_bundle.change(estate, ON, WANTED, Pointer(bundle=""), 180) == Changed("applied", "")
+    assert host_bundle.change(estate, ON, WANTED, Pointer(bundle=""), within_s=180, setup_s=240) == Changed(
+        "applied", ""
+    )
     command = estate.asked[0][1]
-    assert '"within_s": 180' in command
+    assert '"within_s": 180, "setup_s": 240' in command
+    assert estate.asked[0][2] > 2 * 240  # it may have to go back as well
     assert '"replaces": {"bundle": "", "release": null}' in command
     assert command.startswith("ha-bundle change '{")
 
@@ -57,14 +60,21 @@ def test_a_refusal_is_the_last_line_that_the_host_printed() -> None:
 @pytest.mark.parametrize("printed", ["", "null", "[]", "no\n", "[" * 20_000, "1" * 20_000])
 def test_what_is_no_answer_is_not_taken_for_one(printed: str) -> None:
     with pytest.raises(CommandFailed, match="ha-bundle back printed no answer"):
-        host_bundle.back(_estate(printed), ON)
+        host_bundle.back(_estate(printed), ON, setup_s=180)
 
 
 def test_answers_are_bounded_and_without_control_sequences() -> None:
     long = "x" * 10_000
-    changed = host_bundle.back(_estate(f'{{"state": "{long}", "error": "\\u001b[2J{long}"}}'), ON)
+    changed = host_bundle.back(_estate(f'{{"state": "{long}", "error": "\\u001b[2J{long}"}}'), ON, setup_s=180)
     assert len(changed.state) <= 20
     assert len(changed.error) <= 2000
     lacks = host_bundle.check(_estate(f'{{"lacks": ["{long}", 1, null, "a\\u0007b"], "image": {{}}}}'), ON, WANTED)
     assert lacks.packages[1:] == ("1", "None", "ab")
     assert len(lacks.packages[0]) <= 100
+
+
+def test_a_database_host_and_one_that_installs_packages_have_longer() -> None:
+    plain, database = host_bundle.setup_s(Tier.APP, installs=False), host_bundle.setup_s(Tier.DB, installs=False)
+    # The limits of hand-over and in-maintenance in cloud-init/db, one after the other.
+    assert database > 150 + 60 + 150
+    assert host_bundle.setup_s(Tier.APP, installs=True) >= plain + 25 * 60

@@ -24,7 +24,7 @@ from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
 from ops.overrides import Overrides
-from spec.changes import FIXED, IN_FORCE_KEY, refused_changes, refused_links
+from spec.changes import FIXED, IN_FORCE_KEY, refused_changes, refused_fixed, refused_links
 from spec.errors import HaError
 from spec.in_service import host_of
 from spec.overrides import DESTROY, GATES, WITHOUT
@@ -261,8 +261,10 @@ def _refused(document: str, new: Settings) -> list[str]:
     try:
         before = Settings.model_validate(old["settings"], strict=False)
     except ValidationError:
-        pulumi.log.warn("the settings of the running estate are of another version: their change is not checked")
-        return refused_links(old["ports"])
+        pulumi.log.warn(
+            "the settings of the running estate are of another version: only those that can never change are checked"
+        )
+        return refused_links(old["ports"]) + refused_fixed(old["settings"], new)
     return refused_links(old["ports"]) + refused_changes(before, new)
 
 

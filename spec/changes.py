@@ -48,6 +48,16 @@ def refused_changes(old: Settings, new: Settings) -> list[str]:
     return found + (_unsafe_mixes(old, new) if not found else [])
 
 
+def refused_fixed(old: Mapping[str, Any], new: Settings) -> list[str]:
+    """As `refused_changes`, for settings of another version of this program: only those that never change."""
+    before, after = _leaves(old), _leaves(new.model_dump(mode="json"))
+    return [
+        f"{path} cannot change while the estate runs: {why}"
+        for path, why in FIXED.items()
+        if path in before and before[path] != after.get(path)
+    ]
+
+
 def refused_links(old: Mapping[str, int]) -> list[str]:
     """One sentence for each port that this checkout moves: both ends of a connection cannot change at once."""
     new = ports.by_name()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from spec import ports
-from spec.changes import FIXED, refused_changes, refused_links
+from spec.changes import FIXED, refused_changes, refused_fixed, refused_links
 from spec.settings import Settings
 
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
@@ -104,6 +104,13 @@ def test_many_changes_at_once_are_checked_too() -> None:
     before = settings(timers={"fence_lease_ms": 840, "primary_demote_ms": 1000})
     (reason,) = refused_changes(before, settings(timers=safe, load_balancer=other))
     assert "Take two steps" in reason
+
+
+def test_of_settings_of_another_version_those_that_never_change_are_checked() -> None:
+    old = {**NOW.model_dump(mode="json"), "of_another_version": 1}
+    assert refused_fixed(old, NOW) == []
+    (reason,) = refused_fixed({**old, "database": {"name": "other", "gone": 2}}, NOW)
+    assert reason.startswith("database.name cannot change")
 
 
 def test_a_port_does_not_move_in_one_step() -> None:

@@ -115,7 +115,7 @@ def _ask(estate: Estate, instance: Instance, words: list[str], timeout_s: int) -
     if done.exit_code != 0:
         said = printable(done.stderr or done.stdout).splitlines()
         raise HostRefused(
-            said[-1] if said else f"ha-bundle {words[0]} ended with exit code {done.exit_code}",
+            said[-1].strip() if said else f"ha-bundle {words[0]} ended with exit code {done.exit_code}",
             where=instance.host,
             fix="`ha status` shows what it runs",
         )

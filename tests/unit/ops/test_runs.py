@@ -36,7 +36,7 @@ def test_what_is_not_of_the_expected_form_is_not_said(report: Any) -> None:
     [
         ("\x1b[1;31mred\x1b[0m\x1b[?25l", "red"),
         ("\x1b]0;title\x07text\r\x00", "]0;titletext"),
-        ("line\nline\n", "line\nline"),
+        ("line\napp1: serves\n", "line\n    app1: serves"),
         ("<{%no colour%}> <\0{\0%{%", "<{ %no colour%}> <{ %{ %"),
         ("caf\u00e9 \u202etxt.exe\u009b31m", "caf txt.exe31m"),
         ("x" * LONGEST + "end", "x" * (LONGEST - 3) + "end"),

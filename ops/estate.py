@@ -156,8 +156,8 @@ class Estate:
         try:
             document = clean(json.loads(result.stdout))
         except (ValueError, RecursionError):  # a host's output is data: of any form, nested and long
-            tail = printable(result.stderr or result.stdout).splitlines()[-1:]
-            raise CommandFailed(f"ha-report printed no report: {''.join(tail).strip()[-400:]}", where=instance_id) from None
+            tail = "".join(printable(result.stderr or result.stdout).splitlines()[-1:]).strip()
+            raise CommandFailed(f"ha-report printed no report: {tail[-400:]}", where=instance_id) from None
         if not isinstance(document, dict):
             raise CommandFailed("ha-report printed no report", where=instance_id)
         return document

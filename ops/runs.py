@@ -50,8 +50,8 @@ class Runs:
 
 
 def printable(text: str) -> str:
-    """A host's output for a terminal or a comment: its last `LONGEST` characters, without control sequences. Lines after
-    the first are indented, so that nobody takes them for ours.
+    """A host's output for a terminal or a comment: its last `LONGEST` characters, without control sequences. Lines
+    after the first are indented, so that nobody takes them for ours.
     """
     return _UNPRINTABLE.sub("", text).replace(*_MARKUP).strip()[-LONGEST:].replace("\n", "\n    ")
 

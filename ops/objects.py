@@ -37,14 +37,14 @@ class Stored:
     at: datetime
 
 
-def read(s3: Any, bucket: str, key: str, *, version: str | None = None) -> Stored:
-    """Read an object, or a version of it. Without the object, or the bucket, `body` is None.
+def read(s3: Any, bucket: str, key: str) -> Stored:
+    """Read an object. Without the object, or the bucket, `body` is None.
 
     :raises HaError: when S3 refuses or cannot be reached.
     """
-    with _explained(bucket, key):
+    with explained(bucket, key):
         try:
-            found = s3.get_object(Bucket=bucket, Key=key, **({"VersionId": version} if version else {}))
+            found = s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _ABSENT:
                 raise
@@ -61,7 +61,7 @@ def replace(s3: Any, bucket: str, key: str, body: bytes, etag: str) -> str:
     :raises HaError: when S3 refuses or cannot be reached.
     """
     condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-    with _explained(bucket, key):
+    with explained(bucket, key):
         try:
             done = s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition)
         except ClientError as error:
@@ -69,26 +69,6 @@ def replace(s3: Any, bucket: str, key: str, body: bytes, etag: str) -> str:
                 raise Conflict from None
             raise
         return str(done["ETag"])
-
-
-def versions(s3: Any, bucket: str, key: str) -> list[str]:
-    """The ids of all versions of an object, delete markers left out. :raises HaError: as `read`."""
-    with _explained(bucket, key):
-        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
-        return [one["VersionId"] for page in pages for one in page.get("Versions", ()) if one["Key"] == key]
-
-
-def listed(s3: Any, bucket: str, prefix: str) -> list[tuple[str, datetime]]:
-    """The keys that begin with a prefix, and when each object was written. :raises HaError: as `read`."""
-    with _explained(bucket, prefix):
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return [(one["Key"], one["LastModified"]) for page in pages for one in page.get("Contents", ())]
-
-
-def delete(s3: Any, bucket: str, key: str) -> None:
-    """Delete an object; a versioned bucket keeps its versions for a while. :raises HaError: as `read`."""
-    with _explained(bucket, key):
-        s3.delete_object(Bucket=bucket, Key=key)
 
 
 def url(bucket: str, key: str) -> str:
@@ -100,7 +80,7 @@ def _date(response: Mapping[str, Any]) -> datetime:
 
 
 @contextmanager
-def _explained(bucket: str, key: str) -> Iterator[None]:
+def explained(bucket: str, key: str) -> Iterator[None]:
     """Turn an error of S3 into one that a person understands."""
     where = url(bucket, key)
     try:

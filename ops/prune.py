@@ -35,19 +35,24 @@ def prune(s3: Any, bucket: str, tier: Tier, running: Collection[str]) -> list[st
     old = datetime.now(UTC) - YOUNG
     gone = [key for key, at in _listed(s3, bucket, prefixes) if key not in kept and at < old]
     for key in gone:
-        objects.delete(s3, bucket, key)
+        with objects.explained(bucket, key):
+            s3.delete_object(Bucket=bucket, Key=key)  # the bucket keeps the object's versions for a while
     return gone
 
 
 def _named(s3: Any, bucket: str, tier: Tier) -> Iterator[Pointer]:
     """What the pointer named, in each version that the bucket has of it."""
     key = Pointer.key(tier)
-    for version in objects.versions(s3, bucket, key):
-        stored = objects.read(s3, bucket, key, version=version)
-        if stored.body is not None:
-            yield Pointer.from_json(stored.body, where=objects.url(bucket, key))
+    with objects.explained(bucket, key):
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
+        versions = [one["VersionId"] for page in pages for one in page.get("Versions", ()) if one["Key"] == key]
+        for version in versions:
+            body = s3.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read()
+            yield Pointer.from_json(body, where=objects.url(bucket, key))
 
 
 def _listed(s3: Any, bucket: str, prefixes: Collection[str]) -> Iterator[tuple[str, datetime]]:
     for prefix in prefixes:
-        yield from objects.listed(s3, bucket, prefix)
+        with objects.explained(bucket, prefix):
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                yield from ((one["Key"], one["LastModified"]) for one in page.get("Contents", ()))

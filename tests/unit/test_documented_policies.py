@@ -36,9 +36,9 @@ def allowed(who: str, action: str, resource: str) -> bool:
 
 def calls() -> set[str]:
     """The actions of the calls that the sources of `ops` make, in the API's spelling."""
-    estate, objects, in_service, overrides = (
+    estate, objects, in_service, overrides, prune = (
         (REPOSITORY / "ops" / f"{name}.py").read_text(encoding="utf-8")
-        for name in ("estate", "objects", "in_service", "overrides")
+        for name in ("estate", "objects", "in_service", "overrides", "prune")
     )
     asked = set(re.findall(r"_ec2\.(describe_\w+)\(", estate)) | set(
         re.findall(r'_ec2\.get_paginator\("(\w+)"\)', estate)
@@ -46,13 +46,17 @@ def calls() -> set[str]:
     found = {f"ec2:{name}" for name in asked}
     found |= {f"ssm:{name}" for name in re.findall(r"\bssm\.([a-z]\w+_\w+)\(", estate)}
     found |= {f"s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_\w+)\(", objects)}
-    found |= {f"own-s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_\w+)\(", in_service)}
+    found |= {f"own-s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_object)\(", in_service + prune)}
+    listings = re.findall(r's3\.get_paginator\("(\w+)"\)', prune)
+    found |= {f"own-s3:{LISTINGS[name]}" for name in listings}
     found |= {f"sns:{name}" for name in re.findall(r"\bsns\.(\w+)\(", overrides)}
     assert {one.partition(":")[0] for one in found} == {"ec2", "ssm", "s3", "own-s3", "sns"}, found
     return {one.replace("_", "") for one in found}
 
 
 BUCKET = "arn:aws:s3:::ha-dev-111122223333-us-east-1"
+LISTINGS = {"list_object_versions": "ListBucketVersions", "list_objects_v2": "ListBucket"}
+"""The actions of calls that are named otherwise."""
 RESOURCES = {
     "ec2": ["*"],
     "ssm:sendcommand": [
@@ -61,6 +65,8 @@ RESOURCES = {
     ],
     "ssm": ["*"],
     "s3": [f"{BUCKET}/operations/lease"],
+    "s3:ListBucketVersions": [BUCKET],
+    "s3:ListBucket": [BUCKET],
     "sns": ["arn:aws:sns:us-east-1:111122223333:ha-dev-alerts"],
 }
 

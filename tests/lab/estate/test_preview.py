@@ -44,6 +44,9 @@ def test_a_rule_a_size_and_a_tag_are_exactly_what_changes(booted: Booted, checko
     assert seen.pop(("delete", "firewall-in-world-to-lb-443")) is not None
     assert seen.pop(("update", "app1")) == size
     assert seen.pop(("update", "app2")) == size
+    # What says which settings the estate has, and which type a host in service is of.
+    for name in ("settings", "settings-in-force", "app1-in-service", "app2-in-service"):
+        assert set(seen.pop(("update", name))) == {"content"}
     tag = seen.pop(("update", "network-vpc"))
     assert {path for path in tag if not path.startswith("tagsAll")} == {"tags.Name"}
     assert tag["tags.Name"] == ("dev-vpc", "dev-main")

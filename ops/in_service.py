@@ -61,6 +61,9 @@ class InServiceGate:
         if self.complete and own is not None and own.state == "unreachable" and peers and not any(peers):
             raise self._refused(host, f"it cannot be asked, and no other {own.role} serves: {own.detail}")
         leads = host in (seen.database.primary, seen.cache.primary, seen.load_balancer.active)
+        # A primary without a standby is not healthy by its own report, and serves.
+        if leads and own is not None and peers and not any(peers):
+            raise self._refused(host, f"it serves, and no other {own.role} is healthy: {'; '.join(seen.problems)}")
         # What fails a check of its own, such as a full disk, may be what all others depend on.
         serves = healthy or (leads and own is not None and own.state == "ready" and any(peers))
         self._mark(host)

@@ -55,7 +55,8 @@ def test_the_state_has_none(booted: Booted, needles: dict[str, str]) -> None:
 def test_user_data_has_none(booted: Booted, needles: dict[str, str]) -> None:
     def user_data() -> Iterator[str]:
         ec2 = booted.client("ec2")
-        for reservation in ec2.describe_instances()["Reservations"]:
+        running = [{"Name": "instance-state-name", "Values": ["running"]}]
+        for reservation in ec2.describe_instances(Filters=running)["Reservations"]:
             for instance in reservation["Instances"]:
                 attribute = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")
                 yield base64.b64decode(attribute["UserData"]["Value"]).decode()

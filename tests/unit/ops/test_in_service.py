@@ -97,9 +97,15 @@ def test_a_sick_host_that_leads_hands_over_to_one_that_is_healthy(gates: Gates, 
     assert gates.estate.done == [f"{host} hands over"]
 
 
-def test_a_sick_host_that_leads_alone_has_nobody_to_hand_over_to(gates: Gates) -> None:
-    gates.estate["cache1"].healthy = gates.estate["cache2"].healthy = False
-    gates.gate().hand_over("cache1")
+@pytest.mark.parametrize(("leader", "peer"), [("db1", "db2"), ("cache1", "cache2"), ("lb1", "lb2")])
+def test_a_host_that_leads_is_not_deleted_while_no_other_is_healthy(gates: Gates, leader: str, peer: str) -> None:
+    """A primary without a standby reports that it is not healthy, and serves."""
+    gates.estate[leader].healthy = gates.estate[peer].healthy = False
+    with pytest.raises(HaError, match=f"{leader} is not taken out of service, because it serves") as failed:
+        gates.gate().hand_over(leader)
+    assert "HA_GATES=off" in failed.value.fix
+    assert gates.awaited == set()
+    gates.gate().hand_over(peer)
     assert gates.estate.done == []
 
 

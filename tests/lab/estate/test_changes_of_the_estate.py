@@ -68,8 +68,8 @@ def test_a_primary_is_not_replaced_while_the_pair_is_not_redundant(booted: Boote
     primary, standby = seen["primary"], seen["standby"]
     edit(
         checkout / "cloud-init/user-data.yaml.j2",
-        "hostname: ",
-        f'{{% if host.name == "{primary}" %}}# another\n{{% endif %}}\nhostname: ',
+        "\nhostname: ",
+        f'\n{{% if host.name == "{primary}" %}}# another\n{{% endif %}}\nhostname: ',
     )
     booted.on_host(standby, "systemctl", "stop", "pgautofailover")
     try:

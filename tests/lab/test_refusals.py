@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from components.bundles import MOST_BYTES
 from lab.process import Finished
 from tests.lab.checkout import copy_checkout, edit, run_ha
 from tests.lab.conftest import free_ports
@@ -63,7 +63,7 @@ def check(done: Finished, room: Path, *named: str) -> None:
 
 def _too_much(project_dir: Path) -> None:
     ballast = project_dir / "cloud-init/cache/files/etc/ballast"
-    ballast.write_text(secrets.token_hex(20_000), encoding="ascii")
+    ballast.write_text("x" * (MOST_BYTES + 1), encoding="ascii")
 
 
 def _in_stack(old: str, new: str) -> Callable[[Path], None]:
@@ -77,9 +77,9 @@ def _in_stack(old: str, new: str) -> Callable[[Path], None]:
         (_in_stack("10.20.0.0/16", "10.20.0.0/27"), ["network", "10.20.0.0/27"]),
         (_in_stack("event-manager-1.0.0", "event-manager-9.9.9"), ["application.release", "event-manager-9.9.9"]),
         (_in_stack("config:", "config: ["), ["Pulumi.dev.yaml"]),
-        (_too_much, ["user data of cache1", "16384"]),
+        (_too_much, ["the bundle of cache", str(MOST_BYTES)]),
     ],
-    ids=["misspelt setting", "range too small", "no such release", "no YAML", "user data too large"],
+    ids=["misspelt setting", "range too small", "no such release", "no YAML", "bundle too large"],
 )
 def test_a_stack_that_cannot_be(original: Path, room: Path, change: Callable[[Path], None], named: list[str]) -> None:
     stack_file, ballast = original / "Pulumi.dev.yaml", original / "cloud-init/cache/files/etc/ballast"

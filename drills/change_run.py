@@ -46,13 +46,6 @@ class HostState:
     runs: Runs
     mark: str
 
-    def settled_on(self, pointer: Pointer) -> bool:
-        """Whether exactly this is in place, and is what the host would boot with."""
-        wanted = (pointer.bundle, pointer.release or "")
-        return (
-            wanted == (self.runs.bundle, self.runs.release) == (self.runs.confirmed_bundle, self.runs.confirmed_release)
-        )
-
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -70,7 +63,7 @@ class Snapshot:
         return self.hosts[host].mark if host in self.hosts else ""
 
     def not_settled_on(self, pointers: Mapping[Tier, Pointer]) -> list[str]:
-        return sorted(name for name, host in self.hosts.items() if not host.settled_on(pointers[host.tier]))
+        return sorted(name for name, host in self.hosts.items() if not host.runs.settled_on(pointers[host.tier]))
 
 
 def unmet(change: Change, before: Snapshot, after: Snapshot, at_end: Snapshot, run: ChangeRun) -> list[str]:

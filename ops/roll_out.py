@@ -77,7 +77,7 @@ class RollOut:
         self._hosts = self._present(seen)
         self._end_unfinished()
         behind = [host for host in self._hosts if _was_ready(host) and not _runs(host, self.to)]
-        new = [host for host in self._hosts if not _was_ready(host) and _places(host) != self.to]
+        new = [host for host in self._hosts if not _was_ready(host) and host.runs.placed != self.to]
         for one in new:
             self.say(f"{one.instance.host} never was ready: it boots with {self.to} when the pointer is written")
         last = record.read(self.s3, self.bucket, self.tier)
@@ -289,7 +289,7 @@ class RollOut:
         self.say(f"{name}: {failed.what}")
         reasons = {name: failed.what}
         for other in reversed(changed):
-            host, was = other.instance.host, _was(other)
+            host, was = other.instance.host, other.runs.confirmed
             try:
                 self._await_company(other, accepted | {name})
                 self.say(f"{host}: goes back to {was}")
@@ -333,7 +333,7 @@ class RollOut:
             host = one.instance.host
             if host not in at_start or not _was_ready(one) or _runs(one, self.before):
                 continue
-            state = f"stays on {_was(one)}" if one.report is not None else f"is lost ({one.silence})"
+            state = f"stays on {one.runs.confirmed}" if one.report is not None else f"is lost ({one.silence})"
             left.append(f"{host} {state}{f': {reasons[host]}' if host in reasons else ''}")
         return left
 
@@ -357,10 +357,7 @@ class RollOut:
 
 def _runs(one: Observation, wanted: Pointer) -> bool:
     """Whether a host runs a version for good."""
-    runs = one.runs
-    placed = (runs.bundle, runs.release or None)
-    confirmed = (runs.confirmed_bundle, runs.confirmed_release or None)
-    return placed == confirmed == (wanted.bundle, wanted.release) and runs.change not in _UNSETTLED
+    return one.runs.settled_on(wanted) and one.runs.change not in _UNSETTLED
 
 
 def _was_ready(one: Observation) -> bool:
@@ -370,16 +367,6 @@ def _was_ready(one: Observation) -> bool:
     if one.report is None or not one.runs.bundle:
         return True
     return one.runs.confirmed_bundle != "" or not trouble_of(one)
-
-
-def _places(one: Observation) -> Pointer:
-    """What is in place on a host."""
-    return Pointer(bundle=one.runs.bundle, release=one.runs.release or None)
-
-
-def _was(one: Observation) -> Pointer:
-    """What a host ran before it was changed."""
-    return Pointer(bundle=one.runs.confirmed_bundle, release=one.runs.confirmed_release or None)
 
 
 def finish(estate: Estate, s3: Any, bucket: str, tier: Tier, say: Say) -> None:

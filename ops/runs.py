@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spec.pointer import SHORT
+from spec.pointer import Pointer
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x20-\x7e\n]")
@@ -31,8 +31,19 @@ class Runs:
     change: str = ""
     error: str = ""
 
-    def __str__(self) -> str:
-        return f"bundle {self.bundle[:SHORT]}" + (f", release {self.release[:SHORT]}" if self.release else "")
+    @property
+    def placed(self) -> Pointer:
+        """What is in place."""
+        return Pointer(bundle=self.bundle, release=self.release or None)
+
+    @property
+    def confirmed(self) -> Pointer:
+        """What a boot runs."""
+        return Pointer(bundle=self.confirmed_bundle, release=self.confirmed_release or None)
+
+    def settled_on(self, wanted: Pointer) -> bool:
+        """Whether exactly this is in place, and is what the host would boot with."""
+        return self.placed == self.confirmed == wanted
 
     @classmethod
     def of(cls, report: Mapping[str, Any] | None) -> Runs:

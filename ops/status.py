@@ -221,11 +221,11 @@ def _state(seen: Observation) -> tuple[HostState, bool, str]:
 def _drift(seen: Observation, named: Pointer | None) -> str:
     """What is wrong when a host runs something else than its tier's pointer names; else empty."""
     runs = seen.runs
-    if named is None or not runs.bundle or (runs.bundle, runs.release) == (named.bundle, named.release or ""):
+    if named is None or not runs.bundle or runs.placed == named:
         return ""
     return (
-        f"{seen.instance.host}: it runs {runs}, but the pointer names {named}: `pulumi up` settles it, or a reboot "
-        "if that sees no change"
+        f"{seen.instance.host}: it runs {runs.placed}, but the pointer names {named}: `pulumi up` settles it, or a "
+        "reboot if that sees no change"
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from ops import objects
 from ops.estate import CommandFailed, Estate, Instance
 from ops.runs import printable
-from ops.status import POLL_S, await_healthy
+from ops.status import POLL_S, SETTLES_S, await_healthy
 from ops.switchover import Say
 from ops.troubles import troubles
 from spec.errors import HaError
@@ -26,7 +26,6 @@ HAND_OVER_S: Final = 180
 """Longer than the hosts' own programs wait, so that theirs is the reason that is shown."""
 GATE_S: Final = 1800
 """A host on Debian's own image installs its packages on a throttled processor: up to 25 minutes (docs/fidelity.md)."""
-SETTLES_S: Final = 30.0
 
 
 def estate_was_complete(s3: Any, bucket: str) -> bool:

@@ -19,7 +19,7 @@ from ops.estate import CommandFailed, Estate
 from ops.lease import Lease, LeaseLost
 from ops.prune import prune
 from ops.record import HostProgress, RollOutRecord
-from ops.status import Observation, Status, observe, status, trouble_of
+from ops.status import SETTLES_S, Observation, Status, observe, status, trouble_of
 from ops.switchover import Say
 from ops.troubles import troubles
 from spec.errors import HaError
@@ -31,8 +31,6 @@ GATE_S: Final = 60
 """How long a changed host may take until it is healthy, as its neighbours see it too."""
 CONFIRM_WITHIN_S: Final = GATE_S + 120
 """The host goes back by itself after this: longer than the gate, so that the roll-out decides while it can."""
-SETTLES_S: Final = 30.0
-"""A host's one late answer is no reason to refuse: an estate that is healthy is seen so within this."""
 _POLL_S = 1.0
 _UNFINISHED = frozenset(["applying", "applied", "going back"])
 _UNSETTLED = _UNFINISHED | {"failed"}

@@ -18,6 +18,8 @@ from spec.tiers import Tier
 NOTHING_NAMED: Mapping[Tier, Pointer] = {}
 POLL_S = 1.0
 """Between two looks at an estate that is waited for."""
+SETTLES_S = 30.0
+"""A host's one late answer is no reason to refuse a change: an estate that is healthy is seen so within this."""
 HostState = Literal["stopped", "booting", "ready", "failed", "unreachable"]
 
 

@@ -8,6 +8,7 @@ import tarfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from components.host_files import BASE, CLOUD_INIT_DIR, Context, HostFile, host_files
@@ -35,7 +36,7 @@ class Bundle:
     tier: Tier
     archive: bytes
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the archive."""
         return hashlib.sha256(self.archive).hexdigest()

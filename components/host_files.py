@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -36,7 +36,7 @@ class Context:
     hosts: tuple[HostPlan, ...]
     settings: Settings
 
-    @property
+    @cached_property
     def by_tier(self) -> dict[str, list[HostPlan]]:
         return {tier.value: [h for h in self.hosts if h.tier is tier] for tier in Tier}
 

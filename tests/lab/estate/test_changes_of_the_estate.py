@@ -10,7 +10,7 @@ from lab.process import Finished
 from lab.waiting import eventually
 from tests.lab.checkout import STACK, copy_checkout, edit
 from tests.lab.estate.booted import Booted
-from tests.lab.prod.conftest import visiting
+from tests.lab.estate.visits import visiting
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 

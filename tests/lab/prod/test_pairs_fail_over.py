@@ -10,7 +10,8 @@ import pytest
 
 from lab.waiting import eventually
 from tests.lab.estate.booted import Booted, Browser
-from tests.lab.prod.conftest import power_cycled, visiting
+from tests.lab.estate.visits import visiting
+from tests.lab.prod.conftest import power_cycled
 
 pytestmark = pytest.mark.lab
 

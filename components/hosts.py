@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import pulumi
 import pulumi_aws as aws
@@ -20,16 +20,12 @@ from components.network import Network
 from components.pointers import TierPointer, TierPointerArgs
 from components.public_address import LoadBalancerAddress, LoadBalancerAddressArgs, PublicAddress
 from spec.addresses import HostPlan
-from spec.changes import IN_FORCE_KEY, WANTED_KEY
+from spec.changes import CHANGE_ORDER, IN_FORCE_KEY, WANTED_KEY
 from spec.in_service import ESTATE_KEY
 from spec.pointer import Pointer
 from spec.scope import Scope
 from spec.settings import Settings
 from spec.tiers import Tier
-
-CHANGE_ORDER: Final = (Tier.APP, Tier.LB, Tier.CACHE, Tier.DB, Tier.MONITOR)
-"""A bad change should meet first the host whose loss costs least: an application host has another one beside it that
-serves already. Those who must know a new application host, its load balancers and the monitor, come after it."""
 
 
 @dataclass(frozen=True, kw_only=True)

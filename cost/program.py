@@ -162,12 +162,12 @@ def _short_stack_traces() -> Iterator[None]:
 
 @contextmanager
 def with_release(program_dir: Path, release: str) -> Iterator[Path]:
-    """The program's folder; when its release is not built, a view of it with a stand-in in the release's place.
+    """A view of the program's folder, with a stand-in in the place of its release.
 
-    The program refuses to run without a release, and nothing of one but its digest enters what is declared.
+    The program refuses to run without a release and reads all of it, and nothing of one but its digest enters what is
+    declared: no price depends on it.
     """
-    uploaded_before = not release.endswith(".tar.gz")
-    if uploaded_before or (program_dir / release).is_file():
+    if not release.endswith(".tar.gz"):  # one that was uploaded before
         yield program_dir
         return
     with tempfile.TemporaryDirectory(prefix="ha-cost-") as temporary:

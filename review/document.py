@@ -69,7 +69,8 @@ class SettingChange(BaseModel, frozen=True):
 
 
 class StackChange(BaseModel, frozen=True):
-    """A stack before and after. Without a `before` (a new stack, a base that cannot be rendered), all hosts are added.
+    """A stack before and after. All hosts of a new stack are added; of one that was not `compared`, as its base cannot be
+    rendered, there are none.
 
     `writes_wait_ms`: how long writes may wait while the primary is handed over, by the timers; null: it is not.
     `refused`: what a running estate does not take, and `pulumi preview` therefore refuses.
@@ -77,6 +78,7 @@ class StackChange(BaseModel, frozen=True):
 
     stack: str
     new: bool
+    compared: bool = True
     refused: list[str]
     settings: list[SettingChange]
     tiers: list[TierChange]

@@ -12,7 +12,11 @@ from pydantic import ValidationError
 
 from spec import ports
 from spec.settings import Settings
+from spec.tiers import Tier
 
+CHANGE_ORDER: Final = (Tier.APP, Tier.LB, Tier.CACHE, Tier.DB, Tier.MONITOR)
+"""A bad change should meet first the host whose loss costs least: an application host has another one beside it that
+serves already. Those who must know a new application host, its load balancers and the monitor, come after it."""
 WANTED_KEY: Final = "settings"
 """Key in the artifact bucket of the settings that the last update wanted."""
 IN_FORCE_KEY: Final = "settings-in-force"
@@ -36,7 +40,7 @@ _GROUPS = ("load_balancer", "application", "database", "timers")
 
 def refused_changes(old: Settings, new: Settings) -> list[str]:
     """One sentence for each change that the running estate cannot take. Empty: it takes all."""
-    before, after = _leaves(old.model_dump()), _leaves(new.model_dump())
+    before, after = leaves(old.model_dump()), leaves(new.model_dump())
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     found = [f"{path} cannot change while the estate runs: {why}" for path, why in FIXED.items() if path in changed]
     found += _moved_hosts(old, new) if not found else []
@@ -50,7 +54,7 @@ def refused_changes(old: Settings, new: Settings) -> list[str]:
 
 def refused_fixed(old: Mapping[str, Any], new: Settings) -> list[str]:
     """As `refused_changes`, for settings of another version of this program: only those that never change."""
-    before, after = _leaves(old), _leaves(new.model_dump(mode="json"))
+    before, after = leaves(old), leaves(new.model_dump(mode="json"))
     return [
         f"{path} cannot change while the estate runs: {why}"
         for path, why in FIXED.items()
@@ -68,10 +72,11 @@ def refused_links(old: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _leaves(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def leaves(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested groups by their dotted names, such as `application.count`."""
     found: dict[str, Any] = {}
     for name, value in document.items():
-        found |= _leaves(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+        found |= leaves(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return found
 
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import yaml
 
-from components.hosts import CHANGE_ORDER
 from components.user_data import LIMIT_BYTES
 from spec import ports
+from spec.changes import CHANGE_ORDER
 from spec.flows import FLOWS, TCP, WORLD, Flow, flows
 from spec.project import EXAMPLE_ACCOUNT_ID, REPOSITORY
 from spec.stack_file import load_settings, read_stack_config

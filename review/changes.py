@@ -1,0 +1,185 @@
+"""From a base revision and stacks to the document of `ha diff`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cost.revision import Revision, checked_out
+from drills.budget import budgets
+from review.document import Changes, HostChange, SettingChange, StackChange, TierChange
+from review.file_diffs import tier_change
+from review.hosts import host_changes, in_order
+from review.rendered import Host, Rendered, Stack, rendered
+from spec.changes import CHANGE_ORDER, leaves, refused_changes, refused_fixed, refused_links
+from spec.project import REPOSITORY
+from spec.settings import Settings
+from spec.tiers import Tier
+from spec.timers import Timers
+
+_SCRIPT = Path("review") / "rendered.py"
+_NO_RELEASE = ("test/", "README.md", "eslint.config.js")
+"""Of `app/`, what no release contains."""
+
+
+def found_stacks(folder: Path = REPOSITORY) -> list[str]:
+    """The stacks that have a file in a folder, by name."""
+    return sorted(path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml"))
+
+
+def changes_of(
+    base: str, names: Sequence[str] = (), *, stacks_dir: Path = REPOSITORY, repository: Path = REPOSITORY
+) -> Changes:
+    """This checkout against the revision `base`.
+
+    :param names: the stacks; none: all that have a file here.
+    :raises HaError: (exit 2) when git does not know the revision.
+    """
+    with ExitStack() as cleanup:
+        revision = cleanup.enter_context(checked_out(repository, base))
+        wanted = list(dict.fromkeys(names)) or found_stacks(stacks_dir)
+        run = _BaseRun(revision, [name for name in wanted if revision.has_stack(name)])
+        cleanup.callback(run.stop)
+        head = rendered(wanted, stacks_dir)
+        before, base_failed = run.result()
+        release_sources = _changed_release_sources(repository, revision.commit)
+        gone = [] if names else sorted(set(found_stacks(revision.folder)) - set(wanted))
+        return Changes(
+            base=f"{revision.name} ({revision.commit[:12]})",
+            head="this checkout",
+            base_failed=base_failed,
+            release=release_sources,
+            unreadable={**head.failed, **dict.fromkeys(gone, "its stack file is gone; its estate is not")},
+            stacks=[
+                _stack(name, after, before.stacks.get(name), new=not revision.has_stack(name), sources=release_sources)
+                for name, after in head.stacks.items()
+            ],
+        )
+
+
+class _BaseRun:
+    """`review/rendered.py` of another revision, running beside this process."""
+
+    def __init__(self, revision: Revision, names: Sequence[str]) -> None:
+        self._names = names
+        self._process: subprocess.Popen[bytes] | None = None
+        if names and (revision.folder / _SCRIPT).is_file():
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(revision.folder / _SCRIPT), *names],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={"PATH": os.defpath, "HOME": str(revision.folder)},
+                cwd=revision.folder,
+            )
+
+    def result(self) -> tuple[Rendered, str]:
+        """What it rendered, and why that is not all."""
+        nothing = Rendered(stacks={}, failed={})
+        if not self._names:
+            return nothing, ""
+        if self._process is None:
+            return nothing, f"it has no {_SCRIPT}: it is older than `ha diff`"
+        output, errors = self._process.communicate()
+        if self._process.returncode != 0:
+            return nothing, errors.decode(errors="replace").strip().rpartition("\n")[2] or "its program failed"
+        try:
+            found = Rendered.model_validate_json(output)
+        except ValidationError:
+            return nothing, "what it renders is of another version"
+        return found, "; ".join(f"{name}: {why}" for name, why in found.failed.items())
+
+    def stop(self) -> None:
+        """Ends it when it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def _stack(name: str, after: Stack, before: Stack | None, *, new: bool, sources: str) -> StackChange:
+    old = {host.name: host for host in before.hosts} if before else {}
+    now = {host.name: host for host in after.hosts}
+    settings = _settings(before.settings, after.settings) if before else []
+    another = any(one.name == "application.release" for one in settings)
+    compared = before is not None or new
+    hosts = host_changes(old, now, new_release=another or bool(sources), certain=another) if compared else []
+    return StackChange(
+        stack=name,
+        new=new,
+        compared=compared,
+        refused=_refused(before, after) if before else [],
+        settings=settings,
+        tiers=[change for tier in CHANGE_ORDER if (change := _tier(tier, old, now)) is not None],
+        hosts=hosts,
+        writes_wait_ms=_writes_wait_ms(hosts, [side for side in (before, after) if side]),
+    )
+
+
+def _tier(tier: Tier, old: Mapping[str, Host], now: Mapping[str, Host]) -> TierChange | None:
+    both = [host for name, host in now.items() if name in old and host.tier == tier]
+    return tier_change(tier, old, now, [host.name for host in in_order(both)])
+
+
+def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[SettingChange]:
+    before, after = leaves(old), leaves(new)
+
+    def text(side: Mapping[str, Any], name: str) -> str | None:
+        if name not in side:
+            return None
+        value = side[name]
+        if isinstance(value, float):
+            return f"{value:g}"
+        return value if isinstance(value, str) else json.dumps(value)
+
+    return [
+        SettingChange(name=name, before=text(before, name), after=text(after, name))
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _refused(before: Stack, after: Stack) -> list[str]:
+    new = Settings.model_validate(after.settings, strict=False)
+    try:
+        old = Settings.model_validate(before.settings, strict=False)
+    except ValidationError:
+        return refused_links(before.ports) + refused_fixed(before.settings, new)
+    return refused_links(before.ports) + refused_changes(old, new)
+
+
+def _writes_wait_ms(hosts: Sequence[HostChange], sides: Sequence[Stack]) -> int | None:
+    """The longest wait, by the slower timers of both sides; None: the primary stays where it is."""
+    of_db = [host for host in hosts if host.tier is Tier.DB]
+    faults = {"db-switchover"} if any(host.hands_over for host in of_db) else set()
+    faults |= {"db-stop"} if any(host.fate == "restarts" for host in of_db) else set()
+    waits_ms = [
+        budget.total_ms
+        for side in sides
+        for budget in budgets(Timers.model_validate(side.settings["timers"]))
+        if budget.fault in faults
+    ]
+    return max(waits_ms, default=None)
+
+
+def _changed_release_sources(repository: Path, commit: str) -> str:
+    """Why application hosts may get another release though the setting stays: the sources of it differ."""
+    listed = subprocess.run(
+        ["git", "-C", str(repository), "diff", "--name-only", "--relative", "-z", commit, "--", "app"],
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    paths = [path for path in listed.stdout.decode(errors="replace").split("\0") if path]
+    sources = [path for path in paths if not path.removeprefix("app/").startswith(_NO_RELEASE)]
+    if not sources:
+        return ""
+    count = "1 file" if len(sources) == 1 else f"{len(sources)} files"
+    return f"{count} of app/ changed: when it is built, application hosts get another release if its bytes differ"

@@ -24,7 +24,7 @@ from spec.tiers import Tier
 CLOUD_INIT_DIR = REPOSITORY / "cloud-init"
 BASE = "base"
 PAIR = "pair"
-_HOST_LIBRARY = PurePosixPath("/usr/local/lib/ha")
+HOST_LIBRARY = PurePosixPath("/usr/local/lib/ha")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +90,10 @@ def host_files(context: Context) -> list[HostFile]:
             content = source.read_text(encoding="utf-8")
             if source.suffix == ".j2":
                 content = render(source, context)
-            executable = bool(source.stat().st_mode & 0o100) or target.is_relative_to(_HOST_LIBRARY / "steps")
+            executable = bool(source.stat().st_mode & 0o100) or target.is_relative_to(HOST_LIBRARY / "steps")
             found[str(target)] = HostFile(str(target), content, executable)
     packages = "".join(f"{name}\n" for folder in context.folders for name in listed(folder / "packages"))
-    path = str(_HOST_LIBRARY / "packages")
+    path = str(HOST_LIBRARY / "packages")
     found[path] = HostFile(path, packages, executable=False)
     return list(found.values())
 
@@ -119,7 +119,7 @@ def _placed(folder: Path) -> Iterator[tuple[Path, PurePosixPath]]:
             relative = str(source.relative_to(folder / "files")).removesuffix(".j2")
             yield source, PurePosixPath("/") / relative
     for source in sorted((folder / "steps").glob("*.sh*")):
-        yield source, _HOST_LIBRARY / "steps" / source.name.removesuffix(".j2").removesuffix(".sh")
+        yield source, HOST_LIBRARY / "steps" / source.name.removesuffix(".j2").removesuffix(".sh")
 
 
 @cache

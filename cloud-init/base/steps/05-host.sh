@@ -5,6 +5,6 @@ set -euo pipefail
 mkdir -p /var/log/journal
 systemd-tmpfiles --create --prefix /var/log/journal
 # At the first boot, journald and timesyncd started before their configuration was there.
-ha-service restart systemd-journald /etc/systemd/journald.conf.d/ha.conf
+ha-service systemd-journald
 journalctl --flush
-if systemctl -q is-active systemd-timesyncd; then ha-service restart systemd-timesyncd /etc/systemd/timesyncd.conf.d/ha.conf; fi
+if systemctl -q is-active systemd-timesyncd; then ha-service systemd-timesyncd; fi

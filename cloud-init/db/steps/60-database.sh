@@ -4,7 +4,7 @@ set -euo pipefail
 rm -f /run/ha/database
 ha-database
 systemctl start ha-database.timer
-ha-service restart prometheus-postgres-exporter
-ha-service restart ha-stalled-disk
-ha-service restart ha-stalled-keeper
-ha-service restart ha-stalled-standby /usr/local/lib/ha/witness.py
+ha-service prometheus-postgres-exporter
+ha-service ha-stalled-disk
+ha-service ha-stalled-keeper
+ha-service ha-stalled-standby

@@ -64,6 +64,7 @@ CHANGES = [
     ("monitor", "/etc/prometheus/ha.tmpl", ["reload prometheus-alertmanager"]),
     ("monitor", "/etc/default/prometheus", ["restart prometheus"]),
     ("monitor", "/etc/ha/pg_hba.conf", ["reload pgautofailover"]),
+    ("monitor", "/etc/ha/pg_ident.conf", ["reload pgautofailover"]),
     ("monitor", "/etc/ha/postgres.env", ["restart pgautofailover"]),
 ]
 
@@ -163,6 +164,7 @@ def test_a_changed_file_touches_the_service_that_reads_it(
         ("cache", "40-redis", "/etc/redis/redis.conf"),
         ("db", "50-node", "/usr/local/lib/ha/fence"),
         ("db", "50-node", "/usr/local/lib/ha/primary-check"),
+        ("db", "50-node", "/etc/systemd/system/pgautofailover.service.d/keeper.conf"),
     ],
 )
 def test_a_host_that_cannot_hand_over_keeps_its_service_running(

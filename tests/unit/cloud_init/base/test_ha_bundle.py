@@ -329,6 +329,16 @@ def test_systemd_reads_its_units_again_only_when_one_changed(host: Host) -> None
     assert reloads == [True, False, True, True]
 
 
+def test_systemd_reads_units_that_an_interrupted_run_had_placed(host: Host) -> None:
+    digest = host.fetched("v1", files={UNIT: "1"})
+    host.state.place(digest)
+    kept = host.state.read(host.state.placed)
+    host.state.write(host.state.placed, kept | {"bundle": ""})
+    host.forget()
+    assert host.state.place(digest) == []
+    assert "systemctl daemon-reload" in host.calls("systemctl")
+
+
 def test_a_bundle_without_files_for_this_host_is_refused_before_anything_is_touched(host: Host) -> None:
     host.state.place(host.fetched("v1"))
     before = host.state.read(host.state.placed)

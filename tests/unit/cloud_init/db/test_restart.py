@@ -167,7 +167,7 @@ def test_a_changed_unit_of_postgresql_restarts_in_maintenance(tmp_path: Path) ->
     host.edit("/etc/systemd/system/pgautofailover.service")
     host.steps("50-node")
     assert host.sandbox.calls("hand-over")
-    assert "in-maintenance ha-service reload pgautofailover" in host.sandbox.calls("in-maintenance")[-1]
+    assert host.sandbox.calls("in-maintenance")[-1] == "in-maintenance systemctl restart pgautofailover.service"
     assert host.did() == ["restart pgautofailover"]
 
 

@@ -26,7 +26,9 @@ class FileDiff(BaseModel, frozen=True):
 
 
 class Action(BaseModel, frozen=True):
-    """What happens to a service of a host. `certain` false: a set-up step that changed may write a file it reads."""
+    """What happens to a service of a host. `unit`: without `.service`. `certain` false: it may, as a set-up step or a
+    program that writes a file of the service differs.
+    """
 
     verb: Verb
     unit: str
@@ -69,8 +71,8 @@ class SettingChange(BaseModel, frozen=True):
 
 
 class StackChange(BaseModel, frozen=True):
-    """A stack before and after. All hosts of a new stack are added; of one that was not `compared`, as its base cannot be
-    rendered, there are none.
+    """A stack before and after. All hosts of a new stack are added. One whose base cannot be rendered is not `compared`,
+    and has none.
 
     `writes_wait_ms`: how long writes may wait while the primary is handed over, by the timers; null: it is not.
     `refused`: what a running estate does not take, and `pulumi preview` therefore refuses.

@@ -16,7 +16,7 @@ from spec.tiers import Tier
 RELEASE: Final = "the release"
 """What an application host runs: no file of its bundle."""
 _STEPS: Final = "/usr/local/lib/ha/steps/"
-_POSTGRES: Final = "pgautofailover.service"
+_POSTGRES: Final = "pgautofailover"
 _POSTGRES_SETTINGS: Final = "/etc/ha/postgresql.d/"
 _STOPS: Final = ("instance_type",)
 _IN_PLACE: Final = ("root volume GiB", "data volume GiB")
@@ -55,8 +55,9 @@ def host_changes(
         fate, because = _fate(old, new)
         actions = list(_actions(old, new))
         if tier is Tier.APP and new_release:
-            unit = f"{tier.traits.main_unit}.service"
-            actions.append(Action(verb="restart", unit=unit, because=[RELEASE], certain=certain, hands_over=True))
+            actions.append(
+                Action(verb="restart", unit=tier.traits.main_unit, because=[RELEASE], certain=certain, hands_over=True)
+            )
         if fate == "nothing" and (actions or changed_paths(old, new)):
             fate = "changes"
         hands_over = peers > 0 and (fate == "replaced" or any(one.hands_over for one in actions))
@@ -108,11 +109,9 @@ def _outage(tier: Tier, fate: Fate, actions: Iterable[Action]) -> str:
         return f"{_ALONE[tier]} until another instance serves"
     if fate == "restarts":
         return f"{_ALONE[tier]} until the instance runs again"
-    main = f"{tier.traits.main_unit}.service"
-    stops = [one for one in actions if one.unit == main and one.verb in ("restart", "stop")]
-    if not stops:
-        return ""
-    return f"{_ALONE[tier]} while {tier.traits.main_unit} restarts"
+    main = tier.traits.main_unit
+    stops = any(one.unit == main and one.verb in ("restart", "stop") for one in actions)
+    return f"{_ALONE[tier]} while {main} restarts" if stops else ""
 
 
 def _actions(old: Host, new: Host) -> Iterator[Action]:
@@ -132,7 +131,7 @@ def _action(service: Service, changed: set[str], old: Host, new: Host) -> Iterat
     reload = _under(changed, service.reload_for)
     if service.unit == _POSTGRES and (needing := _postgres_restarts(reload, old, new)):
         restart += needing
-    hands_over = bool(service.before_restart) or service.unit == f"{Tier.APP.traits.main_unit}.service"
+    hands_over = bool(service.before_restart) or service.unit == Tier.APP.traits.main_unit
     if restart:
         yield _made("restart", service, sorted({*restart, *reload}), hands_over=hands_over)
     elif reload:

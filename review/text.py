@@ -98,10 +98,9 @@ def host_line(host: HostChange) -> str:
 
 def action(one: Action) -> str:
     """What happens to a service."""
-    unit = one.unit.removesuffix(".service")
     verb = f"{one.verb}s" if one.certain else f"may {one.verb}"
     first = ", handing over or draining first" if one.hands_over and one.verb == "restart" else ""
-    return f"{unit} {verb}{first} ({', '.join(one.because)})"
+    return f"{one.unit} {verb}{first} ({', '.join(one.because)})"
 
 
 def _tier(found: TierChange) -> Iterator[str]:

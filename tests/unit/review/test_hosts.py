@@ -44,7 +44,7 @@ def test_a_configuration_that_is_reloaded_hands_nothing_over(shipped: Rendered) 
     after = hosts | {name: edited(hosts[name], HAPROXY, "timeout", "timeout ") for name in ("lb1", "lb2")}
     found = changed(hosts, after)
     assert list(found) == ["lb1", "lb2"]
-    assert told(found["lb1"]) == [("haproxy.service", "reload", True, False)]
+    assert told(found["lb1"]) == [("haproxy", "reload", True, False)]
     assert found["lb1"].actions[0].because == [HAPROXY]
     assert not found["lb1"].hands_over
     assert found["lb1"].outage == ""
@@ -54,7 +54,7 @@ def test_a_unit_that_changes_restarts_and_a_pair_hands_over(shipped: Rendered) -
     hosts = hosts_of(shipped, "prod")
     unit = "/etc/systemd/system/haproxy.service.d/ha.conf"
     found = changed(hosts, hosts | {"lb1": edited(hosts["lb1"], unit, "[Service]", "[Service]\nNice=-1")})
-    assert told(found["lb1"]) == [("haproxy.service", "restart", True, True)]
+    assert told(found["lb1"]) == [("haproxy", "restart", True, True)]
     assert found["lb1"].hands_over
     assert found["lb1"].outage == ""
 
@@ -76,9 +76,9 @@ def test_a_setting_of_postgresql_reloads_or_restarts_as_postgresql_says(shipped:
         return hosts | {"db1": hosts["db1"].model_copy(update={"files": {**hosts["db1"].files, POSTGRES: file}})}
 
     reload = changed(hosts, with_setting("checkpoint_timeout = '7min'"))["db1"]
-    assert told(reload) == [("pgautofailover.service", "reload", True, False)]
+    assert told(reload) == [("pgautofailover", "reload", True, False)]
     restart = changed(hosts, with_setting("max_worker_processes = 9"))["db1"]
-    assert [one[:3] for one in told(restart)] == [("pgautofailover.service", "restart", True)]
+    assert [one[:3] for one in told(restart)] == [("pgautofailover", "restart", True)]
     assert restart.hands_over
 
 
@@ -86,7 +86,7 @@ def test_a_step_that_changes_may_change_what_it_writes(shipped: Rendered) -> Non
     hosts = hosts_of(shipped, "dev")
     step = "/usr/local/lib/ha/steps/40-redis"
     found = changed(hosts, hosts | {"cache1": edited(hosts["cache1"], step, "+slowlog|len", "")})
-    assert [(one[0], one[2]) for one in told(found["cache1"])] == [("redis-server.service", False)]
+    assert [(one[0], one[2]) for one in told(found["cache1"])] == [("redis-server", False)]
 
 
 def test_a_comment_in_a_program_that_no_service_reads_restarts_nothing(shipped: Rendered) -> None:
@@ -102,14 +102,17 @@ def test_another_image_or_user_data_replaces_and_another_type_stops(shipped: Ren
         "app1": with_instance(hosts["app1"], image="debian-13-amd64-20270101-2601"),
         "app2": hosts["app2"].model_copy(update={"user_data": hosts["app2"].user_data + "\n"}),
         "cache1": with_instance(hosts["cache1"], instance_type="t3.small"),
-        "db1": with_instance(hosts["db1"], **{"data volume GiB": "40"}),
+        "db1": with_instance(hosts["db1"], **{"data volume GiB": "80"}),
     }
     found = changed(hosts, after)
     assert (found["app1"].fate, found["app1"].hands_over) == ("replaced", True)
     assert found["app1"].because[0].startswith("image debian-13-")
     assert (found["app2"].fate, found["app2"].because) == ("replaced", ["user data"])
     assert (found["cache1"].fate, found["cache1"].because) == ("restarts", ["instance_type t3.micro → t3.small"])
-    assert (found["db1"].fate, found["db1"].because) == ("changes", ["data volume GiB 20 → 40"])
+    assert (found["db1"].fate, found["db1"].because) == (
+        "changes",
+        [f"data volume GiB {hosts['db1'].instance['data volume GiB']} → 80"],
+    )
 
 
 def test_the_only_host_of_a_tier_that_is_replaced_is_missed(shipped: Rendered) -> None:
@@ -130,7 +133,7 @@ def test_a_release_restarts_the_applications_once(shipped: Rendered) -> None:
     hosts = hosts_of(shipped, "dev")
     found = changed(hosts, hosts, new_release=True)
     assert list(found) == ["app1", "app2"]
-    assert told(found["app1"]) == [("event-manager.service", "restart", True, True)]
+    assert told(found["app1"]) == [("event-manager", "restart", True, True)]
     assert found["app1"].actions[0].because == [RELEASE]
 
 

@@ -71,8 +71,8 @@ class SettingChange(BaseModel, frozen=True):
 
 
 class StackChange(BaseModel, frozen=True):
-    """A stack before and after. All hosts of a new stack are added. One whose base cannot be rendered is not `compared`,
-    and has none.
+    """A stack before and after. All hosts of a new stack are added. One whose base cannot be rendered is not
+    `compared`, and has none.
 
     `writes_wait_ms`: how long writes may wait while the primary is handed over, by the timers; null: it is not.
     `refused`: what a running estate does not take, and `pulumi preview` therefore refuses.

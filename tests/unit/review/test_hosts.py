@@ -147,7 +147,7 @@ def test_the_settings_that_need_a_restart_are_postgresqls_own() -> None:
     if not programs:
         pytest.skip("PostgreSQL is not installed on this machine")
     user = None if os.geteuid() else "nobody"  # it refuses root
-    command = [programs[-1], "--describe-config"]
+    command = [str(programs[-1]), "--describe-config"]
     listed = subprocess.run(command, capture_output=True, text=True, check=True, user=user)
     rows = [line.split("\t") for line in listed.stdout.splitlines()]
     theirs = {row[0] for row in rows if row[1] == "postmaster"}

@@ -31,8 +31,9 @@ def tier_change(
         return None
     files = [
         FileDiff(path=path, change=_change(change), hosts=hosts, diff=diff, omitted=omitted)
-        for (path, change, diff, omitted), hosts in sorted(hosts_of.items())
+        for (path, change, diff, omitted), hosts in hosts_of.items()
     ]
+    files.sort(key=lambda file: (file.path, order.index(file.hosts[0])))
     old = {name for host in order for name in _packages(before[host])}
     new = {name for host in order for name in _packages(after[host])}
     return TierChange(tier=tier, files=files, packages_added=sorted(new - old), packages_removed=sorted(old - new))

@@ -36,9 +36,9 @@ def allowed(who: str, action: str, resource: str) -> bool:
 
 def calls() -> set[str]:
     """The actions of the calls that the sources of `ops` make, in the API's spelling."""
-    estate, objects, in_service, overrides, prune = (
+    estate, objects, overrides, prune = (
         (REPOSITORY / "ops" / f"{name}.py").read_text(encoding="utf-8")
-        for name in ("estate", "objects", "in_service", "overrides", "prune")
+        for name in ("estate", "objects", "overrides", "prune")
     )
     asked = set(re.findall(r"_ec2\.(describe_\w+)\(", estate)) | set(
         re.findall(r'_ec2\.get_paginator\("(\w+)"\)', estate)
@@ -46,7 +46,7 @@ def calls() -> set[str]:
     found = {f"ec2:{name}" for name in asked}
     found |= {f"ssm:{name}" for name in re.findall(r"\bssm\.([a-z]\w+_\w+)\(", estate)}
     found |= {f"s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_\w+)\(", objects)}
-    found |= {f"own-s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_object)\(", in_service + prune)}
+    found |= {f"own-s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_object)\(", prune)}
     listings = re.findall(r's3\.get_paginator\("(\w+)"\)', prune)
     found |= {f"own-s3:{LISTINGS[name]}" for name in listings}
     found |= {f"sns:{name}" for name in re.findall(r"\bsns\.(\w+)\(", overrides)}

@@ -40,7 +40,7 @@ def calls() -> set[str]:
         (REPOSITORY / "ops" / f"{name}.py").read_text(encoding="utf-8")
         for name in ("estate", "objects", "overrides", "prune")
     )
-    asked = set(re.findall(r"_ec2\.(describe_\w+)\(", estate)) | set(
+    asked = set(re.findall(r"_ec2\.((?:describe|get_console)_\w+)\(", estate)) | set(
         re.findall(r'_ec2\.get_paginator\("(\w+)"\)', estate)
     )
     found = {f"ec2:{name}" for name in asked}
@@ -59,6 +59,7 @@ LISTINGS = {"list_object_versions": "ListBucketVersions", "list_objects_v2": "Li
 """The actions of calls that are named otherwise."""
 RESOURCES = {
     "ec2": ["*"],
+    "ec2:getconsoleoutput": ["arn:aws:ec2:us-east-1:111122223333:instance/i-0"],
     "ssm:sendcommand": [
         "arn:aws:ec2:us-east-1:111122223333:instance/i-0",
         "arn:aws:ssm:us-east-1::document/AWS-RunShellScript",

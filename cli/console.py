@@ -126,6 +126,11 @@ def print_status(status: Status) -> None:
     lag = "" if database.lag_bytes is None else f", {database.lag_bytes} bytes behind"
     pair = f"primary {database.primary or 'none'}, standby {database.standby or 'none'}"
     out.print(f"\ndatabase: {pair} ({database.replication}{lag})", markup=False)
+    for host in status.hosts:
+        if host.console:
+            out.print(f"console of {host.name} ({host.instance_id}):", markup=False)
+        for line in host.console:
+            out.print(f"    {line}", markup=False, soft_wrap=True)
     for problem in status.problems:
         out.print(f"problem:  {problem}", markup=False)
     verdict = "healthy" if status.healthy else "NOT healthy"

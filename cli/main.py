@@ -71,13 +71,14 @@ def status(
     # Imported late: boto3 takes a tenth of a second to load, and most commands do not need it.
     from cli.connect import connect
     from ops.pointers import pointers
-    from ops.status import await_healthy
+    from ops.status import await_healthy, with_consoles
 
     settings = settings_of(stack)
     estate = connect(stack, settings, lab=context.obj.lab)
     planned = [host.name for host in settings.plan_hosts()]
     deadline_s = wait_s if wait else 0
     seen = await_healthy(estate, planned, deadline_s=deadline_s, named=pointers(estate, settings))
+    seen = with_consoles(estate, seen)
     if json:
         console.print_json(seen)
     else:

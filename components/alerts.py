@@ -59,6 +59,8 @@ class Alerts(Component):
             limit_amount=str(args.budget_monthly_usd),
             limit_unit="USD",
             cost_filters=[{"name": "TagKeyValue", "values": [f"user:{STACK_TAG}${args.scope.stack}"]}],
+            # Both would be taken off: in an account with promotional credits the budget would see no spending.
+            cost_types=aws.budgets.BudgetCostTypesArgs(include_credit=False, include_refund=False),
             notifications=[
                 _notification("ACTUAL", 80, topic.arn),
                 _notification("FORECASTED", 100, topic.arn),

@@ -328,12 +328,15 @@ class Lab:
         ]
 
     def logs(self, name: str) -> list[Path]:
-        """The log files of a host: console, cloud-init, set-up. For its journal see `journal`."""
+        """The log files of a host: console, cloud-init, set-up; then those of the instances that had its name before.
+        For its journal see `journal`.
+        """
         host = self._ask("host", name=name)
-        logs = Path(host["logs"])
-        root = self.paths.state / "hosts" / host["instance_id"] / "upper"
+        logs, instance_id = Path(host["logs"]), host["instance_id"]
+        root = self.paths.state / "hosts" / instance_id / "upper"
         inside = [root / "var/log" / one for one in ("cloud-init.log", "cloud-init-output.log", "ha-setup.log")]
-        return [path for path in (logs / "console.log", *inside, *sorted(logs.glob("i-*/*.log"))) if path.exists()]
+        before = [path for path in sorted(logs.glob("i-*/*.log")) if path.parent.name != instance_id]
+        return [path for path in (logs / instance_id / "console.log", *inside, *before) if path.exists()]
 
     def journal(self, name: str, *arguments: str) -> list[Argument]:
         """The command that shows a host's journal, also after its end."""

@@ -53,7 +53,7 @@ class CommandResult:
 
 
 class CommandFailed(HaError):
-    """A command that could not be run on a host, or did not end in time."""
+    """A command that could not be run on a host, or did not end in time; a console that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,18 @@ class Estate:
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LAST_POLL_S)
         raise CommandFailed(f"no answer within {timeout_s} s", where=instance_id)
+
+    def console(self, instance_id: str) -> str:
+        """What a host printed on its console: the last 64 KB. Data, as it came.
+
+        :raises CommandFailed: when EC2 does not show it.
+        """
+        try:
+            # `Latest`: now. Else EC2 shows what there was shortly after the last start, stop or reboot.
+            answer = self._ec2.get_console_output(InstanceId=instance_id, Latest=True)
+        except (BotoCoreError, ClientError) as error:
+            raise CommandFailed(f"the console cannot be read: {error}", where=instance_id) from None
+        return str(answer.get("Output", ""))
 
     def report(self, instance_id: str, *, timeout_s: int = 30) -> dict[str, Any]:
         """A host's own report (`ha-report`), its texts bounded and without control sequences.

@@ -223,16 +223,15 @@ class _Change:
     def serves(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.new_inputs or {})["key"]))
         self._check_account()
+        if not self.complete:
+            return  # at the first creation hosts wait for each other
         if os.environ.get(GATES) == "off":
-            if self.complete:  # at the first creation nobody waits
-                self.overrides.passed(f"{host} is not waited for")
+            self.overrides.passed(f"{host} is not waited for")
             return
         self._gate().gate(host)
 
     def _gate(self) -> InServiceGate:
-        return InServiceGate(
-            estate=self.estate, s3=self.s3, bucket=self.scope.artifact_bucket, complete=self.complete, say=_say
-        )
+        return InServiceGate(estate=self.estate, say=_say)
 
     def _lease(self) -> Lease:
         return process_lease(self.s3, self.scope.artifact_bucket, "pulumi up")

@@ -1,8 +1,5 @@
 """What happens around the replacement of a host: it hands over before anything of it is deleted, and the update goes on
-only when the new one serves.
-
-A hand-over leaves a mark in the artifact bucket, which the gate takes away. So a gate that failed, or that was never
-reached, is asked again by the next update.
+only when the new one serves. A gate that failed, or that was never reached, is asked again by the next update.
 """
 
 from __future__ import annotations
@@ -35,12 +32,9 @@ def estate_was_complete(s3: Any, bucket: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class InServiceGate:
-    """Gate and hand-over of the hosts. `complete`: see `estate_was_complete`, asked when the update began."""
+    """Gate and hand-over of the hosts of an estate that was complete."""
 
     estate: Estate
-    s3: Any
-    bucket: str
-    complete: bool
     say: Say
 
     def hand_over(self, host: str) -> None:
@@ -57,7 +51,7 @@ class InServiceGate:
             raise self._refused(host, f"the estate is not redundant: {'; '.join(seen.problems)}")
         peers = [one.healthy for one in seen.hosts if own and one.role == own.role and one.name != host]
         # A host that cannot be asked may serve all the same, or be lost: its peer decides.
-        if self.complete and own is not None and own.state == "unreachable" and peers and not any(peers):
+        if own is not None and own.state == "unreachable" and peers and not any(peers):
             raise self._refused(host, f"it cannot be asked, and no other {own.role} serves: {own.detail}")
         leads = host in (seen.database.primary, seen.cache.primary, seen.load_balancer.active)
         # A primary without a standby is not healthy by its own report, and serves.
@@ -65,7 +59,6 @@ class InServiceGate:
             raise self._refused(host, f"it serves, and no other {own.role} is healthy: {'; '.join(seen.problems)}")
         # What fails a check of its own, such as a full disk, may be what all others depend on.
         serves = healthy or (leads and own is not None and own.state == "ready" and any(peers))
-        self._mark(host)
         if instance is None or not serves:
             self.say(f"{host} does not serve, so there is nothing to hand over")
             return
@@ -89,8 +82,6 @@ class InServiceGate:
 
     def gate(self, host: str) -> None:
         """Wait until the estate is healthy with the new host in it. :raises HaError: when it is not in time."""
-        if not self.complete and not self._marked(host):
-            return
         self.say(f"{host}: waiting until it serves")
         began = time.monotonic()
         self._await_own(host, began + GATE_S)
@@ -101,7 +92,6 @@ class InServiceGate:
                 where=host,
                 fix="`ha status` shows what is wrong; run `pulumi up` again when it is repaired: it waits again",
             )
-        self._unmark(host)
         self.say(f"{host} serves after {time.monotonic() - began:.0f} s")
 
     def _await_own(self, host: str, deadline: float) -> None:
@@ -115,16 +105,3 @@ class InServiceGate:
 
     def _instance(self, host: str) -> Instance | None:
         return next((one for one in self.estate.instances() if one.host == host), None)
-
-    def _mark(self, host: str) -> None:
-        self.s3.put_object(Bucket=self.bucket, Key=_mark(host), Body=b"")
-
-    def _marked(self, host: str) -> bool:
-        return objects.read(self.s3, self.bucket, _mark(host)).body is not None
-
-    def _unmark(self, host: str) -> None:
-        self.s3.delete_object(Bucket=self.bucket, Key=_mark(host))
-
-
-def _mark(host: str) -> str:
-    return f"operations/awaited/{host}"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from ops.console import last_lines
 from ops.estate import CommandFailed, Estate, Instance
 from ops.runs import Runs, mapping
 from spec.pointer import Pointer
@@ -26,10 +27,12 @@ HostState = Literal["stopped", "booting", "ready", "failed", "unreachable"]
 class HostStatus(BaseModel):
     """One host. `state`: `booting` while its set-up runs, `failed` when a step of it failed (`detail` names it).
 
-    `bundle` and `release`: digests of what is in place on it; empty when it does not say.
+    `bundle` and `release`: digests of what is in place on it; empty when it does not say. `console`: of one that is
+    `unreachable`, what it printed there last (see `with_consoles`).
     """
 
     name: str
+    instance_id: str
     role: str
     address: str
     zone: str
@@ -38,6 +41,7 @@ class HostStatus(BaseModel):
     detail: str
     bundle: str
     release: str
+    console: list[str] = []
 
 
 class DatabaseStatus(BaseModel):
@@ -181,6 +185,22 @@ def status(estate: Estate, expected: Sequence[str], named: Mapping[Tier, Pointer
     return judge(observations, expected=expected, named=named, stack=estate.stack, target=estate.target, url=url)
 
 
+def with_consoles(estate: Estate, seen: Status) -> Status:
+    """The status with the last lines of the consoles of unreachable hosts. A call to EC2 for each of them: for a person
+    who reads it, not for a loop.
+    """
+
+    def lines(host: HostStatus) -> list[str]:
+        if host.state != "unreachable":
+            return []
+        try:
+            return last_lines(estate.console(host.instance_id))
+        except CommandFailed as failed:
+            return [failed.what]
+
+    return seen.model_copy(update={"hosts": [host.model_copy(update={"console": lines(host)}) for host in seen.hosts]})
+
+
 def _of(observations: Sequence[Observation], tier: Tier) -> list[Observation]:
     return [o for o in observations if o.instance.tier is tier]
 
@@ -189,6 +209,7 @@ def _host(seen: Observation) -> HostStatus:
     state, healthy, detail = _state(seen)
     return HostStatus(
         name=seen.instance.host,
+        instance_id=seen.instance.instance_id,
         role=seen.instance.tier.role,
         address=seen.instance.address,
         zone=seen.instance.zone,

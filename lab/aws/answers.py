@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -74,6 +74,13 @@ def answer_json(document: Any, start_response: StartResponse, *, status: int = 2
     """Send a JSON 1.1 result."""
     headers = [("x-amzn-requestid", str(uuid.uuid4()))]
     return _send(json.dumps(document).encode(), "application/x-amz-json-1.1", status, start_response, headers)
+
+
+def answer_ec2(operation: str, result: Mapping[str, str], start_response: StartResponse) -> Iterable[bytes]:
+    """Send a flat EC2 result, by the names of its elements."""
+    elements = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in result.items())
+    text = f"<{operation}Response><requestId>{uuid.uuid4()}</requestId>{elements}</{operation}Response>"
+    return _send(f'<?xml version="1.0" encoding="UTF-8"?>{text}'.encode(), "text/xml", 200, start_response)
 
 
 def _send(

@@ -67,6 +67,11 @@ class Machine:
         return self._directory / "root"
 
     @property
+    def console(self) -> Path:
+        """What it printed on its console, since its first boot."""
+        return self.logs / self.blueprint.instance_id / "console.log"
+
+    @property
     def link(self) -> str:
         """The fabric's end of its network link."""
         return topology.host_link(self.blueprint.instance_id)
@@ -134,7 +139,7 @@ class Machine:
         ]
         self._container = process.start(
             self._cgroups.argv(groups, self._fabric.argv(nspawn)),
-            log=self.logs / "console.log",
+            log=self.console,
             # The container gets cgroup v2 even where the machine mounts v1 beside it.
             environment={"UNIFIED_CGROUP_HIERARCHY": "1"},
         )
@@ -163,7 +168,7 @@ class Machine:
         if container.poll() is not None:
             raise HaError(
                 f"the container of {self.blueprint.name} ended at once (exit code {container.returncode})",
-                where=str(self.logs / "console.log"),
+                where=str(self.console),
                 fix="read the console log",
             )
         for child in _children(container.pid):
@@ -224,8 +229,8 @@ class Machine:
         return done
 
     def remove(self) -> None:
-        """Removes its disk. Log files outside the journal are kept with its logs."""
-        kept = self.logs / self.blueprint.instance_id
+        """Removes its disk. Log files outside the journal are kept beside its console's."""
+        kept = self.console.parent
         for log in ("cloud-init.log", "cloud-init-output.log", "ha-setup.log"):
             source = self.root / "var/log" / log
             if source.is_file():

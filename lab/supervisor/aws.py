@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from lab.aws import imds
 from lab.aws.actions import Place
+from lab.aws.console import ConsoleOutput
 from lab.aws.credentials import Credentials
 from lab.aws.gate import Gate
 from lab.aws.imds import MetadataService, metadata_of
@@ -55,6 +57,10 @@ def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> It
         """The hosts that run: the lab itself stands in for their agent."""
         return [driver.instance_id for driver in reconciler.drivers() if driver.power is Power.ON]
 
+    def console_of(instance_id: str) -> Path | None:
+        driver = reconciler.driver(instance_id)
+        return driver.machine.console if driver else None
+
     listener = fabric.vpc.listen(str(imds.ADDRESS), imds.PORT)
     with IamSimulator() as simulator, MetadataService(lookup, credentials).serve(listener):
         gate = Gate(
@@ -63,7 +69,7 @@ def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> It
             place=Place(account_id=EXAMPLE_ACCOUNT_ID, region=api.region),
             client=api.client,
         )
-        api.layers = [gate, RunCommand(run_on_host, online)]
+        api.layers = [gate, RunCommand(run_on_host, online), ConsoleOutput(console_of)]
         api.on_change = on_change
         yield
         api.on_change = None

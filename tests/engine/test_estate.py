@@ -167,7 +167,6 @@ def test_a_replacement_is_refused_while_the_pair_is_not_redundant(applied: Proje
     assert hosts.ids() == old
     assert hosts.is_whole("db1")
     assert hosts.keys("in-service/db1/") == {f"in-service/db1/{old['db1']}"}
-    assert hosts.keys("operations/awaited/") == set()
 
 
 def test_a_replaced_host_hands_over_before_anything_of_it_is_deleted_and_keeps_its_volume(

@@ -354,6 +354,7 @@ CASES: dict[str, Case] = {
             "limitAmount": "215.0",
             "limitUnit": "USD",
             "costFilters": [{"name": "TagKeyValue", "values": ["user:ha:stack$dev"]}],
+            "costTypes": {"includeCredit": False, "includeRefund": False},
             "notifications": [
                 {
                     "comparisonOperator": "GREATER_THAN",
@@ -365,7 +366,7 @@ CASES: dict[str, Case] = {
             ],
             "tags": ALL,
         },
-        {"limitAmount": "230", "tags": {"Name": "other"}},
+        {"limitAmount": "230", "costTypes": {"includeCredit": True}, "tags": {"Name": "other"}},
         {"accountId": "1", "name": "other", "namePrefix": "other-"},
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def test_a_host_that_fails_is_reported_and_the_others_stay(tmp_path: Path) -> No
         assert not {"failed", "crashed", "stopped"} & set(stages.values())
         assert estate.on_host("lb1", "true").exit_code == 0
         assert "the flux capacitor is empty" in estate.ha("lab", "logs", "cache1", project_dir=checkout).stdout
+        # As on AWS without its agent: Run Command does not reach it, its console is kept.
+        estate.lab.power_loss("cache1")
+        status = json.loads(estate.ha("--lab", "status", "--json", project_dir=checkout).stdout)
+        cache1 = next(host for host in status["hosts"] if host["name"] == "cache1")
+        assert cache1["state"] == "unreachable"
+        assert any("ha-setup[" in line and "the flux capacitor is empty" in line for line in cache1["console"])
+        assert [host["name"] for host in status["hosts"] if host["console"]] == ["cache1"]
+        shown = estate.ha("--lab", "status", project_dir=checkout).stdout
+        assert f"console of cache1 ({cache1['instance_id']}):" in shown
     finally:
         down = estate.ha("lab", "down", project_dir=checkout)
     assert down.exit_code == 0, down.stderr

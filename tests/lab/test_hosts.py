@@ -102,6 +102,6 @@ def test_logs_outlive_the_host(small_estate: SmallEstate) -> None:
     small_estate.wait_for("shortlived", "ready")
     small_estate.call("terminate_instances", InstanceIds=[launched])
     logs = small_estate.lab.paths.hosts_logs / "shortlived"
-    assert "cloud-init" in (logs / "console.log").read_text(encoding="utf-8", errors="replace")
+    assert "cloud-init" in (logs / launched / "console.log").read_text(encoding="utf-8", errors="replace")
     assert (logs / launched / "cloud-init.log").stat().st_size > 0
     assert list((logs / "journal").rglob("*.journal"))

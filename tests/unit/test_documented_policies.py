@@ -36,17 +36,17 @@ def allowed(who: str, action: str, resource: str) -> bool:
 
 def calls() -> set[str]:
     """The actions of the calls that the sources of `ops` make, in the API's spelling."""
-    estate, objects, in_service, overrides, prune = (
+    estate, objects, overrides, prune = (
         (REPOSITORY / "ops" / f"{name}.py").read_text(encoding="utf-8")
-        for name in ("estate", "objects", "in_service", "overrides", "prune")
+        for name in ("estate", "objects", "overrides", "prune")
     )
-    asked = set(re.findall(r"_ec2\.(describe_\w+)\(", estate)) | set(
+    asked = set(re.findall(r"_ec2\.((?:describe|get_console)_\w+)\(", estate)) | set(
         re.findall(r'_ec2\.get_paginator\("(\w+)"\)', estate)
     )
     found = {f"ec2:{name}" for name in asked}
     found |= {f"ssm:{name}" for name in re.findall(r"\bssm\.([a-z]\w+_\w+)\(", estate)}
     found |= {f"s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_\w+)\(", objects)}
-    found |= {f"own-s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_object)\(", in_service + prune)}
+    found |= {f"own-s3:{name}" for name in re.findall(r"\bs3\.([a-z]\w+_object)\(", prune)}
     listings = re.findall(r's3\.get_paginator\("(\w+)"\)', prune)
     found |= {f"own-s3:{LISTINGS[name]}" for name in listings}
     found |= {f"sns:{name}" for name in re.findall(r"\bsns\.(\w+)\(", overrides)}
@@ -59,6 +59,7 @@ LISTINGS = {"list_object_versions": "ListBucketVersions", "list_objects_v2": "Li
 """The actions of calls that are named otherwise."""
 RESOURCES = {
     "ec2": ["*"],
+    "ec2:getconsoleoutput": ["arn:aws:ec2:us-east-1:111122223333:instance/i-0"],
     "ssm:sendcommand": [
         "arn:aws:ec2:us-east-1:111122223333:instance/i-0",
         "arn:aws:ssm:us-east-1::document/AWS-RunShellScript",

@@ -235,6 +235,8 @@ def _budget(inputs: Properties) -> dict[str, Any]:
         TimeUnit=inputs["timeUnit"],
         BudgetLimit={"Amount": inputs["limitAmount"], "Unit": inputs["limitUnit"]},
         CostFilters=filters or None,
+        CostTypes={f"{name[0].upper()}{name[1:]}": value for name, value in (inputs.get("costTypes") or {}).items()}
+        or None,
     )
 
 
@@ -287,6 +289,7 @@ def _read_budget(cloud: Cloud, budget_id: str, state: Properties) -> Properties 
             "costFilters": [
                 {"name": key, "values": values} for key, values in (budget.get("CostFilters") or {}).items()
             ],
+            "costTypes": {f"{key[0].lower()}{key[1:]}": value for key, value in budget["CostTypes"].items()},
             "arn": f"arn:aws:budgets::{EXAMPLE_ACCOUNT_ID}:budget/{name}",
         }
     )
@@ -304,12 +307,15 @@ def _update_budget(cloud: Cloud, budget_id: str, old: Properties, new: Propertie
 
 BUDGET = ResourceType(
     type="aws:budgets/budget:Budget",
-    inputs=names("accountId budgetType costFilters limitAmount limitUnit name namePrefix notifications timeUnit"),
+    inputs=names(
+        "accountId budgetType costFilters costTypes limitAmount limitUnit name namePrefix notifications timeUnit"
+    ),
     required=names("budgetType timeUnit limitAmount limitUnit"),
     outputs=names("arn"),
     replaces=names("accountId name namePrefix"),
-    computed=names("accountId costFilters limitAmount limitUnit"),
+    computed=names("accountId costFilters costTypes limitAmount limitUnit"),
     sets=names("costFilters notifications"),
+    blocks=names("costTypes"),
     naming=Naming(max_length=100),
     create=_create_budget,
     read=_read_budget,

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from cli import console
 from cli.main import app, main
 from lab.engine import Changes, ResourceChange
+from ops.status import CacheStatus, DatabaseStatus, HostStatus, LoadBalancerStatus, Status
 from spec.project import REPOSITORY
 from tests.stacks import STACKS
 
@@ -114,6 +115,39 @@ def test_names_and_resources_are_not_broken_at_the_terminals_edge(capsys: pytest
     told = capsys.readouterr().out
     assert f"aws:ec2/instance:Instance {name}\n" in told
     assert "db-partition-monitor" in told
+
+
+def test_the_console_of_a_host_that_cannot_be_asked_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    line = (
+        "ha-ssm-agent[230]: refused: [bold]https://s3.us-east-1.amazonaws.com/amazon-ssm-us-east-1[/bold] " + "x" * 100
+    )
+    host = HostStatus(
+        name="app1",
+        instance_id="i-0123",
+        role="application",
+        address="10.20.0.1",
+        zone="us-east-1a",
+        state="unreachable",
+        healthy=False,
+        detail="no answer",
+        bundle="",
+        release="",
+        console=[line],
+    )
+    console.print_status(
+        Status(
+            stack="dev",
+            target="aws",
+            url=None,
+            healthy=False,
+            hosts=[host],
+            database=DatabaseStatus(primary=None, standby=None, replication="none", lag_bytes=None),
+            cache=CacheStatus(primary=None),
+            load_balancer=LoadBalancerStatus(active=None, servers={}),
+            problems=[],
+        )
+    )
+    assert f"console of app1 (i-0123):\n    {line}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("running", "stack"), [(True, "prod"), (False, "dev")])

@@ -25,6 +25,7 @@ def running(**other: dict[str, str]) -> Status:
         hosts.append(
             HostStatus(
                 name=name,
+                instance_id=f"i-{name}",
                 role=tier.role,
                 address=str(context.host.address),
                 zone="us-east-1a",

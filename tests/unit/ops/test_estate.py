@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -75,6 +76,18 @@ def test_aws_that_cannot_be_asked_is_told_with_what_to_do(estate: Estate) -> Non
         with pytest.raises(HaError, match="the hosts of 'dev' cannot be listed") as failed:
             estate.instances()
     assert "check the credentials" in failed.value.fix
+
+
+def test_a_console_is_read_as_it_is_now(estate: Estate) -> None:
+    with Stubber(estate._ec2) as stub:
+        printed = base64.b64encode("ha-setup[1]: é".encode()[:-1]).decode()  # 64 KB may begin or end in a character
+        stub.add_response("get_console_output", {"Output": printed}, {"InstanceId": "i-db1", "Latest": True})
+        stub.add_response("get_console_output", {})
+        stub.add_client_error("get_console_output", "UnauthorizedOperation", "no")
+        assert estate.console("i-db1") == "ha-setup[1]: \ufffd"
+        assert estate.console("i-db1") == ""
+        with pytest.raises(CommandFailed, match=r"the console cannot be read: .*UnauthorizedOperation"):
+            estate.console("i-db1")
 
 
 def test_a_command_is_waited_for(estate: Estate) -> None:

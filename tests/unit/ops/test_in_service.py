@@ -23,32 +23,23 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Gates:
     """The gates of an estate in which every host serves."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        self.bucket = bucket
+    def __init__(self) -> None:
         self.estate = FakeEstate()
         self.said: list[str] = []
 
-    def gate(self, *, complete: bool = True) -> InServiceGate:
+    def gate(self) -> InServiceGate:
         estate: Any = self.estate
-        return InServiceGate(
-            estate=estate, s3=self.bucket.s3, bucket=self.bucket.name, complete=complete, say=self.said.append
-        )
-
-    @property
-    def awaited(self) -> set[str]:
-        found = self.bucket.s3.list_objects_v2(Bucket=self.bucket.name, Prefix="operations/awaited/")
-        return {one["Key"].rpartition("/")[2] for one in found.get("Contents", ())}
+        return InServiceGate(estate=estate, say=self.said.append)
 
 
 @pytest.fixture
-def gates(bucket: Bucket) -> Gates:
-    return Gates(bucket)
+def gates() -> Gates:
+    return Gates()
 
 
 def test_a_host_that_serves_hands_over(gates: Gates) -> None:
     gates.gate().hand_over("db1")
     assert gates.estate.done == ["db1 hands over"]
-    assert gates.awaited == {"db1"}
 
 
 @pytest.mark.parametrize(("sick", "why"), [("db2", "no standby in synchronous replication"), ("app1", "app1")])
@@ -60,7 +51,6 @@ def test_it_does_not_while_the_estate_is_not_redundant(gates: Gates, sick: str, 
     assert "HA_GATES=off" in failed.value.fix
     assert "HA_DESTROY=1 pulumi destroy --run-program" in failed.value.fix
     assert gates.estate.done == []
-    assert gates.awaited == set()
 
 
 def test_one_that_cannot_hand_over_is_not_deleted(gates: Gates) -> None:
@@ -77,7 +67,6 @@ def test_a_host_that_does_not_serve_has_nothing_to_hand_over(gates: Gates, state
         gates.estate.gone.add("db2")
     gates.gate().hand_over("db2")
     assert gates.estate.done == []
-    assert gates.awaited == {"db2"}
 
 
 def test_when_no_host_can_be_asked_none_is_deleted(gates: Gates) -> None:
@@ -87,7 +76,6 @@ def test_when_no_host_can_be_asked_none_is_deleted(gates: Gates) -> None:
     with pytest.raises(HaError, match="db1 is not taken out of service, because it cannot be asked") as failed:
         gates.gate().hand_over("db1")
     assert "HA_GATES=off" in failed.value.fix
-    assert gates.awaited == set()
 
 
 @pytest.mark.parametrize("host", ["cache1", "lb1"])
@@ -104,17 +92,11 @@ def test_a_host_that_leads_is_not_deleted_while_no_other_is_healthy(gates: Gates
     with pytest.raises(HaError, match=f"{leader} is not taken out of service, because it serves") as failed:
         gates.gate().hand_over(leader)
     assert "HA_GATES=off" in failed.value.fix
-    assert gates.awaited == set()
     gates.gate().hand_over(peer)
     assert gates.estate.done == []
 
 
-def test_at_the_first_creation_nobody_waits(gates: Gates) -> None:
-    gates.estate["monitor1"].reachable = False
-    gates.gate(complete=False).gate("db1")
-
-
-def test_later_the_update_waits_until_the_estate_is_healthy_with_the_new_host_in_it(gates: Gates) -> None:
+def test_the_update_waits_until_the_estate_is_healthy_with_the_new_host_in_it(gates: Gates) -> None:
     gates.gate().gate("db1")
     gates.estate["db1"].healthy = False
     with pytest.raises(HaError, match="db1 does not serve within"):
@@ -122,17 +104,6 @@ def test_later_the_update_waits_until_the_estate_is_healthy_with_the_new_host_in
     gates.estate.gone.add("db1")
     with pytest.raises(HaError, match="db1: there is no such instance"):
         gates.gate().gate("db1")
-
-
-def test_a_gate_that_failed_is_asked_again_by_the_next_update(gates: Gates) -> None:
-    gates.gate(complete=False).hand_over("db1")
-    gates.estate["db1"].healthy = False
-    for _ in range(2):
-        with pytest.raises(HaError, match="does not serve"):
-            gates.gate(complete=False).gate("db1")
-    gates.estate["db1"].healthy = True
-    gates.gate(complete=False).gate("db1")
-    assert gates.awaited == set()
 
 
 def test_an_estate_was_complete_when_its_object_was_made(bucket: Bucket) -> None:

@@ -9,8 +9,8 @@ from unittest.mock import MagicMock
 import pytest
 
 from ops import status as module
-from ops.estate import Instance
-from ops.status import Observation, Status, judge
+from ops.estate import CommandFailed, Instance
+from ops.status import Observation, Status, judge, with_consoles
 from spec.pointer import Pointer
 from spec.tiers import Tier
 
@@ -91,6 +91,21 @@ def test_a_silent_host_is_unreachable_and_a_stopped_one_stopped() -> None:
     assert {h.name: h.state for h in status.hosts if h.role == "application"} == {
         "app1": "unreachable",
         "app2": "stopped",
+    }
+
+
+def test_of_hosts_that_cannot_be_asked_the_console_is_shown() -> None:
+    class Consoles:
+        def console(self, instance_id: str) -> str:
+            if instance_id == "i-db2":
+                raise CommandFailed("the console cannot be read: UnauthorizedOperation", where=instance_id)
+            return f"ha-setup[9]: 10-packages: failed on {instance_id}\r\n"
+
+    seen = _judged(app1=_seen("app1", silence="no answer"), db2=_seen("db2", silence="no answer"))
+    estate: Any = Consoles()
+    assert {host.name: host.console for host in with_consoles(estate, seen).hosts if host.console} == {
+        "app1": ["ha-setup[9]: 10-packages: failed on i-app1"],
+        "db2": ["the console cannot be read: UnauthorizedOperation"],
     }
 
 

@@ -289,6 +289,16 @@ def test_the_topic_takes_alarms_and_has_no_key_that_would_stop_them(program: Pro
 def test_the_budget_is_the_stacks(program: Program) -> None:
     (budget,) = program.of("aws:budgets/budget:Budget")
     assert (budget.inputs["limitAmount"], budget.inputs["limitUnit"]) == ("215", "USD")
+    stack = program.of(INSTANCE)[0].inputs["tags"]["ha:stack"]
+    assert budget.inputs["costFilters"] == [{"name": "TagKeyValue", "values": [f"user:ha:stack${stack}"]}]
+
+
+def test_the_budget_counts_what_was_used_and_warns_before_it_is_spent(program: Program) -> None:
+    (budget,) = program.of("aws:budgets/budget:Budget")
+    assert budget.inputs["costTypes"] == {"includeCredit": False, "includeRefund": False}
+    warnings = {(one["notificationType"], one["threshold"]): one for one in budget.inputs["notifications"]}
+    assert set(warnings) == {("ACTUAL", 80), ("FORECASTED", 100)}
+    assert all(one["subscriberSnsTopicArns"] == ["arn:aws:mock:::alerts-topic"] for one in warnings.values())
 
 
 def test_every_alarm_names_a_runbook_that_is_there(program: Program) -> None:

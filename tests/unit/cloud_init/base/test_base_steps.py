@@ -50,7 +50,7 @@ def agent(
 def test_the_agent_is_installed_and_started(sandbox: Sandbox) -> None:
     assert agent(sandbox) == (0, "running")
     (install,) = sandbox.calls("apt-get")
-    assert "DPkg::Lock::Timeout=120" in install  # somebody else may be installing
+    assert "DPkg::Lock::Timeout=1800" in install  # 10-packages may be installing, for long
     assert "install -y" in install
     assert sandbox.calls("systemctl") == ["systemctl enable --now amazon-ssm-agent"]
 
@@ -81,10 +81,21 @@ def test_another_package_than_the_pinned_one_is_refused_for_good(sandbox: Sandbo
 def test_the_agent_comes_early_keeps_nothing_waiting_and_is_tried_again() -> None:
     files = files_of("db1")
     steps = sorted(path.removeprefix(STEPS) for path in files if path.startswith(STEPS))
-    assert steps.index("12-ssm-agent") == steps.index("10-packages") + 1
-    assert "systemctl start --no-block ha-ssm-agent\n" in files[f"{STEPS}12-ssm-agent"]
+    assert steps[0] == "02-ssm-agent"  # whatever fails, packages above all, can be looked at
+    assert "systemctl start --no-block ha-ssm-agent\n" in files[f"{STEPS}02-ssm-agent"]
+    assert "DPkg::Lock::Timeout=120" in files[f"{STEPS}10-packages"]  # the agent may be installing, for seconds
     unit = files["/etc/systemd/system/ha-ssm-agent.service"]
-    assert {"Restart=on-failure", "RestartSec=2min", "RestartMaxDelaySec=15min"} <= set(unit.splitlines())
+    assert {"Restart=on-failure", "RestartSec=10", "RestartSteps=6", "RestartMaxDelaySec=15min"} <= set(unit.splitlines())
+
+
+@pytest.mark.parametrize("changing", [False, True])
+def test_the_agent_through_which_a_change_came_is_left_alone(sandbox: Sandbox, changing: bool) -> None:
+    once = sandbox.folder / "run" / "once"
+    if changing:
+        once.touch()
+    sandbox.stand_in("systemctl")
+    assert sandbox.run(files_of("db1")[f"{STEPS}02-ssm-agent"], {"/run/ha/once": str(once)}).returncode == 0
+    assert sandbox.calls("systemctl") == ([] if changing else ["systemctl start --no-block ha-ssm-agent"])
 
 
 def certificate(sandbox: Sandbox, secret: str) -> subprocess.CompletedProcess[str]:

@@ -644,6 +644,7 @@ def test_a_change_runs_in_a_unit_that_settles_when_it_ends_and_is_limited_in_tim
     changing.change(changing.upload("v2"), replaces=V1, within_s=30)
     (call,) = changing.calls("systemd-run")
     assert " --unit=ha-change " in call
+    assert "--property=StandardOutput=journal+console --property=SyslogIdentifier=ha-change" in call
     assert f"/bundles/{V1}/common/usr/local/sbin/ha-bundle settle " in call  # the new one's may be broken
     assert " --property=RuntimeMaxSec=570 " in call  # 30 and three times the limit of a set-up
     assert call.endswith(" /usr/local/sbin/ha-bundle apply")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -155,3 +156,20 @@ def test_failure_names_the_parameter_and_the_reason(host: ModuleType, store: Sto
     store.failures = [refused("AccessDeniedException")] * 1000
     with pytest.raises(SystemExit, match=r"cache/password: not available within 5 s: ClientError: .*AccessDenied"):
         host.main(["--wait=5", "--existing", "cache/password"])
+
+
+def test_a_given_value_is_put_again_while_ssm_does_not_show_it(
+    host: ModuleType, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Standard input can be read only once."""
+
+    def late(**given: Any) -> dict[str, Any]:
+        if len([1 for what, _ in store.calls if what == "put"]) < 2:
+            raise refused("ParameterNotFound")
+        return Store.get_parameter(store, **given)
+
+    store.get_parameter = late  # type: ignore[method-assign]
+    monkeypatch.setattr(host.sys, "stdin", io.StringIO("the authority\n"))
+    host.main(["--stdin", "db/ca"])
+    assert [given["Value"] for what, given in store.calls if what == "put"] == ["the authority\n"] * 2
+    assert capsys.readouterr().out == "the authority\n"

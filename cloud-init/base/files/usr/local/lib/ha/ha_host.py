@@ -108,7 +108,7 @@ def main(given: list[str]) -> None:
     kind = "String" if "--parameter" in options else "SecureString"
     create: Callable[[], str] | None = lambda: secrets.token_urlsafe(32)  # noqa: E731
     if "--stdin" in options:
-        create = sys.stdin.read
+        create = functools.cache(sys.stdin.read)  # put again while SSM does not show it yet
     elif "--existing" in options or kind == "String":
         create = None
     for name in names:

@@ -20,7 +20,8 @@ _DATA_DEVICE = "/dev/sdf"  # EC2's first recommended name; on Nitro the kernel g
 class HostArgs:
     """The inputs of a host. `data_volume_gib` None: it has no data volume.
 
-    `alarm_prefix`: how the names of its alarms begin. `after`: what must exist before it boots, such as its routes, its policy, its tier's pointer.
+    `alarm_prefix`: how the names of its alarms begin. `after`: what must exist before it boots, such as its routes, its
+    policy, its tier's pointer.
     """
 
     stack: str

@@ -14,6 +14,7 @@ from cost import prices
 from lab.aws import moto_internals
 from lab.aws.service import AwsService, client
 from lab.aws.simulator import IamSimulator
+from tests.unit.iam import Asked
 
 REGION = "us-east-1"
 BUCKET = "ha-dev-123456789012-us-east-1"
@@ -54,6 +55,11 @@ def bucket(_api: AwsService) -> Bucket:
 def simulator() -> Iterator[IamSimulator]:
     with IamSimulator() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def iam(simulator: IamSimulator) -> Asked:
+    return Asked(simulator)
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ _DATA_DEVICE = "/dev/sdf"  # EC2's first recommended name; on Nitro the kernel g
 class HostArgs:
     """The inputs of a host. `data_volume_gib` None: it has no data volume.
 
-    `after`: what must exist before it boots, such as its routes, its policy, its tier's pointer.
+    `alarm_prefix`: how the names of its alarms begin. `after`: what must exist before it boots, such as its routes, its
+    policy, its tier's pointer.
     """
 
     stack: str
@@ -34,6 +35,7 @@ class HostArgs:
     root_volume_gib: int
     data_volume_gib: int | None
     alert_topic_arn: pulumi.Input[str]
+    alarm_prefix: str
     protect: bool
     after: Sequence[pulumi.Resource]
 
@@ -116,6 +118,7 @@ class Host(Component):
     def _status_alarm(self, name: str, instance: aws.ec2.Instance) -> None:
         aws.cloudwatch.MetricAlarm(
             f"{name}-status",
+            name=f"{self._args.alarm_prefix}{self._args.plan.name}-status",
             alarm_description=f"{self._host} fails EC2 status checks: docs/runbooks/HostStatusCheckFailed.md",
             namespace="AWS/EC2",
             metric_name="StatusCheckFailed",
@@ -136,6 +139,7 @@ class Host(Component):
         """In `standard` mode, a host without credits is throttled to its baseline: warn before that."""
         aws.cloudwatch.MetricAlarm(
             f"{name}-credits",
+            name=f"{self._args.alarm_prefix}{self._args.plan.name}-credits",
             alarm_description=f"{self._host} runs out of CPU credits: docs/runbooks/HostCpuCreditsLow.md",
             namespace="AWS/EC2",
             metric_name="CPUCreditBalance",

@@ -144,6 +144,7 @@ class Hosts(Component):
                 root_volume_gib=machines.root_volume_gib,
                 data_volume_gib=args.settings.data_volume_gib(tier),
                 alert_topic_arn=args.alert_topic_arn,
+                alarm_prefix=args.scope.alarm_prefix,
                 protect=args.settings.protect,
                 after=after,
             ),

@@ -41,6 +41,7 @@ class Identity(Component):
                 name_prefix=prefix,
                 description=f"{args.scope.stack} {tier.role} hosts",
                 assume_role_policy=json.dumps(ASSUMED_BY_EC2),
+                permissions_boundary=args.scope.permissions_boundary_arn,
                 tags=self.tags(tier.value, tier=tier),
                 opts=self.child(),
             )

@@ -18,6 +18,7 @@ class Scope:
     stack: str
     artifact_bucket: str
     certificate_parameter: str | None = None
+    permissions_boundary: str | None = None
     load_balancers: int = 1
 
     @classmethod
@@ -31,12 +32,25 @@ class Scope:
             # Bucket names are global, so the default contains the account and the region.
             artifact_bucket=settings.artifact_bucket or f"{project}-{stack}-{account}-{settings.region}",
             certificate_parameter=settings.load_balancer.certificate_parameter,
+            permissions_boundary=settings.permissions_boundary,
             load_balancers=settings.load_balancer.count,
         )
 
     def parameter_arn(self, path: str) -> str:
         """ARN of a parameter; `path` begins with a slash."""
         return f"arn:{self.partition}:ssm:{self.region}:{self.account}:parameter{path}"
+
+    @property
+    def permissions_boundary_arn(self) -> str | None:
+        """ARN of the policy that limits every role of the stack; None: none does."""
+        if self.permissions_boundary is None:
+            return None
+        return f"arn:{self.partition}:iam::{self.account}:policy/{self.permissions_boundary}"
+
+    @property
+    def alarm_prefix(self) -> str:
+        """How the names of the stack's alarms begin. CloudWatch limits its calls by name, not by tag."""
+        return f"{self.project}-{self.stack}-"
 
     @property
     def alert_topic_name(self) -> str:

@@ -270,7 +270,11 @@ class SsmAgentSettings(_Group):
 
 
 class Settings(_Group):
-    """A stack's settings. `protect` prevents the deletion of data, artifacts and the public address."""
+    """A stack's settings. `protect` prevents the deletion of data, artifacts and the public address.
+
+    `permissions_boundary` names a policy of the account that limits the hosts' roles. A deployer with the policies of
+    docs/aws.md may create roles only with `ha-<stack>-boundary`.
+    """
 
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     network: NetworkSettings
@@ -284,6 +288,7 @@ class Settings(_Group):
     timers: Timers = Timers()
     ssm_agent: SsmAgentSettings = SsmAgentSettings()
     artifact_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")] | None = None
+    permissions_boundary: Annotated[str, Field(pattern=r"^[A-Za-z0-9+=,.@_-]{1,128}$")] | None = None
     budget_monthly_usd: Annotated[
         Decimal,
         Field(gt=0, strict=False, allow_inf_nan=False),

@@ -2,9 +2,9 @@
 
 A request that is signed with a key from an instance's metadata is turned into actions on resources (`actions.py`), and
 an IAM simulator decides on each, by the role's inline policies and the policy of the bucket. The lab has no attached
-policies and no permissions boundaries: its provider refuses both. The signature must be right, the key must not have
-expired, and its instance must still exist. The operator reaches the API by loopback, not by the TLS proxy that hosts
-use: the operator's requests pass.
+policies: its provider refuses them. A permissions boundary is kept and not asked: unit tests show that it takes nothing
+from hosts. The signature must be right, the key must not have expired, and its instance must still exist. The operator
+reaches the API by loopback, not by the TLS proxy that hosts use: the operator's requests pass.
 """
 
 from __future__ import annotations

@@ -259,8 +259,17 @@ CASES: dict[str, Case] = {
         {"deviceName": "/dev/sdg", "instanceId": "i", "volumeId": "v"},
     ),
     "aws:iam/role:Role": Case(
-        {"namePrefix": "ha-dev-db-", "assumeRolePolicy": TRUST, "tags": ALL},
-        {"description": "of the database", "maxSessionDuration": 7200},
+        {
+            "namePrefix": "ha-dev-db-",
+            "assumeRolePolicy": TRUST,
+            "permissionsBoundary": "arn:aws:iam::123456789012:policy/ha-dev-boundary",
+            "tags": ALL,
+        },
+        {
+            "description": "of the database",
+            "maxSessionDuration": 7200,
+            "permissionsBoundary": "arn:aws:iam::123456789012:policy/other",
+        },
         {"name": "n", "namePrefix": "other-", "path": "/ha/"},
     ),
     "aws:iam/rolePolicy:RolePolicy": Case(

@@ -13,6 +13,8 @@ import pytest
 from cost import prices
 from lab.aws import moto_internals
 from lab.aws.service import AwsService, client
+from lab.aws.simulator import IamSimulator
+from tests.unit.iam import Asked
 
 REGION = "us-east-1"
 BUCKET = "ha-dev-123456789012-us-east-1"
@@ -47,6 +49,17 @@ def bucket(_api: AwsService) -> Bucket:
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     return Bucket(s3, BUCKET, _api)
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[IamSimulator]:
+    with IamSimulator() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def iam(simulator: IamSimulator) -> Asked:
+    return Asked(simulator)
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +124,128 @@ def test_logs_of_checks_are_kept_when_they_fail() -> None:
         assert last["if"] == "always()"
         assert last["with"]["path"] == ".logs"
         assert last["with"]["include-hidden-files"] is True
+
+
+FOLDER = REPOSITORY / ".github" / "workflows"
+PAGE = REPOSITORY / "docs" / "pull-requests.md"
+TRIGGERS = {
+    "every pull request": "pull_request",
+    "pull requests of this repository": "pull_request",
+    "every night": "schedule",
+    "every day": "schedule",
+    "on `main`": "push",
+    "after it": "workflow_run",
+}
+RIGHTS = {"read the code", "comment", "assume the preview role", "assume the deploy role of the stack"}
+
+
+def documented() -> list[tuple[str, str | None, str, str]]:
+    """The table of the page: workflow, job if it names one, when, may."""
+    rows = re.findall(
+        r"^\| `([\w-]+)\.yml`(?:, job `(\w+)`)? \| (.*?) \| .*? \| (.*?) \|$", PAGE.read_text("utf-8"), re.M
+    )
+    return [(workflow, job or None, when, may) for workflow, job, when, may in rows]
+
+
+def jobs_of(workflow: str, only: str | None = None) -> list[dict[str, Any]]:
+    """The jobs of a workflow, with those of the workflows that it calls."""
+    found: list[dict[str, Any]] = []
+    for name, job in parsed(FOLDER / f"{workflow}.yml")["jobs"].items():
+        if only in (None, name):
+            called = job.get("uses")
+            found += jobs_of(Path(called).stem) if called else [job]
+    return found
+
+
+def rights_of(job: dict[str, Any]) -> set[str]:
+    roles = set(re.findall(r"vars\.AWS_(\w+)_ROLE_ARN", str(job.get("steps"))))
+    assert bool(roles) == ("id-token" in job["permissions"]), job
+    names = {"PREVIEW": "assume the preview role", "DEPLOY": "assume the deploy role of the stack"}
+    found = {names[role] for role in roles}
+    if job["permissions"].get("pull-requests") == "write":
+        return found | {"comment"}
+    return found | ({"read the code"} if job["permissions"].get("contents") == "read" else set())
+
+
+def test_the_page_has_every_workflow_and_no_other() -> None:
+    called = {Path(job["uses"]).stem for path in WORKFLOWS for job in parsed(path)["jobs"].values() if "uses" in job}
+    assert {workflow for workflow, *_ in documented()} == {path.stem for path in WORKFLOWS} - called
+
+
+def test_workflows_run_when_the_page_says_and_by_hand() -> None:
+    said: dict[str, set[str]] = {}
+    for workflow, _, when, _ in documented():
+        words = {word for word in TRIGGERS if word in when}
+        assert words, when
+        said.setdefault(workflow, set()).update(TRIGGERS[word] for word in words)
+    for workflow, triggers in said.items():
+        on = parsed(FOLDER / f"{workflow}.yml")["on"]
+        assert ({on} if isinstance(on, str) else set(on)) - {"workflow_dispatch"} == triggers, workflow
+
+
+def test_jobs_may_what_the_page_says_and_no_more() -> None:
+    for workflow, job, _, may in documented():
+        said = {one.strip() for one in may.split(",")}
+        assert said <= RIGHTS, may
+        assert said == set().union(*(rights_of(one) for one in jobs_of(workflow, job))), (workflow, job)
+
+
+def test_variables_to_set_are_those_that_workflows_read() -> None:
+    read = {name for path in WORKFLOWS for name in re.findall(r"\bvars\.(\w+)", path.read_text(encoding="utf-8"))}
+    step = PAGE.read_text(encoding="utf-8").partition("**Variables**")[2].partition("\n4. ")[0]
+    assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", step)) == read
+
+
+def test_prod_waits_until_dev_is_healthy_and_nobody_deploys_dr() -> None:
+    steps = parsed(FOLDER / "deploy-stack.yml")["jobs"]["up"]["steps"]
+    commands = [str(step.get("with", {}).get("command", step.get("run", ""))) for step in steps]
+    up = commands.index("up")
+    assert [command for command in commands[up + 1 :] if "ha status" in command and "--wait" in command]
+    jobs = parsed(FOLDER / "deploy.yml")["jobs"]
+    assert [job["with"]["stack"] for job in jobs.values()] == ["dev", "prod"]
+    assert jobs["prod"]["needs"] == "dev"
+    environments = re.findall(r"\*\*Environments\*\* `(\w+)` and `(\w+)`", PAGE.read_text(encoding="utf-8"))
+    assert environments == [("dev", "prod")]
+
+
+def test_each_stack_has_a_role_of_its_own() -> None:
+    job = parsed(FOLDER / "deploy-stack.yml")["jobs"]["up"]
+    assert (
+        job["environment"] == "${{ inputs.stack }}"
+    )  # the variable is the environment's, and so is the token's subject
+    trust = (REPOSITORY / "docs/policies/trust-github.json").read_text(encoding="utf-8")
+    assert '"repo:REPOSITORY:environment:STACK"' in trust
+
+
+def test_the_preview_role_trusts_the_runs_that_use_it() -> None:
+    used = {path for path in WORKFLOWS if "AWS_PREVIEW_ROLE_ARN" in path.read_text(encoding="utf-8")}
+    on = set().union(*(set(on) if isinstance(on := parsed(path)["on"], dict) else {on} for path in used))
+    subjects = {
+        "pull_request": "pull_request",
+        "schedule": "ref:refs/heads/main",
+        "workflow_dispatch": "ref:refs/heads/main",
+    }
+    trust = (REPOSITORY / "docs/policies/trust-preview.json").read_text(encoding="utf-8")
+    assert set(re.findall(r'"repo:REPOSITORY:(.*?)"', trust)) == {subjects[event] for event in on}
+
+
+def test_a_session_lasts_as_long_as_the_role_allows_and_the_job_longer() -> None:
+    job = parsed(FOLDER / "deploy-stack.yml")["jobs"]["up"]
+    (session_s,) = [s["with"]["role-duration-seconds"] for s in job["steps"] if "role-duration-seconds" in str(s)]
+    page = (REPOSITORY / "docs/aws.md").read_text(encoding="utf-8")
+    assert re.findall(r"--max-session-duration (\d+)", page) == [str(session_s)]
+    (wait_s,) = re.findall(r"--wait-s (\d+)", str(job["steps"]))
+    assert job["timeout-minutes"] * 60 >= session_s + int(wait_s)
+
+
+def test_drift_looks_at_every_stack_that_has_a_file(tmp_path: Path) -> None:
+    jobs = parsed(FOLDER / "drift.yml")["jobs"]
+    (find,) = [step for step in jobs["stacks"]["steps"] if step.get("id") == "find"]
+    for name in ("Pulumi.yaml", "Pulumi.prod.yaml", "Pulumi.dev.yaml", "Pulumi.dr.yaml"):
+        (tmp_path / name).touch()
+    output = tmp_path / "output"
+    subprocess.run([sys.executable, "-c", find["run"]], cwd=tmp_path, env={"GITHUB_OUTPUT": str(output)}, check=True)
+    name, _, value = output.read_text(encoding="utf-8").partition("=")
+    assert json.loads(value) == ["dev", "dr", "prod"]
+    assert jobs["stacks"]["outputs"] == {"names": f"${{{{ steps.find.outputs.{name} }}}}"}
+    assert jobs["look"]["strategy"]["matrix"]["stack"] == "${{ fromJson(needs.stacks.outputs.names) }}"

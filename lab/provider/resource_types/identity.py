@@ -24,6 +24,7 @@ def _create_role(cloud: Cloud, inputs: Properties) -> str:
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
             Description=inputs.get("description"),
             MaxSessionDuration=inputs["maxSessionDuration"],
+            PermissionsBoundary=inputs.get("permissionsBoundary"),
             Tags=tag_list(inputs["tagsAll"]) or None,
         )
     )
@@ -42,6 +43,7 @@ def _read_role(cloud: Cloud, name: str, state: Properties) -> Properties | None:
             "assumeRolePolicy": _text(role["AssumeRolePolicyDocument"]),
             "description": role.get("Description"),
             "maxSessionDuration": role.get("MaxSessionDuration"),
+            "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "arn": role["Arn"],
             "uniqueId": role["RoleId"],
             "createDate": role["CreateDate"].isoformat(),
@@ -58,6 +60,11 @@ def _update_role(cloud: Cloud, name: str, old: Properties, new: Properties, chan
             Description=new.get("description", ""),
             MaxSessionDuration=new["maxSessionDuration"],
         )
+    if "permissionsBoundary" in changed:
+        if boundary := new.get("permissionsBoundary"):
+            cloud.iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=boundary)
+        else:
+            cloud.iam.delete_role_permissions_boundary(RoleName=name)
 
 
 def _retag_role(cloud: Cloud, name: str, state: Properties, tags: dict[str, str], old: list[str]) -> None:
@@ -69,7 +76,7 @@ def _retag_role(cloud: Cloud, name: str, state: Properties, tags: dict[str, str]
 
 ROLE = ResourceType(
     type="aws:iam/role:Role",
-    inputs=names("assumeRolePolicy description maxSessionDuration name namePrefix path"),
+    inputs=names("assumeRolePolicy description maxSessionDuration name namePrefix path permissionsBoundary"),
     required=names("assumeRolePolicy"),
     outputs=names("arn createDate uniqueId"),
     replaces=names("name namePrefix path"),

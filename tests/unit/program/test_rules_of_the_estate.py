@@ -286,6 +286,13 @@ def test_the_topic_takes_alarms_and_has_no_key_that_would_stop_them(program: Pro
         assert alarm.inputs["alarmActions"] == ["arn:aws:mock:::alerts-topic"]
 
 
+def test_a_boundary_limits_every_role_when_the_settings_name_one(program: Program) -> None:
+    assert not any("permissionsBoundary" in role.inputs for role in program.of("aws:iam/role:Role"))
+    roles = run_program("dev", permissions_boundary="ha-dev-boundary").of("aws:iam/role:Role")
+    arn = f"arn:aws:iam::{EXAMPLE_ACCOUNT_ID}:policy/ha-dev-boundary"
+    assert [role.inputs["permissionsBoundary"] for role in roles] == [arn] * len(Tier)
+
+
 def test_the_budget_is_the_stacks(program: Program) -> None:
     (budget,) = program.of("aws:budgets/budget:Budget")
     assert (budget.inputs["limitAmount"], budget.inputs["limitUnit"]) == ("215", "USD")

@@ -127,6 +127,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "artifact_bucket",
         "no dots: hosts reach the bucket by a name of S3 whose certificate covers one label",
     ),
+    "an ARN for a boundary": (
+        _given(permissions_boundary="arn:aws:iam::123456789012:policy/ha-dev-boundary"),
+        "permissions_boundary",
+        "^[A-Za-z0-9+=,.@_-]{1,128}$",
+    ),
     "a bucket in capitals": (_given(artifact_bucket="Artifacts"), "artifact_bucket", "^[a-z0-9][a-z0-9-]{1,61}"),
     "an address that is none": (_given(alerts__email="nobody"), "alerts.email", "nobody"),
     "the region in the wrong place": (_given(region="us-east-1"), "region", "aws:region"),

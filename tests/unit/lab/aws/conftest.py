@@ -1,4 +1,4 @@
-"""One API and one IAM simulator for all tests, as both take a while to start; each module begins with an empty API."""
+"""One API for all tests, as it takes a while to start; each module begins with an empty one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from lab.aws import moto_internals
 from lab.aws.service import AwsService
-from lab.aws.simulator import IamSimulator
 
 REGION = "us-east-1"
 IMAGE_NAME = "debian-13-amd64-20260914-2601"
@@ -28,12 +27,6 @@ def api(served: AwsService) -> AwsService:
     """The API, with nothing in it."""
     moto_internals.reset()
     return served
-
-
-@pytest.fixture(scope="session")
-def simulator() -> Iterator[IamSimulator]:
-    with IamSimulator() as started:
-        yield started
 
 
 @dataclass(frozen=True)

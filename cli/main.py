@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import console, cost, db, drill, lab, peers, prices, unlock
+from cli import console, cost, db, diff, drill, lab, peers, prices, unlock
 from cli.options import EstateStack, Json, settings_of
 from spec.errors import EXIT_FAILED, EXIT_INTERRUPTED, HaError
 
@@ -37,6 +37,7 @@ app.add_typer(db.app, name="db")
 drill.app.command(name="peers")(peers.peers)
 app.add_typer(drill.app, name="drill")
 app.add_typer(cost.app, name="cost")
+app.add_typer(diff.app, name="diff")
 app.add_typer(prices.app, name="prices")
 app.command()(unlock.unlock)
 

@@ -31,18 +31,6 @@ def read_diff(path: Path) -> Diff:
         ) from None
 
 
-def read_preview(given: str) -> tuple[str, str]:
-    """A stack and its preview's output, from `STACK=FILE`. :raises HaError: (exit 2) when there is no such file."""
-    stack, equals, name = given.partition("=")
-    path = Path(name)
-    if not equals or not path.is_file():
-        raise HaError(
-            f"--preview {given}: no such file", where="command line", fix="give STACK=FILE", exit_code=EXIT_USAGE
-        )
-    _bounded(path)
-    return stack, path.read_text(encoding="utf-8", errors="replace")
-
-
 def read_json(path: Path, what: str, fix: str) -> Any:
     """A JSON file that a user names. :raises HaError: (exit 2) when it is not one."""
     try:

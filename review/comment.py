@@ -9,7 +9,7 @@ Sizes are in bytes of UTF-8, although GitHub counts characters: that is never mo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,7 +17,7 @@ from cost import diff_text
 from cost.diff import APPROVAL_LABEL, Diff, StackDiff, needs_approval
 from cost.money import signed_usd, usd, usd_or_dash
 from review.document import Changes, FileDiff, HostChange, StackChange
-from review.preview import Preview, ResourceChange, cut
+from review.preview import Op, Preview, ResourceChange, cut
 from spec.markdown import code, fold, plain, plain_table
 
 MARKER = "<!-- ha: pull request -->"
@@ -31,7 +31,7 @@ _WIDTH = 200  # characters of a line in a block
 _DIFF_LINES = 40  # of a file, when all of it does not fit
 _MOST_CREATED = 30  # resources that are created by name; more are counted by type
 _MARKS = {"deleted": "-", "replaced": "-", "changed": "!", "created": "+"}
-_VERBS = {"deleted": "deletes", "replaced": "replaces", "changed": "changes", "created": "creates"}
+_VERBS: Mapping[Op, str] = {"deleted": "deletes", "replaced": "replaces", "changed": "changes", "created": "creates"}
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,6 @@ def _verdicts(
             *(_of_preview(one) for one in previews),
             _of_changes(changes),
             _of_cost(cost, approved),
-            [
-                f"✅ {_name(one.stack)}: {_counts(one)}"
-                for one in previews
-                if isinstance(one, Preview) and not one.errors
-            ],
         )
     )
     if len(lines) > most:
@@ -238,24 +233,24 @@ def _resources(found: Preview) -> Part:
 
 
 def _counts(found: Preview) -> str:
-    counts = [(verb, found.count(op)) for op, verb in _VERBS.items()]  # type: ignore[arg-type]
-    return ", ".join(f"{verb} {count}" for verb, count in counts if count) or "changes nothing"
+    counts = [(verb, found.count(op)) for op, verb in _VERBS.items()]
+    said = [f"{verb} {count}" for verb, count in counts if count] or ["changes nothing"]
+    return ", ".join([*said, "then fails"] if found.errors else said)
 
 
 def _full(change: ResourceChange) -> Iterator[str]:
     yield _line(change)
     for cause in change.causes:
-        yield f"      {cause.path}{' (replaces it)' if cause.replaces else ''}: " + (
-            "" if cause.lines else cause.values
-        )
+        path = f"      {cause.path}{' (replaces it)' if cause.replaces else ''}:"
+        yield path if cause.lines else f"{path} {cause.values}"
         yield from (f"        {line}" for line in cause.lines)
 
 
 def _line(change: ResourceChange, *, causes: bool = False) -> str:
     """A resource in a line. With `causes`, those that replace it, else all of them."""
-    notes = [word for word, so in (("protected", change.protected), ("stays in AWS", change.kept)) if so]
-    note = f" ({', '.join(notes)})" if notes else ""
-    line = f"{_MARKS[change.op]} {change.op} {change.name}, {change.type}{note}"
+    line = f"{_MARKS[change.op]} {change.op} {change.name}, {change.type}"
+    line += " (protected)" if change.protected else ""
+    line += " (the present one stays in AWS)" if change.kept else ""
     if causes and change.causes:
         why = [one for one in change.causes if one.replaces] or change.causes
         line += ": " + "; ".join(f"{one.path} {one.values}" for one in why[:3])

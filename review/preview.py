@@ -55,6 +55,7 @@ _ABSENT = object()
 _WIDTH = 80  # characters of a value
 _LINES = 6  # of a value of several lines
 _DIFFED = 200_000  # characters: a longer value is named by its digest
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
 _PATH = re.compile(r"\.?([A-Za-z_][A-Za-z0-9_-]*)|\[(\d+)\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
 
 
@@ -75,7 +76,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class ResourceChange:
-    """What happens to one resource. `kept`: the program lets go of it, and it stays in AWS."""
+    """What happens to one resource. `kept`: what is there today stays in AWS, though the program lets go of it."""
 
     name: str
     type: str
@@ -92,7 +93,7 @@ class ResourceChange:
     @property
     def rank(self) -> tuple[Any, ...]:
         """The most dangerous first."""
-        grave = self.protected or self.type.endswith(_GRAVE)
+        grave = self.removes and (self.protected or self.type.endswith(_GRAVE))
         return (not self.removes, self.kept, not grave, _WORST_FIRST.index(self.op), self.type, self.name)
 
 
@@ -135,13 +136,13 @@ def read_preview(path: Path, stack: str) -> Preview:
     diagnostics = document.get("diagnostics", []) if isinstance(document, dict) else None
     if not isinstance(steps, list) or not isinstance(diagnostics, list):
         raise Unreadable("it is not what `pulumi preview --json` prints")
-    errors = tuple(_errors(diagnostics))
+    errors = tuple(dict.fromkeys(_errors(diagnostics)))
     if not steps and not errors:  # the engine prints `{}` when it cannot start
         raise Unreadable(f"the engine did not start{_said(path)}")
     changes = _changes(steps, stack)
     summary = _mapping(document.get("changeSummary"))
     for op in ("create", "update", "replace", "delete"):
-        if summary.get(op, 0) != sum(step["op"] == op for step in steps):
+        if not errors and summary.get(op, 0) != sum(step["op"] == op for step in steps):
             raise Unreadable(f"its summary counts other steps ({op}) than it has")
     unchanged = summary.get("same", 0)
     return Preview(stack, changes, unchanged if isinstance(unchanged, int) else 0, errors)
@@ -178,7 +179,7 @@ def _change(step: Mapping[str, Any], op: Op, type_: str, name: str) -> ResourceC
         type=_short_type(type_),
         op=op,
         protected=bool(old.get("protect")),
-        kept=op == "deleted" and bool(old.get("retainOnDelete")),
+        kept=op in ("deleted", "replaced") and bool(old.get("retainOnDelete")),
         causes=tuple(_causes(step, _mapping(old.get("inputs")), _mapping(new.get("inputs")))) if old and new else (),
     )
 
@@ -213,7 +214,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, str) and value in _UNKNOWN:
         return "known after the update"
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-    plain = printable(text)
+    plain = _readable(text)
     if len(plain) <= _WIDTH and "\n" not in text:
         return plain or '""'
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:12]
@@ -231,7 +232,7 @@ def _line_diff(before: Any, after: Any) -> Iterator[str]:
         if line[:3] not in ("---", "+++") and not line.startswith("@@")
     ]
     for line in marked[:_LINES]:
-        yield cut(printable(line), _WIDTH)
+        yield cut(_readable(line), _WIDTH)
     if len(marked) > _LINES:
         yield f"… {len(marked) - _LINES} more lines differ"
 
@@ -258,6 +259,7 @@ def _errors(diagnostics: list[Any]) -> Iterator[str]:
         if any(line.startswith("Traceback (") for line in lines):
             lines = lines[-1:]
         text = cut(printable(" ".join(lines)), 600)
+        text = text.removeprefix("an unhandled error occurred: ")  # the language host says it again
         if text and text not in ("preview failed", "update failed"):
             urn = _mapping(one).get("urn")
             name = printable(urn.rpartition("::")[2])[:LONGEST_NAME] if isinstance(urn, str) else ""
@@ -281,6 +283,11 @@ def printable(text: str) -> str:
     """In one line, without colours and without characters that hide or reorder others."""
     without_colours = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
     return "".join(c if c.isprintable() else " " for c in without_colours)
+
+
+def _readable(text: str) -> str:
+    """In one line, with the beginnings of digests."""
+    return _DIGEST.sub(r"\1…", printable(text))
 
 
 def cut(text: str, length: int) -> str:

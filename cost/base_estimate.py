@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
-    sys.path[0] = sys.argv[1]
+    sys.path.insert(0, sys.argv[1])
 
 TIMEOUT_S = 60
 
@@ -80,6 +80,9 @@ def ask(folder: Path, stack: str, before: Side | None, after: Side) -> Answer:
 def main(folder: Path, stack: str) -> None:
     from cost import estimate, prices, usage
     from cost.resources import Resource
+
+    if not Path(estimate.__file__).is_relative_to(folder):  # this checkout may be installed beside it
+        sys.exit("it has none")
 
     def priced(side: Any) -> Any:
         if side is None:

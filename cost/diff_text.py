@@ -53,10 +53,13 @@ def budget(found: StackDiff) -> str:
 
 
 def at_base(found: StackDiff) -> str:
-    """What the change costs by the estimator of the base; empty without a base."""
+    """What the change costs by the estimator of the base; empty without a base, and when it says the same."""
     if found.at_base_failed:
         return f"the base's own estimator cannot price this: {found.at_base_failed}"
-    if found.at_base is None:
+    if found.at_base is None or (found.before_usd, found.after_usd) == (
+        found.at_base.before_usd,
+        found.at_base.after_usd,
+    ):
         return ""
     before, after = found.at_base.before_usd, found.at_base.after_usd
     way = f"{usd(before)} → {usd(after)}, {signed_usd(after - before)}" if before is not None else usd(after)

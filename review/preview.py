@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -169,7 +169,20 @@ def _changes(steps: list[Any], stack: str) -> tuple[ResourceChange, ...]:
             not there.causes,
         ):
             found[urn] = change  # a replacement may be told in several steps
+    for step in steps:
+        bare = found.get(step["urn"])
+        if bare is not None and bare.op == "replaced" and not bare.causes:
+            found[step["urn"]] = replace(bare, causes=tuple(_goes_with(step, found)))
     return tuple(sorted(found.values(), key=lambda one: one.rank))
+
+
+def _goes_with(step: Mapping[str, Any], found: Mapping[str, ResourceChange]) -> Iterator[Cause]:
+    """Why the engine replaces what the provider would leave: an input is of a resource that is replaced."""
+    for path, urns in sorted(_mapping(_mapping(step.get("newState")).get("propertyDependencies")).items()):
+        others = [found[urn] for urn in urns if urn in found] if isinstance(urns, list) else []
+        for other in others:
+            if other.removes:
+                yield Cause(printable(path)[:_WIDTH], f"{other.name}, {other.type}, is replaced", replaces=True)
 
 
 def _change(step: Mapping[str, Any], op: Op, type_: str, name: str) -> ResourceChange:

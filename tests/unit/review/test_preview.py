@@ -101,6 +101,15 @@ def test_a_failed_preview_says_why_without_a_stack_trace(tmp_path: Path) -> None
     )
 
 
+def test_what_is_replaced_with_another_says_so(tmp_path: Path) -> None:
+    host = replaced("db1", INSTANCE, {"userData": "a"}, {"userData": "b"}, "userData")
+    attached = step("replace", "aws:ec2/volumeAttachment:VolumeAttachment", "db1-data", old={}, new={})
+    attached["newState"]["propertyDependencies"] = {"deviceName": [], "instanceId": [host["urn"]]}
+    found = read(tmp_path, preview([host, attached]))
+    (cause,) = found.changes[1].causes
+    assert (cause.path, cause.values) == ("instanceId", "db1, aws.ec2.Instance, is replaced")
+
+
 def test_a_replacement_in_several_steps_is_one(tmp_path: Path) -> None:
     steps = [
         step("create-replacement", INSTANCE, "lb1"),

@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_in_the_summary_and_the_dangerous_stays() -> None:
         previews=[previewed(preview([*updates, *goes]))],
         summary_url="https://github.com/o/r/actions/runs/1",
     )
-    assert len(made.text.encode()) <= COMMENT_BYTES
+    assert COMMENT_BYTES * 0.95 < len(made.text.encode()) <= COMMENT_BYTES < GITHUB_CHARACTERS
     assert "in [the summary of the run](https://github.com/o/r/actions/runs/1)" in made.text
     assert all(f"volume{n}," in made.text for n in range(50))
     assert "| dev | $178.50 |" in made.text
@@ -149,6 +149,16 @@ def test_any_number_of_stacks_with_names_of_any_length_fits(stacks: int) -> None
     text = comment(changes=all_changes, cost=cost, previews=[Missing(name, "w" * 70_000) for name in names]).text
     assert len(text.encode()) <= COMMENT_BYTES
     assert "❌" in text
+
+
+def test_so_many_removals_that_only_their_names_fit_are_all_named() -> None:
+    goes = [step("delete", VOLUME, f"{n:04}-volumes", old={}) for n in range(2000)]
+    rest = [step("create", INSTANCE, "app3", new={})]
+    text = comment(previews=[previewed(preview([*goes, *rest]))], cost=samples.cost()).text
+    assert all(f"{n:04}-volumes" in text for n in range(2000))
+    assert "Not all of it fits" in text
+    assert "❌ The preview" not in text
+    assert len(text.encode()) <= COMMENT_BYTES
 
 
 def test_a_preview_whose_removals_cannot_be_named_is_red() -> None:
@@ -177,6 +187,7 @@ steps = st.builds(
 @settings(max_examples=40)
 @given(st.lists(st.lists(steps, max_size=40), max_size=4), st.integers(1, 60), st.booleans())
 @example([[step("delete", VOLUME, "`" * (LONGEST_NAME - 3), old={})]], 1, True)
+@example([[step("delete", VOLUME, f"volume-{n}", old={}) for n in range(40)]], 50, True)
 @example([[step("replace", INSTANCE, "…" * 190 + str(n), old={"x": "é" * 30_000}) for n in range(40)]] * 4, 1, True)
 def test_whatever_the_preview_each_resource_that_goes_is_named_and_it_fits(
     stacks: list[list[dict[str, Any]]], times: int, with_rest: bool

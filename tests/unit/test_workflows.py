@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from cost.diff import APPROVAL_LABEL
+from review.preview import Unreadable, read_preview
 from spec.project import REPOSITORY
 
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
@@ -111,6 +113,36 @@ def test_stacks_are_found_and_dr_is_deployed_by_hand(tmp_path: Path) -> None:
     (given,) = [step["run"] for step in jobs["changes"]["steps"] if "Pulumi" in step.get("run", "")]
     subprocess.run(["bash", "-ec", given], cwd=tmp_path, check=True)
     assert (tmp_path / "stacks").read_text().split() == ["--stack=dev", "--stack=dr", "--stack=drill", "--stack=prod"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_previews_step_hands_over_what_the_comment_reads(fails: bool, tmp_path: Path) -> None:
+    """With an engine that prints what the real one did, and its outputs and configuration."""
+    (job,) = [parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["preview"]]
+    (run,) = [step["run"] for step in job["steps"] if "pulumi preview" in step.get("run", "")]
+    printed = json.loads((REPOSITORY / "docs" / "samples" / "inputs" / "replaced-host.json").read_text())
+    printed["config"] = {"aws:region": "us-east-1"}
+    for one in printed["steps"]:
+        for state in ("oldState", "newState"):
+            if state in one:
+                one[state]["outputs"] = {"address": "203.0.113.9"}
+    (tmp_path / "printed.json").write_text(json.dumps(printed))
+    engine = tmp_path / "pulumi"
+    answer = "echo 'error: no stack named dev' >&2; echo '{}'; exit 255" if fails else f"cat {tmp_path}/printed.json"
+    engine.write_text(f"#!/bin/sh\n{answer}\n")
+    engine.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STACK": "dev"}
+    ran = subprocess.run(["bash", "-ec", run], cwd=tmp_path, env=environment, check=False, capture_output=True)
+    assert ran.returncode == (255 if fails else 0), ran.stderr
+    handed = tmp_path / "handed" / "preview-dev.json"
+    assert "203.0.113.9" not in handed.read_text()
+    assert "aws:region" not in handed.read_text()
+    if fails:
+        with pytest.raises(Unreadable, match="did not start: error: no stack named dev"):
+            read_preview(handed, "dev")
+    else:
+        whole = read_preview(REPOSITORY / "docs" / "samples" / "inputs" / "replaced-host.json", "dev")
+        assert read_preview(handed, "dev") == whole
 
 
 def test_no_output_of_the_engine_passes_through_the_environment(workflow: Path) -> None:

@@ -100,10 +100,15 @@ def difference(
     as_json: Json = False,
     as_markdown: Markdown = False,
     prices_dir: PricesDir = None,
+    approved: Annotated[
+        bool, typer.Option("--approved", help="A person agrees with changes to budgets, prices or the estimator.")
+    ] = False,
 ) -> None:
     """What a change costs: this checkout against another revision, or against itself with settings changed by --set.
 
-    Both sides are priced with this checkout's prices; each with the usage assumptions of its own revision.
+    Both sides are priced with this checkout's prices, each with the usage assumptions of its own revision; and again
+    with the prices, types and usage of the other revision. Exit code 3 also when a budget is raised, or how costs are
+    estimated changes, without --approved.
     """
     if as_json and as_markdown:
         raise _exclusive("--json", "--markdown")
@@ -114,7 +119,8 @@ def difference(
             fix="give --base REV, --set NAME=VALUE, or both",
             exit_code=EXIT_USAGE,
         )
-    from cost import diff_text, markdown, prices, stack_diff, stacks
+    from cost import diff_text, prices, stack_diff, stacks
+    from review.comment import cost_alone
 
     found, reports = stack_diff.diff_of(
         list(dict.fromkeys(stack or [DEFAULT_STACK])),
@@ -126,28 +132,12 @@ def difference(
     if as_json:
         _print(found.model_dump_json(indent=2))
     elif as_markdown:
-        _print(markdown.comment(found, []))
+        _print(cost_alone(found, approved=approved))
     else:
         _print(diff_text.diff(found))
     stacks.enforce_budgets(reports)
-
-
-@app.command()
-def comment(
-    cost_file: Annotated[
-        Path | None, typer.Option("--cost", metavar="FILE", help="What `ha cost diff --json` printed.")
-    ] = None,
-    preview: Annotated[
-        list[str] | None, typer.Option(metavar="STACK=FILE", help="The engine's output of a preview; may be repeated.")
-    ] = None,
-    fork: Annotated[bool, typer.Option("--fork", help="The estimate was made by a fork's code.")] = False,
-) -> None:
-    """The comment of a pull request, in Markdown: the cost diff and the previews. Runs nothing of the change itself."""
-    from cost import markdown
-    from cost.documents import read_diff, read_preview
-
-    diff = read_diff(cost_file) if cost_file and cost_file.exists() else None
-    _print(markdown.comment(diff, [read_preview(given) for given in preview or ()], fork=fork))
+    if not approved:
+        stacks.enforce_approval(found)
 
 
 def _write(path: Path, content: str) -> None:

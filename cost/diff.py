@@ -9,8 +9,11 @@ from typing import Literal
 from pydantic import BaseModel
 
 from cost.estimate import Line, UnpricedResource
-from cost.money import Quantity, Usd
+from cost.money import Quantity, Usd, usd
 from cost.report import Report
+
+APPROVAL_LABEL = "cost-approved"
+"""With it, a pull request may change a budget or how costs are estimated."""
 
 Change = Literal["added", "removed", "changed"]
 
@@ -35,10 +38,22 @@ class DiffLine(BaseModel, frozen=True):
     difference_usd: Usd
 
 
-class StackDiff(BaseModel, frozen=True):
-    """A stack before and after. `before_usd` null: there was no such stack.
+class AtBase(BaseModel, frozen=True):
+    """The same two sides by the base's own estimator: its prices, types, usage and budget, as no change can edit them.
 
-    `before_unpriced`: what could not be priced before; the difference then leaves it out.
+    `not_priced`: resources of the head that it does not know; they are in `after_usd` at the head's prices.
+    """
+
+    before_usd: Usd | None
+    after_usd: Usd
+    not_priced: list[str]
+
+
+class StackDiff(BaseModel, frozen=True):
+    """A stack before and after. `before_usd` null: there was no such stack, or `before_failed` says why it is unknown.
+
+    `before_unpriced`: what could not be priced before; the difference then leaves it out. `at_base` null: there is no
+    base, or `at_base_failed` says why it cannot price this stack.
     """
 
     stack: str
@@ -54,14 +69,50 @@ class StackDiff(BaseModel, frozen=True):
     before_unpriced: list[UnpricedResource]
     unpriced: list[UnpricedResource]
     low_confidence: list[str]
+    before_failed: str = ""
+    budget_before_usd: Usd | None = None
+    at_base: AtBase | None = None
+    at_base_failed: str = ""
+
+
+class PriceChange(BaseModel, frozen=True):
+    """A row of a price file with another price; null: there is no such row on this side."""
+
+    region: str
+    key: str
+    before_usd: Usd | None
+    after_usd: Usd | None
 
 
 class Diff(BaseModel, frozen=True):
-    """The document of `ha cost diff --json`. `base` and `head`: what was compared, in words."""
+    """The document of `ha cost diff --json`. `base` and `head`: what was compared, in words.
+
+    `edited`: files with which the estimate is made, and which differ; `prices`: the prices that do.
+    """
 
     base: str
     head: str
     stacks: list[StackDiff]
+    edited: list[str] = []
+    prices: list[PriceChange] = []
+
+
+def needs_approval(found: Diff) -> list[str]:
+    """What makes an estimate stand on the change's own word, in sentences: a person has to agree with it."""
+    reasons = []
+    if found.edited:
+        reasons.append(f"it changes how costs are estimated: {', '.join(found.edited)}")
+    for one in found.stacks:
+        if one.budget_before_usd is not None and one.budget_usd > one.budget_before_usd:
+            reasons.append(
+                f"it raises the budget of {one.stack} from {usd(one.budget_before_usd)} to {usd(one.budget_usd)}"
+            )
+        if one.at_base and one.within_budget and one.at_base.after_usd > one.budget_usd:
+            reasons.append(
+                f"{one.stack} costs {usd(one.at_base.after_usd)} at the base's prices, "
+                f"over its budget of {usd(one.budget_usd)}"
+            )
+    return reasons
 
 
 def compare(before: Report | None, after: Report) -> StackDiff:

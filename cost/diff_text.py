@@ -6,19 +6,33 @@ from decimal import Decimal
 from itertools import groupby
 
 from cost.diff import Diff, DiffLine, StackDiff
-from cost.money import percent, quantity, signed_usd, usd
+from cost.money import percent, price, quantity, signed_usd, usd, usd_or_dash
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 KEY = "Key: ~ changed, + added, - removed"
 
 
 def diff(found: Diff) -> str:
-    return "\n\n".join([f"Monthly cost change, {found.base} → {found.head}", *map(stack, found.stacks), KEY])
+    parts = [f"Monthly cost change, {found.base} → {found.head}", *map(stack, found.stacks)]
+    if found.prices:
+        parts.append("\n".join(["Prices that the change edits:", *price_lines(found)]))
+    if found.edited:
+        parts.append("\n".join(["Files of the estimate that the change edits:", *found.edited]))
+    return "\n\n".join([*parts, KEY])
+
+
+def price_lines(found: Diff) -> list[str]:
+    def shown(amount: Decimal | None) -> str:
+        return "none" if amount is None else price(amount)
+
+    return [f"{one.region} {one.key} {shown(one.before_usd)} → {shown(one.after_usd)}" for one in found.prices]
 
 
 def sentence(found: StackDiff) -> str:
     """What happens to the bill, and whether the budget holds."""
-    if found.before_usd is None:
+    if found.before_failed:
+        what = f"{found.stack} costs {usd(found.after_usd)} a month; what it cost before is not known"
+    elif found.before_usd is None:
         what = f"{found.stack} is new: {usd(found.after_usd)} a month"
     elif not found.lines:
         what = f"{found.stack} stays at {usd(found.after_usd)} a month"
@@ -33,7 +47,27 @@ def sentence(found: StackDiff) -> str:
 
 
 def budget(found: StackDiff) -> str:
-    """Whether the changed stack is within its budget."""
+    """Whether the changed stack is within its budget, and what that was before."""
+    before = found.budget_before_usd
+    return left(found) + ("" if before in (None, found.budget_usd) else f", which was {usd_or_dash(before)}")
+
+
+def at_base(found: StackDiff) -> str:
+    """What the change costs by the estimator of the base; empty without a base, and when it says the same."""
+    if found.at_base_failed:
+        return f"the base's own estimator cannot price this: {found.at_base_failed}"
+    if found.at_base is None or (found.before_usd, found.after_usd) == (
+        found.at_base.before_usd,
+        found.at_base.after_usd,
+    ):
+        return ""
+    before, after = found.at_base.before_usd, found.at_base.after_usd
+    way = f"{usd(before)} → {usd(after)}, {signed_usd(after - before)}" if before is not None else usd(after)
+    unknown = found.at_base.not_priced
+    return f"at the base's prices: {way}" + (f" (at the change's: {', '.join(unknown)})" if unknown else "")
+
+
+def left(found: StackDiff) -> str:
     if found.unpriced:
         count = "1 resource is" if len(found.unpriced) == 1 else f"{len(found.unpriced)} resources are"
         return f"{count} not priced, so the estimate is not complete"
@@ -49,6 +83,10 @@ def stack(found: StackDiff) -> str:
         parts.append(f"region {found.region_before} → {found.region}")
     if lines := changes(found):
         parts += ["", lines]
+    if found.before_failed:
+        parts.append(f"before: not known, {found.before_failed}")
+    if line := at_base(found):
+        parts.append(line)
     parts += [f"not priced before: {u.component}/{u.resource}: {u.reason}" for u in found.before_unpriced]
     parts += [f"NOT PRICED {u.component}/{u.resource} ({u.type}): {u.reason}" for u in found.unpriced]
     return "\n".join(parts)

@@ -1,4 +1,4 @@
-"""Files that one run hands to another: a diff in JSON, an engine's output. They may come from a stranger's code."""
+"""JSON files that a user names."""
 
 from __future__ import annotations
 
@@ -6,41 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from cost.diff import Diff
 from spec.errors import EXIT_USAGE, HaError
-
-_LARGEST_BYTES = 5_000_000
-_DIFF_FIX = "make it with `ha cost diff --json`"
-
-
-def read_diff(path: Path) -> Diff:
-    """A diff that `ha cost diff --json` printed. :raises HaError: (exit 2) when it is anything else."""
-    _bounded(path)
-    document = read_json(path, "the diff", _DIFF_FIX)
-    try:
-        return Diff.model_validate(document)
-    except ValidationError as invalid:
-        first = invalid.errors(include_url=False)[0]
-        raise HaError(
-            f"the diff cannot be used: {'.'.join(map(str, first['loc']))}: {first['msg']}",
-            where=str(path),
-            fix=_DIFF_FIX,
-            exit_code=EXIT_USAGE,
-        ) from None
-
-
-def read_preview(given: str) -> tuple[str, str]:
-    """A stack and its preview's output, from `STACK=FILE`. :raises HaError: (exit 2) when there is no such file."""
-    stack, equals, name = given.partition("=")
-    path = Path(name)
-    if not equals or not path.is_file():
-        raise HaError(
-            f"--preview {given}: no such file", where="command line", fix="give STACK=FILE", exit_code=EXIT_USAGE
-        )
-    _bounded(path)
-    return stack, path.read_text(encoding="utf-8", errors="replace")
 
 
 def read_json(path: Path, what: str, fix: str) -> Any:
@@ -54,13 +20,3 @@ def read_json(path: Path, what: str, fix: str) -> Any:
     except RecursionError:
         reason = "it is nested too deeply"
     raise HaError(f"{what} cannot be used: {reason}", where=str(path), fix=fix, exit_code=EXIT_USAGE)
-
-
-def _bounded(path: Path) -> None:
-    if path.is_file() and path.stat().st_size > _LARGEST_BYTES:
-        raise HaError(
-            f"{path.name} is larger than {_LARGEST_BYTES} bytes",
-            where=str(path),
-            fix="check what wrote it: a diff or a preview is smaller",
-            exit_code=EXIT_USAGE,
-        )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,14 @@ def checked_out(repository: Path, name: str) -> Iterator[Revision]:
                 exit_code=EXIT_USAGE,
             ) from None
         yield Revision(name, commit.decode().strip(), folder)
+
+
+def edited_since(repository: Path, commit: str, paths: Sequence[str]) -> list[str]:
+    """The files below `paths` that differ between a commit and what is in the repository's folder now."""
+    found = _git(repository, "diff", "--name-only", "--no-renames", "-z", commit, "--", *paths)
+    if found is None:
+        raise HaError(f"git cannot compare with {commit[:12]}", where="--base", fix="run `git fsck`")
+    return sorted(name for name in found.decode(errors="replace").split("\0") if name)
 
 
 class ProgramRun:

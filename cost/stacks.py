@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cost import prices, report, usage
+from cost.diff import APPROVAL_LABEL, Diff, needs_approval
 from cost.estimate import estimate
 from cost.money import usd
 from cost.preview import resources_in
@@ -32,11 +33,23 @@ def report_of(
     :param stacks_dir: the folder of the stack's file; the program is this checkout's.
     :raises HaError: exit 2 for bad settings, exit 3 for a region without prices.
     """
+    return priced_with_resources(stack, changes, preview=preview, stacks_dir=stacks_dir, prices_dir=prices_dir)[0]
+
+
+def priced_with_resources(
+    stack: str,
+    changes: Sequence[str] = (),
+    *,
+    preview: Path | None = None,
+    stacks_dir: Path = REPOSITORY,
+    prices_dir: Path = prices.PRICES_DIR,
+) -> tuple[report.Report, list[Resource]]:
+    """`report_of`, and the resources that it priced."""
     config = config_of(stack, changes, stacks_dir)
     settings = settings_of(stack, config)
     book = price_book(settings.region, prices_dir)
     declared = resources_in(preview, stack) if preview else declared_by(stack, config, settings)
-    return priced(stack, declared, book, budget_usd=settings.budget_monthly_usd)
+    return priced(stack, declared, book, budget_usd=settings.budget_monthly_usd), declared
 
 
 def config_of(stack: str, changes: Sequence[str] = (), stacks_dir: Path = REPOSITORY) -> dict[str, Any]:
@@ -141,6 +154,17 @@ def enforce_budgets(reports: Sequence[report.Report]) -> None:
             found,
             where=", ".join(f"Pulumi.{r.stack}.yaml, budget_monthly_usd" for r in over),
             fix="make the estate smaller, or raise the budget in the same change, where it can be reviewed",
+            exit_code=EXIT_PROMISE_BROKEN,
+        )
+
+
+def enforce_approval(found: Diff) -> None:
+    """:raises HaError: exit 3 when the estimate stands on the change's own word."""
+    if reasons := needs_approval(found):
+        raise HaError(
+            "the change needs the approval of a person\n" + "\n".join(f"  - {one}" for one in reasons),
+            where="ha cost diff",
+            fix=f"give the pull request the label {APPROVAL_LABEL}, or --approved here, once the change is agreed with",
             exit_code=EXIT_PROMISE_BROKEN,
         )
 

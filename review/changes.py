@@ -59,7 +59,9 @@ def changes_of(
             release=release_sources,
             unreadable={**head.failed, **dict.fromkeys(gone, "its stack file is gone; its estate is not")},
             stacks=[
-                _stack(name, after, before.stacks.get(name), new=not revision.has_stack(name), sources=release_sources)
+                stack_change(
+                    name, after, before.stacks.get(name), new=not revision.has_stack(name), sources=release_sources
+                )
                 for name, after in head.stacks.items()
             ],
         )
@@ -104,7 +106,8 @@ class _BaseRun:
             self._process.communicate()
 
 
-def _stack(name: str, after: Stack, before: Stack | None, *, new: bool, sources: str) -> StackChange:
+def stack_change(name: str, after: Stack, before: Stack | None, *, new: bool = False, sources: str = "") -> StackChange:
+    """What becomes of a stack. `sources`: why its release may be another one though its name stays."""
     old = {host.name: host for host in before.hosts} if before else {}
     now = {host.name: host for host in after.hosts}
     settings = _settings(before.settings, after.settings) if before else []

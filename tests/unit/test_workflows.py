@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from cost.diff import APPROVAL_LABEL
+from review.preview import Unreadable, read_preview
 from spec.project import REPOSITORY
 
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
@@ -59,21 +62,88 @@ def test_a_strangers_code_never_meets_a_token_that_writes(workflow: Path) -> Non
 
 def test_a_change_is_compared_with_what_it_is_merged_into() -> None:
     """Not with the event's base, which stays behind when others merge meanwhile."""
-    steps = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]["steps"]
+    steps = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["changes"]["steps"]
     assert steps[0]["with"]["fetch-depth"] == 2  # both parents of the merge
-    (priced,) = [step["run"] for step in steps if "cost diff" in step.get("run", "")]
-    assert '--base "$(git rev-parse HEAD^1)"' in priced
+    compared = [step["run"] for step in steps if "ha " in step.get("run", "")]
+    assert [re.findall(r"ha (diff|cost diff) ", run) for run in compared] == [["diff"], ["cost diff"]]
+    assert all('--base "$(git rev-parse HEAD^1)"' in run for run in compared)
 
 
 def test_what_is_handed_over_is_found_where_the_comment_looks_for_it() -> None:
-    """Asked for by name: all at once, a single one would be put into the folder itself, and others into their own."""
+    """In one folder, by the names of the files: a single artifact that is asked for by a pattern gets no folder."""
     folder = REPOSITORY / ".github" / "workflows"
     run = parsed(folder / "pull-request.yml")["jobs"]
     comment = parsed(folder / "pull-request-comment.yml")["jobs"]["comment"]["steps"]
     fetched = [step["with"] for step in comment if "download-artifact" in step.get("uses", "")]
-    stacks = run["preview"]["strategy"]["matrix"]["stack"]
-    assert [f["name"] for f in fetched] == ["cost", *(f"preview-{stack}" for stack in stacks)]
-    assert [f["path"] for f in fetched] == [f"handed/{f['name']}" for f in fetched]
+    handed = [
+        step["with"]["name"]
+        for job in run.values()
+        for step in job["steps"]
+        if "upload-artifact" in step.get("uses", "")
+    ]
+    assert handed == ["changes", "preview-${{ matrix.stack }}"]
+    assert [f.get("name") or f["pattern"] for f in fetched] == ["changes", "preview-*"]
+    assert fetched[1]["merge-multiple"] is True
+    assert {f["path"] for f in fetched} == {"handed"}
+    written = set(re.findall(r"handed/([\w$.-]+)", str(run)))
+    assert written == {"changes.json", "cost.json", "preview-$STACK.json", "preview-$STACK.log"}
+
+
+def test_the_script_knows_the_run_by_its_names() -> None:
+    """tools/publish-comment reads which pull request and which previews there are in the names of runs and jobs."""
+    document = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")
+    script = (REPOSITORY / "tools" / "publish-comment").read_text(encoding="utf-8")
+    assert document["run-name"] == "Pull request #${{ github.event.pull_request.number }}"
+    assert 're.compile(r"Pull request #(\\d+)")' in script
+    assert document["jobs"]["preview"]["name"] == "Preview of ${{ matrix.stack }}"
+    assert 're.compile(r"Preview of (' in script
+    assert f"'{APPROVAL_LABEL}'" in str(document["jobs"]["changes"]["steps"])
+    assert f'APPROVAL_LABEL = "{APPROVAL_LABEL}"' in script
+    assert {"labeled", "unlabeled"} < set(document["on"]["pull_request"]["types"])
+
+
+def test_stacks_are_found_and_dr_is_deployed_by_hand(tmp_path: Path) -> None:
+    jobs = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]
+    for name in ("dev", "dr", "drill", "prod"):
+        (tmp_path / f"Pulumi.{name}.yaml").touch()
+    (find,) = [step["run"] for step in jobs["stacks"]["steps"] if "run" in step]
+    output = tmp_path / "output"
+    subprocess.run(["bash", "-ec", find], cwd=tmp_path, env={**os.environ, "GITHUB_OUTPUT": str(output)}, check=True)
+    assert output.read_text() == 'names=["dev","drill","prod"]\n'
+    assert jobs["preview"]["strategy"]["matrix"]["stack"] == "${{ fromJSON(needs.stacks.outputs.names) }}"
+    (given,) = [step["run"] for step in jobs["changes"]["steps"] if "Pulumi" in step.get("run", "")]
+    subprocess.run(["bash", "-ec", given], cwd=tmp_path, check=True)
+    assert (tmp_path / "stacks").read_text().split() == ["--stack=dev", "--stack=dr", "--stack=drill", "--stack=prod"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_previews_step_hands_over_what_the_comment_reads(fails: bool, tmp_path: Path) -> None:
+    """With an engine that prints what the real one did, and its outputs and configuration."""
+    (job,) = [parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["preview"]]
+    (run,) = [step["run"] for step in job["steps"] if "pulumi preview" in step.get("run", "")]
+    printed = json.loads((REPOSITORY / "docs" / "samples" / "inputs" / "replaced-host.json").read_text())
+    printed["config"] = {"aws:region": "us-east-1"}
+    for one in printed["steps"]:
+        for state in ("oldState", "newState"):
+            if state in one:
+                one[state]["outputs"] = {"address": "203.0.113.9"}
+    (tmp_path / "printed.json").write_text(json.dumps(printed))
+    engine = tmp_path / "pulumi"
+    answer = "echo 'error: no stack named dev' >&2; echo '{}'; exit 255" if fails else f"cat {tmp_path}/printed.json"
+    engine.write_text(f"#!/bin/sh\n{answer}\n")
+    engine.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STACK": "dev"}
+    ran = subprocess.run(["bash", "-ec", run], cwd=tmp_path, env=environment, check=False, capture_output=True)
+    assert ran.returncode == (255 if fails else 0), ran.stderr
+    handed = tmp_path / "handed" / "preview-dev.json"
+    assert "203.0.113.9" not in handed.read_text()
+    assert "aws:region" not in handed.read_text()
+    if fails:
+        with pytest.raises(Unreadable, match="did not start: error: no stack named dev"):
+            read_preview(handed, "dev")
+    else:
+        whole = read_preview(REPOSITORY / "docs" / "samples" / "inputs" / "replaced-host.json", "dev")
+        assert read_preview(handed, "dev") == whole
 
 
 def test_no_output_of_the_engine_passes_through_the_environment(workflow: Path) -> None:
@@ -82,7 +152,7 @@ def test_no_output_of_the_engine_passes_through_the_environment(workflow: Path) 
 
 
 def test_credentials_go_to_the_estimate_of_no_one() -> None:
-    cost = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["cost"]
+    cost = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["changes"]
     assert cost["permissions"] == {"contents": "read"}
     assert "if" not in cost  # it also runs for forks
     assert "secrets." not in str(cost)

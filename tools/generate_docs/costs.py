@@ -7,11 +7,9 @@ from decimal import Decimal
 from functools import cache
 
 from cost import markdown, stacks, text, usage
-from cost.diff import Diff, compare
 from cost.money import quantity, usd
 from cost.report import Report
 from cost.resource_types import FREE, PAID
-from cost.stack_diff import this_checkout
 from cost.usage import Assumption
 from spec.markdown import table
 from spec.project import REPOSITORY
@@ -19,13 +17,11 @@ from spec.project import REPOSITORY
 # The stacks as they are shipped: whoever edits theirs does not change the documentation.
 STACKS_DIR = REPOSITORY / "tests" / "stacks"
 STACKS = ("dev", "prod")
-# The change of docs/samples: a third application host and larger database volumes.
-SAMPLE_CHANGE = ("application.count=3", "database.volume_gib=40")
 
 
 def costs_page() -> str:
     """The generated part of docs/costs.md."""
-    reports = [_report(name) for name in STACKS]
+    reports = [report_of(name) for name in STACKS]
     return (
         "\n\n".join(
             [
@@ -45,14 +41,9 @@ def costs_page() -> str:
     )
 
 
-def sample_comment() -> str:
-    """The generated part of docs/samples/pull-request-comment.md."""
-    diffs = [compare(_report(name), _report(name, *SAMPLE_CHANGE)) for name in STACKS]
-    return markdown.comment(Diff(base=this_checkout(), head=this_checkout(SAMPLE_CHANGE), stacks=diffs), [])
-
-
 @cache
-def _report(name: str, *changes: str) -> Report:
+def report_of(name: str, *changes: str) -> Report:
+    """The report of a stack of the tests, with changes made to its settings."""
     return stacks.report_of(name, changes, stacks_dir=STACKS_DIR)
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -22,13 +23,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import cli.main
-from cost import markdown
 from cost.diff import Diff
+from review.comment import MARKER
 from spec.project import REPOSITORY
-from tests.unit.cost.test_markdown import sample
+from tests.unit.review.samples import changes, preview, step
+from tests.unit.review.samples import cost as sample
 
 SCRIPT = REPOSITORY / "tools" / "publish-comment"
 SHA = "a" * 40
+OURS = "github-actions[bot]"
 
 
 @dataclass
@@ -37,8 +40,12 @@ class Github:
 
     pulls: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    refuses: bool = False
+    refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    """Statuses and headers with which the next writes are answered."""
+    longest: int = 65_536
+    """What a comment may have, in characters."""
     port: int = 0
 
 
@@ -47,12 +54,23 @@ def github() -> Iterator[Github]:
     state = Github()
 
     class Handler(BaseHTTPRequestHandler):
-        def _answer(self, body: Any, status: int = 200) -> None:
+        def _answer(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
             data = json.dumps(body).encode()
             self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
+            for name, value in {**(headers or {}), "Content-Length": str(len(data))}.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
+
+        def _refused(self, body: str) -> bool:
+            if state.refusals:
+                status, headers = state.refusals.pop(0)
+                self._answer({}, status, headers)
+                return True
+            if len(body) > state.longest:
+                self._answer({"message": "Validation Failed"}, 422)
+                return True
+            return False
 
         def _body(self) -> str:
             length = int(self.headers["Content-Length"])
@@ -66,25 +84,34 @@ def github() -> Iterator[Github]:
                 return
             query = parse_qs(url.query)
             page = int(query["page"][0])
+            begin, end = (page - 1) * 100, page * 100
             if url.path == "/repos/o/r/pulls":
-                found = [p for p in state.pulls if p["head"]["label"] == query["head"][0]]
+                assert query["state"] == ["open"]
+                found = [p for p in state.pulls if p["state"] == "open" and p["head"]["label"] == query["head"][0]]
+                self._answer(found[begin:end])
+            elif url.path == "/repos/o/r/actions/runs/99/jobs":
+                self._answer({"total_count": len(state.jobs), "jobs": state.jobs[begin:end]})
             else:
-                found = state.comments
-            self._answer(found[(page - 1) * 100 : page * 100])
+                number = int(url.path.split("/")[-2])
+                self._answer([c for c in state.comments if c["on"] == number][begin:end])
 
         def do_POST(self) -> None:
-            if state.refuses:
-                self._answer({}, 403)
+            body = self._body()
+            if self._refused(body):
                 return
             state.asked.append(f"POST {self.path}")
-            comment = {"id": 1000 + len(state.comments), "user": {"login": "github-actions[bot]"}, "body": self._body()}
+            number = int(self.path.split("/")[-2])
+            comment = {"id": 1000 + len(state.comments), "user": {"login": OURS}, "body": body, "on": number}
             state.comments.append(comment)
             self._answer(comment, 201)
 
         def do_PATCH(self) -> None:
+            body = self._body()
+            if self._refused(body):
+                return
             state.asked.append(f"PATCH {self.path}")
             (comment,) = [c for c in state.comments if str(c["id"]) == self.path.rpartition("/")[2]]
-            comment["body"] = self._body()
+            comment["body"] = body
             self._answer(comment)
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -100,18 +127,29 @@ def github() -> Iterator[Github]:
     server.server_close()
 
 
-def pull(number: int, sha: str = SHA, owner: str = "o", branch: str = "change") -> dict[str, Any]:
-    return {"number": number, "head": {"sha": sha, "label": f"{owner}:{branch}"}}
+def pull(
+    number: int, sha: str = SHA, owner: str = "o", branch: str = "change", *labels: str, state: str = "open"
+) -> dict[str, Any]:
+    named = [{"name": label} for label in labels]
+    return {"number": number, "state": state, "head": {"sha": sha, "label": f"{owner}:{branch}"}, "labels": named}
+
+
+def preview_job(stack: str, conclusion: str = "success") -> dict[str, Any]:
+    return {"name": f"Preview of {stack}", "conclusion": conclusion}
 
 
 def handed(folder: Path, diff: Diff | None, previews: dict[str, str] | None = None) -> Path:
-    (folder / "cost").mkdir(parents=True)
+    """What a run uploaded, in the folder that its artifacts are put into."""
+    folder.mkdir(parents=True)
+    (folder / "changes.json").write_text(changes().model_dump_json())
     if diff:
-        (folder / "cost" / "cost.json").write_text(diff.model_dump_json())
-    for name, text in (previews or {}).items():
-        (folder / name).mkdir()
-        (folder / name / "preview.txt").write_text(text)
+        (folder / "cost.json").write_text(diff.model_dump_json())
+    for stack, text in (previews or {}).items():
+        (folder / f"preview-{stack}.json").write_text(text)
     return folder
+
+
+CREATES = json.dumps(preview([step("create", "aws:ec2/instance:Instance", "app3", new={})]))
 
 
 Publish = Callable[..., str]
@@ -119,22 +157,24 @@ Publish = Callable[..., str]
 
 @pytest.fixture
 def publish(github: Github, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Publish:
-    """Runs the script in this process, and `ha cost comment` too; returns its messages."""
+    """Runs the script in this process, and `ha diff comment` too; returns its messages. Nothing is waited for."""
     loader = SourceFileLoader("publish_comment", str(SCRIPT))
     script: Any = module_from_spec(spec_from_loader(loader.name, loader))  # type: ignore[arg-type]
     loader.exec_module(script)
 
-    def ha_cost_comment(*options: str) -> subprocess.CompletedProcess[str]:
+    def ha_diff_comment(*options: str) -> subprocess.CompletedProcess[str]:
         output = io.StringIO()
-        monkeypatch.setattr(sys, "argv", ["ha", "cost", "comment", *options])
+        monkeypatch.setattr(sys, "argv", ["ha", "diff", "comment", *options])
         with redirect_stdout(output), pytest.raises(SystemExit) as ended:
             cli.main.main()
         return subprocess.CompletedProcess(options, int(ended.value.code or 0), output.getvalue())
 
-    monkeypatch.setattr(script, "ha_cost_comment", ha_cost_comment)
+    monkeypatch.setattr(script, "ha_diff_comment", ha_diff_comment)
 
-    def run(folder: Path, owner: str | None = "o", exit_code: int = 0) -> str:
-        for name, value in environment(github, folder, owner).items():
+    monkeypatch.setattr(script.time, "sleep", lambda seconds: None)
+
+    def run(folder: Path, owner: str | None = "o", exit_code: int = 0, **of_run: Any) -> str:
+        for name, value in environment(github, folder, owner, **of_run).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(folder)])
         assert script.main() == exit_code
@@ -143,22 +183,30 @@ def publish(github: Github, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return run
 
 
-def environment(github: Github, folder: Path, owner: str | None) -> dict[str, str]:
+def environment(github: Github, folder: Path, owner: str | None, **of_run: Any) -> dict[str, str]:
     """:param owner: of the repository that the change is in; None when that is gone."""
-    event = {
-        "repository": {"full_name": "o/r"},
-        "workflow_run": {
-            "head_sha": SHA,
-            "head_branch": "change",
-            "head_repository": owner and {"owner": {"login": owner}, "full_name": f"{owner}/r"},
-        },
+    run = {
+        "id": 99,
+        "run_number": 12,
+        "run_attempt": 1,
+        "conclusion": "success",
+        "display_title": "Pull request #7",
+        "html_url": "https://github.com/o/r/actions/runs/99",
+        "head_sha": SHA,
+        "head_branch": "change",
+        "head_repository": owner and {"owner": {"login": owner}, "full_name": f"{owner}/r"},
+        **of_run,
     }
     path = folder.parent / "event.json"
-    path.write_text(json.dumps(event))
+    path.write_text(json.dumps({"repository": {"full_name": "o/r"}, "workflow_run": run}))
     return {
         "GITHUB_EVENT_PATH": str(path),
         "GITHUB_TOKEN": "token-for-tests",
         "GITHUB_API_URL": f"http://127.0.0.1:{github.port}",
+        "GITHUB_STEP_SUMMARY": str(folder.parent / "summary.md"),
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_RUN_ID": "100",
     }
 
 
@@ -188,15 +236,19 @@ def test_as_a_program_it_gives_the_token_to_no_other(github: Github, tmp_path: P
 def test_one_comment_is_written_and_then_updated_in_place(github: Github, publish: Publish, tmp_path: Path) -> None:
     github.pulls = [pull(6, sha="b" * 40), pull(7)]
     github.comments = [
-        {"id": n, "user": {"login": "somebody"}, "body": f"{markdown.MARKER} not ours"} for n in range(150)
+        {"id": n, "user": {"login": "somebody"}, "body": f"{MARKER} not ours", "on": 7} for n in range(150)
     ]
-    folder = handed(tmp_path / "handed", sample(), {"preview-dev": "+ 3 to create"})
+    github.jobs = [{"name": "Stacks", "conclusion": "success"}, preview_job("dev"), preview_job("prod", "failure")]
+    folder = handed(tmp_path / "handed", sample(), {"dev": CREATES})
     assert publish(folder) == "pull request 7: comment created\n"
     assert len(github.comments) == 151
     body = github.comments[-1]["body"]
-    assert body.startswith(markdown.MARKER)
+    assert body.startswith("<!-- ha: pull request, run 12.1 -->")
     assert "$178.50" in body
-    assert "+ 3 to create" in body
+    assert "+ created app3" in body
+    assert "The preview of prod is missing" in body
+    assert f"For commit {SHA[:12]}, by [run 12](https://github.com/o/r/actions/runs/99)." in body
+    assert "+ created app3" in (tmp_path / "summary.md").read_text()
     assert publish(handed(tmp_path / "again", None)) == "pull request 7: comment updated\n"
     assert len(github.comments) == 151
     assert "There is no estimate" in github.comments[-1]["body"]
@@ -206,18 +258,64 @@ def test_one_comment_is_written_and_then_updated_in_place(github: Github, publis
     ]
 
 
-def test_a_pull_request_that_has_moved_on_is_left_alone(github: Github, publish: Publish, tmp_path: Path) -> None:
-    github.pulls = [pull(7, sha="b" * 40)]
+@pytest.mark.parametrize("there", [pull(7, sha="b" * 40), pull(7, state="closed")], ids=["moved on", "closed"])
+def test_a_pull_request_that_is_past_is_left_alone(
+    there: dict[str, Any], github: Github, publish: Publish, tmp_path: Path
+) -> None:
+    github.pulls = [there]
     assert "no comment is needed" in publish(handed(tmp_path / "handed", sample()))
     assert github.comments == []
 
 
+def test_two_pull_requests_with_one_head_are_told_apart(github: Github, publish: Publish, tmp_path: Path) -> None:
+    github.pulls = [pull(7), pull(8)]
+    publish(handed(tmp_path / "handed", sample()), display_title="Pull request #8")
+    assert [c["on"] for c in github.comments] == [8]
+    publish(handed(tmp_path / "again", sample()), display_title="Pull request #9")  # not with this head
+    assert [c["on"] for c in github.comments] == [8, 7]
+
+
+def test_a_later_runs_comment_is_not_overwritten(github: Github, publish: Publish, tmp_path: Path) -> None:
+    github.pulls = [pull(7)]
+    publish(handed(tmp_path / "handed", sample()), run_number=13)
+    body = github.comments[0]["body"]
+    told = publish(handed(tmp_path / "again", None), run_number=12, run_attempt=9, conclusion="cancelled")
+    assert "a later run has written its comment" in told
+    assert github.comments[0]["body"] == body
+    publish(handed(tmp_path / "more", None), run_number=13, run_attempt=2)
+    assert github.comments[0]["body"] != body
+
+
+@pytest.mark.parametrize("conclusion", ["cancelled", "startup_failure", "action_required"])
+def test_after_a_run_that_did_not_end_an_older_comment_does_not_stay(
+    conclusion: str, github: Github, publish: Publish, tmp_path: Path
+) -> None:
+    github.pulls = [pull(7)]
+    publish(handed(tmp_path / "handed", sample()))
+    assert "✅" in github.comments[0]["body"]
+    publish(handed(tmp_path / "again", sample()), run_number=13, conclusion=conclusion)
+    body = github.comments[0]["body"]
+    assert "❌ **Nothing is known about this change: the run did not come to its end" in body
+    assert "✅" not in body
+
+
+def test_the_label_is_read_from_github(github: Github, publish: Publish, tmp_path: Path) -> None:
+    edited = sample().model_copy(update={"edited": ["cost/usage.yaml"]})
+    github.pulls = [pull(7)]
+    publish(handed(tmp_path / "handed", edited))
+    assert "❌ A person has to agree" in github.comments[0]["body"]
+    github.pulls = [pull(7, SHA, "o", "change", "cost-approved")]
+    publish(handed(tmp_path / "again", edited))
+    assert "✅ Approved with the label cost-approved" in github.comments[0]["body"]
+
+
 def test_a_forks_estimate_says_so(github: Github, publish: Publish, tmp_path: Path) -> None:
     github.pulls = [pull(7, owner="stranger")]
-    folder = handed(tmp_path / "handed", sample(), {"preview-prod": "nothing to change, honestly"})
+    github.jobs = [preview_job("prod")]
+    folder = handed(tmp_path / "handed", sample(), {"prod": CREATES})
     publish(folder, owner="stranger")
     assert "This comes from a fork" in github.comments[0]["body"]
-    assert "honestly" not in github.comments[0]["body"]  # it has no credentials to preview anything with
+    assert "app3," not in github.comments[0]["body"]  # it has no credentials to preview anything with
 
 
 def test_a_fork_that_is_gone_is_left_alone(github: Github, publish: Publish, tmp_path: Path) -> None:
@@ -226,16 +324,16 @@ def test_a_fork_that_is_gone_is_left_alone(github: Github, publish: Publish, tmp
 
 
 def test_what_is_handed_over_chooses_nothing(github: Github, publish: Publish, tmp_path: Path) -> None:
-    """Links and odd names are not followed and not read."""
+    """Links are not followed, and what GitHub knows no job of is not read."""
     github.pulls = [pull(7)]
-    secret = tmp_path / "secret.txt"
-    secret.write_text("the-secret")
-    folder = handed(tmp_path / "handed", sample(), {"preview-DEV;rm": "odd"})
-    (folder / "preview-dev").mkdir()
-    (folder / "preview-dev" / "preview.txt").symlink_to(secret)
+    github.jobs = [preview_job("dev"), preview_job("--help"), preview_job("test", "skipped")]
+    secret = tmp_path / "secret.json"
+    secret.write_text(CREATES)
+    folder = handed(tmp_path / "handed", sample(), {"odd": CREATES, "test": CREATES})
+    (folder / "preview-dev.json").symlink_to(secret)
     publish(folder)
-    assert "the-secret" not in github.comments[0]["body"]
-    assert "odd" not in github.comments[0]["body"]
+    assert "app3," not in github.comments[0]["body"]
+    assert "The preview of dev is missing" in github.comments[0]["body"]
 
 
 @pytest.mark.parametrize("content", ["", '{"base": "x"}', "[" * 100_000], ids=["of a refused run", "no diff", "nested"])
@@ -243,20 +341,49 @@ def test_an_estimate_that_cannot_be_read_is_none_and_an_older_comment_does_not_s
     content: str, github: Github, publish: Publish, tmp_path: Path
 ) -> None:
     github.pulls = [pull(7)]
-    publish(handed(tmp_path / "before", sample()))
+    github.jobs = [preview_job("dev")]
+    publish(handed(tmp_path / "before", sample(), {"dev": CREATES}))
     assert "✅" in github.comments[0]["body"]
-    folder = handed(tmp_path / "handed", None, {"preview-dev": "+ 3 to create"})
-    (folder / "cost" / "cost.json").write_text(content)
-    assert "the diff cannot be used" in publish(folder)
+    folder = handed(tmp_path / "handed", None, {"dev": CREATES})
+    (folder / "cost.json").write_text(content)
+    assert "cost.json is not what `ha cost diff --json` prints" in publish(folder)
     (comment,) = github.comments
     assert "There is no estimate" in comment["body"]
-    assert "✅" not in comment["body"]
-    assert "+ 3 to create" in comment["body"]
+    assert "left of the budget" not in comment["body"]
+    assert "+ created app3" in comment["body"]
+
+
+def test_a_comment_that_github_refuses_becomes_a_short_one(github: Github, publish: Publish, tmp_path: Path) -> None:
+    github.pulls = [pull(7)]
+    publish(handed(tmp_path / "before", sample()))
+    github.longest = 500
+    told = publish(handed(tmp_path / "handed", sample()), exit_code=1)
+    assert "error: GitHub refused the comment" in told
+    body = github.comments[0]["body"]
+    assert "it is in [the summary of the run](https://github.com/o/r/actions/runs/100)" in body
+    assert "✅" not in body
+
+
+def test_a_rate_limit_is_waited_for(github: Github, publish: Publish, tmp_path: Path) -> None:
+    github.pulls = [pull(7)]
+    reset = str(int(time.time()) + 50)
+    github.refusals = [
+        (403, {"Retry-After": "30"}),
+        (429, {}),
+        (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}),
+    ]
+    told = publish(handed(tmp_path / "handed", sample()))
+    assert "waiting 30 s" in told
+    assert "waiting 60 s" in told
+    assert told.endswith("pull request 7: comment created\n")
+    github.refusals = [(429, {"Retry-After": "200"})] * 2
+    told = publish(handed(tmp_path / "again", sample()), exit_code=1)
+    assert "error: GitHub's rate limit asks to wait 200 s; run this job again later" in told
 
 
 def test_what_github_refuses_is_told(github: Github, publish: Publish, tmp_path: Path) -> None:
     github.pulls = [pull(7)]
-    github.refuses = True
+    github.refusals = [(403, {})]
     told = publish(handed(tmp_path / "handed", sample()), exit_code=1)
     assert "the comment cannot be written: HTTP Error 403" in told
     assert "`pull-requests: write`" in told

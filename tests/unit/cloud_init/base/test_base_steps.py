@@ -85,7 +85,9 @@ def test_the_agent_comes_early_keeps_nothing_waiting_and_is_tried_again() -> Non
     assert "systemctl start --no-block ha-ssm-agent\n" in files[f"{STEPS}02-ssm-agent"]
     assert "DPkg::Lock::Timeout=120" in files[f"{STEPS}10-packages"]  # the agent may be installing, for seconds
     unit = files["/etc/systemd/system/ha-ssm-agent.service"]
-    assert {"Restart=on-failure", "RestartSec=10", "RestartSteps=6", "RestartMaxDelaySec=15min"} <= set(unit.splitlines())
+    assert {"Restart=on-failure", "RestartSec=10", "RestartSteps=6", "RestartMaxDelaySec=15min"} <= set(
+        unit.splitlines()
+    )
 
 
 @pytest.mark.parametrize("changing", [False, True])

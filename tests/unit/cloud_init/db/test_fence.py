@@ -155,4 +155,4 @@ def test_each_node_asks_the_other_and_lets_only_peers_past_the_lease() -> None:
     rules = files["/etc/ha/fence.nft"]
     assert f"elements = {{ {db1}, {db2}, {monitor} }}" in rules
     step = files["/usr/local/lib/ha/steps/50-node"]
-    assert step.index("restart ha-fence /etc/ha/fence.nft") < step.index("(reload pgautofailover ")
+    assert step.index("ha-service ha-fence\n") < step.index("ha-service pgautofailover\n")

@@ -142,4 +142,4 @@ def test_it_starts_with_the_fence_and_before_postgresql() -> None:
     files = files_of("db1")
     assert "ExecStart=/usr/local/lib/ha/primary-check 8008\n" in files["/etc/systemd/system/ha-primary-check.service"]
     step = files["/usr/local/lib/ha/steps/50-node"]
-    assert step.index("restart ha-primary-check ") < step.index("(reload pgautofailover ")
+    assert step.index("ha-service ha-primary-check\n") < step.index("ha-service pgautofailover\n")

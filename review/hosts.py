@@ -19,7 +19,7 @@ _STEPS: Final = "/usr/local/lib/ha/steps/"
 _POSTGRES: Final = "pgautofailover"
 _POSTGRES_SETTINGS: Final = "/etc/ha/postgresql.d/"
 _STOPS: Final = ("instance_type",)
-_IN_PLACE: Final = ("root volume GiB", "data volume GiB")
+_IN_PLACE: Final = ("second private_ip", "root volume GiB", "data volume GiB")
 """Of what an instance is, what EC2 changes while it is stopped, and while it runs; all else replaces it:
 https://www.pulumi.com/registry/packages/aws/api-docs/ec2/instance/ (docs/fidelity.md)."""
 _ALONE: Final = {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.provider.resource_types.instance import INSTANCE
 from review.document import HostChange
 from review.hosts import RELEASE, host_changes
 from review.postgres import needs_restart, restart_settings
@@ -113,6 +114,26 @@ def test_another_image_or_user_data_replaces_and_another_type_stops(shipped: Ren
         "changes",
         [f"data volume GiB {hosts['db1'].instance['data volume GiB']} → 80"],
     )
+
+
+# The inputs of the provider's instance. Another architecture replaces it too; a data volume is no input of it.
+INPUTS = {
+    "image": "ami",
+    "image owner": "ami",
+    "zone": "subnetId",
+    "private_ip": "privateIp",
+    "second private_ip": "secondaryPrivateIps",
+    "instance_type": "instanceType",
+    "root volume GiB": "rootBlockDevice",
+}
+
+
+def test_what_replaces_a_host_is_what_replaces_the_providers_instance(shipped: Rendered) -> None:
+    hosts = hosts_of(shipped, "dev")
+    assert INPUTS.keys() == hosts["app1"].instance.keys() - {"architecture", "data volume GiB"}
+    for name, value in INPUTS.items():
+        after = hosts | {"app1": with_instance(hosts["app1"], **{name: "another"})}
+        assert (changed(hosts, after)["app1"].fate == "replaced") == (value in INSTANCE.replaces), name
 
 
 def test_the_only_host_of_a_tier_that_is_replaced_is_missed(shipped: Rendered) -> None:

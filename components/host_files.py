@@ -82,14 +82,12 @@ class HostFile:
 def host_files(context: Context) -> list[HostFile]:
     """Every file of the host, base files first, rendered.
 
-    :raises HaError: (exit 2) when a template uses an unknown name; it names the file and line.
+    :raises HaError: (exit 2) for a file that is not text, and when a template uses an unknown name; it names the line.
     """
     found: dict[str, HostFile] = {}
     for folder in context.folders:
         for source, target in _placed(folder):
-            content = source.read_text(encoding="utf-8")
-            if source.suffix == ".j2":
-                content = render(source, context)
+            content = render(source, context) if source.suffix == ".j2" else _text(source)
             executable = bool(source.stat().st_mode & 0o100) or target.is_relative_to(HOST_LIBRARY / "steps")
             found[str(target)] = HostFile(str(target), content, executable)
     packages = "".join(f"{name}\n" for folder in context.folders for name in listed(folder / "packages"))
@@ -122,6 +120,18 @@ def _placed(folder: Path) -> Iterator[tuple[Path, PurePosixPath]]:
         yield source, HOST_LIBRARY / "steps" / source.name.removesuffix(".j2").removesuffix(".sh")
 
 
+def _text(source: Path) -> str:
+    try:
+        return source.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise HaError(
+            "a host's file is not text in UTF-8",
+            where=str(source.relative_to(CLOUD_INIT_DIR.parent)),
+            fix="put what is not text into the host's image or into the release",
+            exit_code=EXIT_USAGE,
+        ) from None
+
+
 @cache
 def _environment() -> jinja2.Environment:
     # This is not HTML, so nothing is escaped; the settings restrict types and characters of values.
@@ -147,7 +157,7 @@ def render(source: Path, context: Context) -> str:
     """A template's text for a host. :raises HaError: (exit 2) when it uses an unknown name; it names file and line."""
     where = source.relative_to(CLOUD_INIT_DIR.parent)
     try:
-        return _compiled(source.read_text(encoding="utf-8")).render(**context.variables())
+        return _compiled(_text(source)).render(**context.variables())
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
         raise HaError(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from components import bundles as module
+from components import host_files as host_files_module
 from components.bundles import COMMON, HOSTS, MOST_BYTES, Bundle, bundles
 from components.host_files import Context, HostFile, host_files
 from components.user_data import TEMPLATE
@@ -158,3 +160,13 @@ def test_a_bundle_that_hosts_could_not_read_is_refused(monkeypatch: pytest.Monke
 def test_the_bootstrap_reads_as_much_as_a_bundle_may_have() -> None:
     (read,) = re.findall(r"read\(2\*\*(\d+)\)", TEMPLATE.read_text(encoding="utf-8"))
     assert 2 ** int(read) == MOST_BYTES
+
+
+def test_a_file_that_is_not_text_is_refused_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(host_files_module.CLOUD_INIT_DIR, tmp_path / "cloud-init")
+    monkeypatch.setattr(host_files_module, "CLOUD_INIT_DIR", tmp_path / "cloud-init")
+    (tmp_path / "cloud-init" / "lb" / "files" / "etc" / "picture.png").write_bytes(b"\x89PNG\xff")
+    with pytest.raises(HaError, match="not text in UTF-8") as refused:
+        bundles([estate()["lb1"]])
+    assert refused.value.where == "cloud-init/lb/files/etc/picture.png"
+    assert refused.value.exit_code == 2

@@ -56,6 +56,7 @@ def changes_of(
             base=f"{revision.name} ({revision.commit[:12]})",
             head="this checkout",
             base_failed=base_failed,
+            program=_changed_program(repository, revision.commit),
             release=release_sources,
             unreadable={**head.failed, **dict.fromkeys(gone, "its stack file is gone; its estate is not")},
             stacks=[
@@ -174,15 +175,33 @@ def _writes_wait_ms(hosts: Sequence[HostChange], sides: Sequence[Stack]) -> int 
 
 def _changed_release_sources(repository: Path, commit: str) -> str:
     """Why application hosts may get another release though the setting stays: the sources of it differ."""
+    paths = _changed(repository, commit, "app")
+    sources = [path for path in paths if not path.removeprefix("app/").startswith(_NO_RELEASE)]
+    if not sources:
+        return ""
+    return f"{_files(sources)} of app/ changed: when it is built, application hosts get another release if it differs"
+
+
+def _changed_program(repository: Path, commit: str) -> str:
+    """Why more may change than files and settings: the program itself differs."""
+    paths = _changed(repository, commit, "__main__.py", "components", "spec")
+    if not paths:
+        return ""
+    return (
+        f"{_files(paths)} of the program changed (__main__.py, components/, spec/): what becomes of resources, and whether a "
+        "host or a volume is replaced, is in `pulumi preview` alone"
+    )
+
+
+def _changed(repository: Path, commit: str, *paths: str) -> list[str]:
     listed = subprocess.run(
-        ["git", "-C", str(repository), "diff", "--name-only", "--relative", "-z", commit, "--", "app"],
+        ["git", "-C", str(repository), "diff", "--name-only", "--relative", "-z", commit, "--", *paths],
         capture_output=True,
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    paths = [path for path in listed.stdout.decode(errors="replace").split("\0") if path]
-    sources = [path for path in paths if not path.removeprefix("app/").startswith(_NO_RELEASE)]
-    if not sources:
-        return ""
-    count = "1 file" if len(sources) == 1 else f"{len(sources)} files"
-    return f"{count} of app/ changed: when it is built, application hosts get another release if its bytes differ"
+    return [path for path in listed.stdout.decode(errors="replace").split("\0") if path]
+
+
+def _files(paths: Sequence[str]) -> str:
+    return "1 file" if len(paths) == 1 else f"{len(paths)} files"

@@ -40,7 +40,10 @@ class Action(BaseModel, frozen=True):
 
 
 class HostChange(BaseModel, frozen=True):
-    """What a host does. Hosts stand in the order in which they change."""
+    """What a host does. Hosts stand in the order in which their tiers change. Within a tier, the one that leads (the
+    primary, the master, the one with the public address) changes last; only the estate knows which that is. A host
+    that is replaced takes its `actions` before, in place.
+    """
 
     name: str
     tier: Tier
@@ -99,6 +102,8 @@ class Changes(BaseModel, frozen=True):
     base: str
     head: str
     base_failed: str = ""
+    program: str = ""
+    """Why resources may change that this document does not know, in a sentence; empty: they do not."""
     release: str = ""
     """Why application hosts may get another release, in a sentence; empty: they do not."""
     unreadable: dict[str, str] = {}

@@ -30,6 +30,12 @@ _ALONE: Final = {
     Tier.MONITOR: "no failover, no metrics and no alerts",
 }
 """What is missing while the only host of a tier is away."""
+_UNPREPARED: Final = {
+    Tier.LB: "the public address moves, if it is here",
+    Tier.CACHE: "the sentinels promote the other one, if this is the master",
+    Tier.DB: "the monitor promotes the other one, if this is the primary",
+}
+"""What happens when one of two hosts stops: before a new instance type nothing hands over."""
 
 
 def in_order(hosts: Iterable[Host]) -> list[Host]:
@@ -62,15 +68,15 @@ def host_changes(
             fate = "changes"
         hands_over = peers > 0 and (fate == "replaced" or any(one.hands_over for one in actions))
         outage = "" if peers else _outage(tier, fate, actions)
-        if fate == "restarts" and tier is Tier.DB:
-            outage = "nothing hands over before the stop: if this is the primary, a failover"
+        if fate == "restarts" and peers and tier in _UNPREPARED:
+            outage = f"{_UNPREPARED[tier]}: nothing hands over before the stop"
         found.append(
             HostChange(
                 name=host.name,
                 tier=tier,
                 fate=fate,
                 because=because,
-                actions=[] if fate == "replaced" else _merged(actions),
+                actions=_merged(actions),
                 hands_over=hands_over,
                 outage=outage,
             )
@@ -115,11 +121,12 @@ def _outage(tier: Tier, fate: Fate, actions: Iterable[Action]) -> str:
 
 
 def _actions(old: Host, new: Host) -> Iterator[Action]:
-    """What happens to the services: first what certainly does."""
+    """What happens to the services. One that no step starts any more runs on while it has a unit."""
     changed = changed_paths(old, new)
     was, now = (services({path: file.content for path, file in side.files.items()}) for side in (old, new))
     for unit in sorted(was.keys() - now.keys()):
-        yield Action(verb="stop", unit=unit, because=sorted(changed.intersection(was[unit].own)))
+        if (path := f"/etc/systemd/system/{unit}.service") in old.files and path not in new.files:
+            yield Action(verb="stop", unit=unit, because=[path])
     for unit in sorted(now.keys() - was.keys()):
         yield Action(verb="start", unit=unit, because=sorted(changed.intersection(now[unit].own)))
     for unit in sorted(now.keys() & was.keys()):

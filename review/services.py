@@ -21,9 +21,9 @@ _AT_START = re.compile(r"^(?:EnvironmentFile=-?(/[^ \n]*)|ExecStart=(/usr/local/
 class Service:
     """A service that the set-up of a host starts, and what changes it: cloud-init/README.md.
 
-    `unit`: its name without `.service`. `own`: its unit, its drop-ins, environment files and program as far as they are
-    files of the bundle; a change of one restarts it, as one of `restart_for` does. `reload_for` and `restart_for` are
-    paths as the unit gives them: files and folders, of the bundle or written on the host. `before_restart`: commands,
+    `unit`: its name without `.service`. `own`: its unit and drop-ins, and the environment files and the program that
+    they name; a change of one restarts it, as one of `restart_for` does. `reload_for` and `restart_for` are files and
+    folders. Environment files and these may be of the bundle, or be written on the host. `before_restart`: commands,
     one a line; empty where nothing is handed over.
     """
 
@@ -61,7 +61,7 @@ def _service(unit: str, files: Mapping[str, str]) -> Service:
     at_start = [one or other for one, other in _AT_START.findall(text)]
     return Service(
         unit=unit,
-        own=(*units, *(path for path in dict.fromkeys(at_start) if path in files)),
+        own=(*units, *dict.fromkeys(at_start)),
         reload_for=tuple(" ".join(_values(text, "ReloadFor")).split()),
         restart_for=tuple(" ".join(_values(text, "RestartFor")).split()),
         before_restart="\n".join(_values(text, "BeforeRestart")),

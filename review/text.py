@@ -24,8 +24,7 @@ def changes(found: Changes) -> str:
         parts.append(f"The base cannot be rendered, so nothing is compared with it: {found.base_failed}")
     parts += [f"{stack}: cannot be read: {why}" for stack, why in found.unreadable.items()]
     parts += ["\n".join(_stack(one)) for one in found.stacks]
-    if found.release:
-        parts.append(found.release)
+    parts += [line for line in (found.release, found.program) if line]
     return "\n\n".join(parts)
 
 
@@ -63,10 +62,9 @@ def _stack(found: StackChange) -> Iterator[str]:
         return
     changed = [host for host in found.hosts if host.fate != "nothing"]
     if changed:
-        yield "  Hosts, one after the other:"
+        yield "  Hosts, one after the other; of a tier, the one that leads comes last:"
         width = max(len(host.name) for host in changed)
-        for number, host in enumerate(changed, start=1):
-            yield f"  {number:>3}. {host.name:<{width}}  {host_line(host)}"
+        yield from (f"    {host.name:<{width}}  {host_line(host)}" for host in changed)
     if (wait := writes_wait(found)) is not None:
         yield f"  {wait}"
     for tier in found.tiers:
@@ -92,6 +90,8 @@ def host_line(host: HostChange) -> str:
         parts.append("after it handed over")
     text = " ".join(parts)
     told = "; ".join(action(one) for one in host.actions)
+    if host.fate == "replaced" and told:
+        told = f"before that, in place: {told}"
     text = f"{text}; {told}" if text and told else text or told
     return f"{text}. Meanwhile {host.outage}" if host.outage else text
 

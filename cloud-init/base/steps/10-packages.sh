@@ -18,8 +18,9 @@ if ((${#lacking[@]})); then
     apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o APT::Update::Error-Mode=any \
       -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" >>$log 2>&1
   }
-  # The network or the NAT gateway may become available after this host.
-  until dpkg --configure -a && apt update && apt install -y --no-install-recommends "${lacking[@]}" </dev/null; do
+  : >$log
+  # The network or the NAT gateway may become available after this host; dpkg refuses while the agent is installed.
+  until dpkg --configure -a >>$log 2>&1 && apt update && apt install -y --no-install-recommends "${lacking[@]}" </dev/null; do
     tail -n 2 $log
     ! grep -E '^E: (Unable to locate package|Package .* has no installation candidate)' $log || exit 1
     ((SECONDS < 540)) || { echo "not installed within $SECONDS s: ${lacking[*]}" >&2; exit 1; }

@@ -45,7 +45,7 @@ def mentions(text: str, path: str) -> bool:
 def unknown(files: Mapping[str, str]) -> list[str]:
     """Paths of units that are not in the bundle, and that no step, program or configuration of the host mentions."""
     others = "\n".join(text for path, text in files.items() if not path.startswith(UNITS))
-    paths = {path for one in services(files).values() for path in (*one.reload_for, *one.restart_for)}
+    paths = {path for one in services(files).values() for path in (*one.own, *one.reload_for, *one.restart_for)}
     folders = {path for path in paths if any(file.startswith(f"{path}/") for file in files)}
     return sorted(path for path in paths - folders - set(files) if not mentions(others, path))
 
@@ -54,7 +54,7 @@ def test_every_service_is_ours_or_has_a_drop_in_that_says_what_it_reads(files: d
     assert services(files)
     for unit, service in services(files).items():
         ours = f"{UNITS}{unit}.service" in files
-        assert ours or any(SECTION in files[path].splitlines() for path in service.own), unit
+        assert ours or any(SECTION in files.get(path, "").splitlines() for path in service.own), unit
 
 
 def test_every_call_is_found(files: dict[str, str]) -> None:

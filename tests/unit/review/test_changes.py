@@ -100,6 +100,14 @@ def test_a_base_that_cannot_be_rendered_leaves_the_head_alone(base: Path, spoil:
     assert "dev is not compared" in text.changes(found)
 
 
+def test_a_program_that_differs_is_said_as_its_resources_are_not_compared(base: Path) -> None:
+    assert changes_of("main", ["dev"], stacks_dir=STACKS, repository=base).program == ""
+    replaced(base / "components" / "host.py", "encrypted=True", "encrypted=False")
+    found = changes_of("main", ["dev"], stacks_dir=STACKS, repository=base)
+    assert found.program.startswith("1 file of the program changed")
+    assert found.program in text.changes(found)
+
+
 def test_a_revision_that_git_does_not_know_is_refused(base: Path) -> None:
     with pytest.raises(HaError, match="unknown git revision") as refused:
         changes_of("nowhere", stacks_dir=STACKS, repository=base)

@@ -14,6 +14,7 @@ from review.document import HostChange
 from review.hosts import RELEASE, host_changes
 from review.postgres import needs_restart, restart_settings
 from review.rendered import File, Host, Rendered
+from review.text import host_line
 from tests.unit.review.conftest import edited, hosts_of, with_instance
 
 HAPROXY = "/etc/haproxy/haproxy.cfg"
@@ -87,7 +88,28 @@ def test_a_step_that_changes_may_change_what_it_writes(shipped: Rendered) -> Non
     hosts = hosts_of(shipped, "dev")
     step = "/usr/local/lib/ha/steps/40-redis"
     found = changed(hosts, hosts | {"cache1": edited(hosts["cache1"], step, "+slowlog|len", "")})
-    assert [(one[0], one[2]) for one in told(found["cache1"])] == [("redis-server", False)]
+    # It writes the users of the one, and the environment of the other.
+    assert {(one[0], one[2]) for one in told(found["cache1"])} == {
+        ("redis-server", False),
+        ("prometheus-redis-exporter", False),
+    }
+
+
+def test_a_step_that_writes_an_environment_file_may_restart_its_service(shipped: Rendered) -> None:
+    hosts = hosts_of(shipped, "dev")
+    step = "/usr/local/lib/ha/steps/50-application"
+    found = changed(hosts, hosts | {"app1": edited(hosts["app1"], step, "ADMIN_PASSWORD=", "X=1\nADMIN_PASSWORD=")})
+    assert told(found["app1"]) == [("event-manager", "restart", False, True)]
+
+
+def test_a_service_stops_when_its_unit_goes_and_runs_on_when_no_step_starts_it(shipped: Rendered) -> None:
+    hosts = hosts_of(shipped, "dev")
+    step, unit = "/usr/local/lib/ha/steps/60-database", "/etc/systemd/system/ha-stalled-disk.service"
+    forgotten = edited(hosts["db1"], step, "ha-service ha-stalled-disk\n", "")
+    assert changed(hosts, hosts | {"db1": forgotten})["db1"].actions == []
+    files = {path: file for path, file in forgotten.files.items() if path != unit}
+    gone = changed(hosts, hosts | {"db1": forgotten.model_copy(update={"files": files})})["db1"]
+    assert told(gone) == [("ha-stalled-disk", "stop", True, False)]
 
 
 def test_a_comment_in_a_program_that_no_service_reads_restarts_nothing(shipped: Rendered) -> None:
@@ -140,6 +162,14 @@ def test_the_only_host_of_a_tier_that_is_replaced_is_missed(shipped: Rendered) -
     hosts = hosts_of(shipped, "dev")
     found = changed(hosts, hosts | {"lb1": with_instance(hosts["lb1"], image="debian-13-amd64-20270101-2601")})
     assert found["lb1"].outage == "no visitor is served until another instance serves"
+
+
+def test_a_host_that_is_replaced_changes_in_place_before(shipped: Rendered) -> None:
+    hosts = hosts_of(shipped, "prod")
+    both = with_instance(edited(hosts["lb1"], HAPROXY, "timeout", "timeout "), image="debian-13-amd64-20270101-2601")
+    found = changed(hosts, hosts | {"lb1": both})["lb1"]
+    assert (found.fate, told(found)) == ("replaced", [("haproxy", "reload", True, False)])
+    assert "before that, in place: haproxy reloads" in host_line(found)
 
 
 def test_hosts_that_come_and_go_are_named(shipped: Rendered) -> None:

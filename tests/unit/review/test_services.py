@@ -33,11 +33,11 @@ def test_only_the_section_counts() -> None:
     assert service.reload_for == ("/a",)
 
 
-def test_environment_file_and_program_are_its_own_where_the_bundle_has_them() -> None:
+def test_environment_files_and_the_program_are_its_own_also_when_a_step_writes_them() -> None:
     start = "EnvironmentFile=-/etc/default/cache\nEnvironmentFile=/var/.env\nExecStart=/usr/local/lib/ha/cache --now\n"
     files = {UNIT: f"[Service]\n{start}ExecStartPre=/usr/local/lib/ha/role\n", "/etc/default/cache": ""}
     files |= {"/usr/local/lib/ha/cache": "", "/usr/local/lib/ha/role": ""}
-    assert one(files).own == (UNIT, "/etc/default/cache", "/usr/local/lib/ha/cache")
+    assert one(files).own == (UNIT, "/etc/default/cache", "/var/.env", "/usr/local/lib/ha/cache")
 
 
 def test_a_packaged_unit_may_have_nothing_in_the_bundle() -> None:

@@ -9,12 +9,12 @@ from tests.unit.cloud_init.sandbox import STEPS, Sandbox
 
 
 def packages(
-    sandbox: Sandbox, *, present: list[str], units: str = "", apt: str = ""
+    sandbox: Sandbox, *, present: list[str], units: str = "", apt: str = "", dpkg: str = ""
 ) -> subprocess.CompletedProcess[str]:
     (sandbox.folder / "packages").write_text("curl\nhaproxy\nlib\n")
     listed = "".join(f"echo '{name} installed';" for name in present)
     sandbox.stand_in("dpkg-query", f'if [ "$1" = -W ]; then {listed} else printf "{units}"; fi')
-    sandbox.stand_in("dpkg")
+    sandbox.stand_in("dpkg", dpkg)
     sandbox.stand_in("sleep")
     sandbox.stand_in("systemctl")
     sandbox.stand_in("apt-get", f"cp {sandbox.folder}/policy {sandbox.folder}/seen 2>/dev/null; {apt}")
@@ -49,6 +49,15 @@ def test_a_mirror_that_fails_is_asked_again(sandbox: Sandbox) -> None:
     assert done.returncode == 0, done.stderr
     assert "no route" in done.stdout
     assert len(sandbox.calls("apt-get")) == 3  # update, which failed; update; install
+
+
+def test_it_waits_while_the_agent_is_installed(sandbox: Sandbox) -> None:
+    tried = sandbox.folder / "tried"
+    busy = f"[ -e {tried} ] || {{ touch {tried}; echo 'dpkg: error: dpkg frontend lock was locked' >&2; exit 2; }}"
+    done = packages(sandbox, present=["curl"], dpkg=busy)
+    assert done.returncode == 0, done.stderr
+    assert "frontend lock" in done.stdout
+    assert len(sandbox.calls("apt-get")) == 2  # update, install: after dpkg passed
 
 
 def test_a_package_that_does_not_exist_is_not_waited_for(sandbox: Sandbox) -> None:

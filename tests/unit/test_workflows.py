@@ -262,7 +262,7 @@ def test_jobs_may_what_the_page_says_and_no_more() -> None:
 
 def test_variables_to_set_are_those_that_workflows_read() -> None:
     read = {name for path in WORKFLOWS for name in re.findall(r"\bvars\.(\w+)", path.read_text(encoding="utf-8"))}
-    step = PAGE.read_text(encoding="utf-8").partition("**Variables**")[2].partition("\n4. ")[0]
+    step = PAGE.read_text(encoding="utf-8").partition("**Variables**")[2].partition("\n5. ")[0]
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", step)) == read
 
 

@@ -59,8 +59,9 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
 def _move_the_public_address(scope: Scope) -> list[dict[str, Any]]:
     """A load balancer may associate the stack's public address, and no other, with a load balancer of the stack.
 
-    Neither id is known before the resource exists, so tags identify them. Network interfaces have no tags here: the
-    instance and the address that must be in the same call limit which one it can be.
+    Neither id is known before the resource exists, so tags identify them. This limits a call that names an instance.
+    Network interfaces have no tags here, so one that names an interface may name any of the account. AWS does not say
+    whether a call by instance needs the right to its interface too, so the role has it.
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
     """
 

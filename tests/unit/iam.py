@@ -133,6 +133,7 @@ NAMED: Final = {
     "session-document": f"arn:aws:ssm:{REGION}:{ACCOUNT}:document/SSM-SessionManagerRunShell",
     "state": "arn:aws:s3:::state/.pulumi/stacks/ha/STACK.json",
     "state-bucket": "arn:aws:s3:::state",
+    "state-tags": "arn:aws:s3:::state/.pulumi/stacks/ha/STACK.pulumi-tags",
     "topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:ha-STACK-alerts",
 }
 
@@ -192,6 +193,9 @@ STATE: Final = """
     s3:GetObject state
     s3:PutObject state
     s3:DeleteObject state
+    s3:GetObject state-tags
+    s3:PutObject state-tags
+    s3:DeleteObject state-tags
     s3:PutObject history
     s3:DeleteObject history
     s3:PutObject lock

@@ -46,7 +46,8 @@ LOCAL: Final = ("ha cost", "ha diff", "ha drill", "ha lab", "ha prices", "pulumi
 READ_STATE: Final = """
     s3:ListBucket state-bucket
     s3:GetObject meta
-    s3:GetObject state"""
+    s3:GetObject state
+    s3:GetObject state-tags"""
 
 # What a command of the pages asks of AWS, as `tests.unit.iam` writes it, and the roles that it is for.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -68,6 +69,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "aws iam create-policy": (SET_UP, ""),
     "aws iam create-policy-version": (SET_UP, ""),
     "aws iam create-role": (SET_UP, ""),
+    "aws iam update-assume-role-policy": (SET_UP, ""),
     "aws kms create-alias": (SET_UP, ""),
     "aws kms create-key": (SET_UP, ""),
     "aws kms describe-key": (SET_UP, ""),
@@ -84,7 +86,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "aws ssm get-parameters-by-path": ("deployer", "ssm:GetParametersByPath parameters"),
     "aws ssm start-session": (
         "operator",
-        "ssm:StartSession host session-document\n ssm:StartSession host port-document",
+        "ssm:StartSession host session-document\n ssm:StartSession host port-document\n ssmmessages:OpenDataChannel",
     ),
     "aws sts decode-authorization-message": ("deployer", "sts:DecodeAuthorizationMessage"),
     "aws sts get-caller-identity": ("deployer", "sts:GetCallerIdentity"),
@@ -95,10 +97,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pulumi destroy": ("deployer", f"{STATE}{CHANGES}"),
     "pulumi import": ("deployer", STATE),
     "pulumi login": ("deployer preview", "s3:ListBucket state-bucket\n s3:GetObject meta"),
-    "pulumi preview": (
-        "deployer preview",
-        f"{READ_STATE}\n s3:PutObject lock\n s3:DeleteObject lock\n kms:Decrypt key",
-    ),
+    "pulumi preview": ("deployer preview", f"{READ_STATE}\n kms:Decrypt key"),  # takes no lock
     "pulumi stack": ("deployer preview", READ_STATE),
     "pulumi stack init": ("deployer", STATE),
     "pulumi stack output": ("deployer preview", READ_STATE),
@@ -151,7 +150,9 @@ esac
 """
 
 
-def test_the_set_up_makes_the_roles_that_the_policies_mean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("repository", ["octocat@123456/my-repo@456789", "octocat/my-repo"])
+def test_the_set_up_makes_the_roles_that_the_policies_mean(repository: str, tmp_path: Path) -> None:
+    """`repository`: as GitHub writes it in a token."""
     pages = AWS.read_text(encoding="utf-8"), (REPOSITORY / "docs/pull-requests.md").read_text(encoding="utf-8")
     second = pages[0].partition("## 2. ")[2].partition("## 3. ")[0]
     blocks = [*re.findall(r"```sh\n(.*?)```", second, re.DOTALL)[:2]]
@@ -162,7 +163,9 @@ def test_the_set_up_makes_the_roles_that_the_policies_mean(tmp_path: Path) -> No
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "policies").symlink_to(REPOSITORY / "docs" / "policies")
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    subprocess.run(["bash", "-euc", "\n".join(blocks)], cwd=tmp_path, env=environment, check=True)
+    script = re.sub(r"(?m)^( *repository=)\S+", rf"\g<1>{repository}", "\n".join(blocks))
+    assert repository in script
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, env=environment, check=True)
     made = [json.loads(line) for line in (tmp_path / "calls").read_text(encoding="utf-8").splitlines()]
 
     def option(call: list[str], name: str) -> str:
@@ -184,8 +187,8 @@ def test_the_set_up_makes_the_roles_that_the_policies_mean(tmp_path: Path) -> No
     # The deployer may change roles whose names begin so: those of hosts.
     assert not [role for role in roles if role.startswith("ha-")]
     for role, subjects in (
-        ("github-ha-dev", "repo:OWNER/REPOSITORY:environment:dev"),
-        ("preview-ha", ["repo:OWNER/REPOSITORY:pull_request", "repo:OWNER/REPOSITORY:ref:refs/heads/main"]),
+        ("github-ha-dev", f"repo:{repository}:environment:dev"),
+        ("preview-ha", [f"repo:{repository}:pull_request", f"repo:{repository}:ref:refs/heads/main"]),
     ):
         (trust,) = json.loads(option(roles[role], "--assume-role-policy-document"))["Statement"]
         assert trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"] == subjects

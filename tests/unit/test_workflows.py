@@ -262,7 +262,7 @@ def test_jobs_may_what_the_page_says_and_no_more() -> None:
 
 def test_variables_to_set_are_those_that_workflows_read() -> None:
     read = {name for path in WORKFLOWS for name in re.findall(r"\bvars\.(\w+)", path.read_text(encoding="utf-8"))}
-    step = PAGE.read_text(encoding="utf-8").partition("**Variables**")[2].partition("\n4. ")[0]
+    step = PAGE.read_text(encoding="utf-8").partition("**Variables**")[2].partition("\n5. ")[0]
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", step)) == read
 
 
@@ -306,6 +306,10 @@ def test_a_session_lasts_as_long_as_the_role_allows_and_the_job_longer() -> None
     assert re.findall(r"--max-session-duration (\d+)", page) == [str(session_s)]
     (wait_s,) = re.findall(r"--wait-s (\d+)", str(job["steps"]))
     assert job["timeout-minutes"] * 60 >= session_s + int(wait_s)
+    # `up` may use up its session, so the waiting has one of its own, of the hour that a role always allows.
+    order = re.findall(r"role-to-assume|'command': 'up'|--wait-s", str(job["steps"]))
+    assert order == ["role-to-assume", "'command': 'up'", "role-to-assume", "--wait-s"]
+    assert int(wait_s) < 3600
 
 
 def test_drift_looks_at_every_stack_that_has_a_file(tmp_path: Path) -> None:

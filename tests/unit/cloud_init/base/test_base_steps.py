@@ -58,7 +58,7 @@ def test_the_agent_is_installed_and_started(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"curl": "exit 22"}, "cannot be downloaded"),
+        ({"curl": "[[ $* != *amazon-ssm-agent.deb ]] || exit 22"}, "cannot be downloaded"),
         ({"apt": "exit 100"}, "cannot be installed"),
         ({"starts": "exit 1"}, "does not start"),
     ],
@@ -69,6 +69,14 @@ def test_what_may_pass_is_a_failure_so_that_systemd_tries_again(
     status, detail = agent(sandbox, **fault)  # type: ignore[arg-type]
     assert status == 1
     assert said in detail
+
+
+def test_nothing_is_installed_before_systems_manager_can_be_reached(sandbox: Sandbox) -> None:
+    """The package starts the agent, which waits for minutes when its first call fails."""
+    status, detail = agent(sandbox, curl="[[ $* != *https://ssm.us-east-1.amazonaws.com/ ]] || exit 28")
+    assert (status, detail) == (1, "Systems Manager cannot be reached: retrying")
+    assert not sandbox.calls("apt-get")
+    assert not sandbox.calls("systemctl")
 
 
 def test_another_package_than_the_pinned_one_is_refused_for_good(sandbox: Sandbox) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,50 @@ def test_the_state_says_running_while_a_step_runs(host: Host) -> None:
 def test_output_that_is_not_text_does_not_end_the_set_up(host: Host) -> None:
     host.step("10-bytes", r"printf '\xff\xfe\n'")
     assert host.run()
+
+
+PASSWORD = "bN3x_0vq-Yy7mTz4KpWc2LrD9sHfJ6gA"
+KEY = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg"
+
+
+@pytest.fixture
+def secrets(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that ha-secret keeps, two secrets and a plain parameter that is a common word."""
+    folder = host.folder / "secrets"
+    monkeypatch.setattr(program("base/files/usr/local/sbin/ha-setup"), "SECRETS", folder)
+    key = f"-----BEGIN PRIVATE KEY-----\n{KEY}\n-----END PRIVATE KEY-----"
+    for name, value in {"cache/password": PASSWORD, "cache/ca": key, "db/word": "line"}.items():
+        path = folder / "ha/dev" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{value}\n")
+    (folder / "ha/dev/gone").symlink_to("nowhere")
+
+
+@pytest.mark.usefixtures("secrets")
+def test_what_is_reported_has_no_secret(
+    host: Host, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Redis prints the line of its configuration that it rejects; ha-setup reads that in the unit's journal."""
+    journal = host.folder / "bin" / "journalctl"
+    journal.parent.mkdir()
+    journal.write_text(f"#!/bin/sh\necho 'Bad line 3: requirepass {PASSWORD} x'\n")
+    journal.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{journal.parent}:{os.environ['PATH']}")
+    host.step("50-redis", f"echo 'key: {KEY}'; echo 'Job for redis-server.service failed.'; exit 1")
+    assert not host.run()
+    assert "Bad line 3: requirepass *** x\n" in host.said()["error"]
+    out = capfd.readouterr().out
+    assert "50-redis: key: ***\n" in out
+    for text in (out, host.state.read_text(), (host.folder / "log").read_text()):
+        assert PASSWORD not in text
+        assert KEY not in text
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_secret_where_the_error_is_cut_is_not_reported_in_part(host: Host) -> None:
+    host.step("50-long", f"printf 'requirepass {PASSWORD}%03970d\n' 0; exit 1")
+    assert not host.run()
+    assert PASSWORD[-8:] not in host.said()["error"]
 
 
 def test_every_line_is_in_the_log_with_its_step(host: Host) -> None:

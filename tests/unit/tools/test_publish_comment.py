@@ -99,7 +99,7 @@ def github() -> Iterator[Github]:
                 self._answer(found[begin:end])
             elif url.path == "/repos/o/r/actions/runs/99/jobs":
                 self._answer({"total_count": len(state.jobs), "jobs": state.jobs[begin:end]})
-            elif url.path == "/repos/o/r/actions/workflows/5/runs":
+            elif url.path == "/repos/o/r/actions/workflows/pull-request.yml/runs":
                 assert (query["event"], query["branch"]) == (["pull_request"], ["change"])
                 self._answer({"total_count": len(state.runs), "workflow_runs": state.runs[begin:end]})
             elif url.path == "/repos/o/r/pulls/7/files" and state.files_refused:
@@ -219,7 +219,6 @@ def environment(github: Github, folder: Path, owner: str | None, **of_run: Any) 
     """:param owner: of the repository that the change is in; None when that is gone."""
     run = {
         "id": 99,
-        "workflow_id": 5,
         "run_number": 12,
         "run_attempt": 1,
         "conclusion": "success",

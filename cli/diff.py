@@ -49,9 +49,11 @@ def difference(
 
         sys.stdout.write(changes_alone(found))
     else:
+        from cost.diff import GONE
         from review import text
 
-        sys.stdout.write(text.changes(found) + "\n")
+        gone = [f"{name}: {GONE}" for name in found.gone]
+        sys.stdout.write("\n\n".join([text.changes(found), *gone]) + "\n")
     if found.unreadable:
         raise typer.Exit(EXIT_USAGE)
 
@@ -68,6 +70,13 @@ def comment(
         list[str] | None,
         typer.Option(metavar="STACK=FILE", help="What `pulumi preview --json` printed; may be repeated."),
     ] = None,
+    edited: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A file of the estimate that the change edits, whatever its documents say."),
+    ] = None,
+    unlisted: Annotated[
+        bool, typer.Option("--unlisted", help="Which previews there should be is not known: a failure.")
+    ] = False,
     fork: Annotated[bool, typer.Option("--fork", help="The documents were made by a fork's code.")] = False,
     approved: Annotated[
         bool, typer.Option("--approved", help="A person agrees with changes to budgets, prices or the estimator.")
@@ -88,6 +97,8 @@ def comment(
         changes=read_changes(changes_file),
         cost=read_cost(cost_file),
         previews=read_previews(map(_stack_and_file, preview or ())),
+        edited=edited,
+        unlisted=unlisted,
         fork=fork,
         approved=approved,
         summary_url=summary_url,

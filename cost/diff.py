@@ -14,6 +14,8 @@ from cost.report import Report
 
 APPROVAL_LABEL = "cost-approved"
 """With it, a pull request may change a budget or how costs are estimated."""
+GONE = "its stack file is gone; its estate is not"
+"""Of a stack that only the base has: nothing would change or price it any more, and it costs what it did."""
 
 Change = Literal["added", "removed", "changed"]
 
@@ -87,7 +89,8 @@ class PriceChange(BaseModel, frozen=True):
 class Diff(BaseModel, frozen=True):
     """The document of `ha cost diff --json`. `base` and `head`: what was compared, in words.
 
-    `edited`: files with which the estimate is made, and which differ; `prices`: the prices that do.
+    `edited`: files with which the estimate is made or shown, and which differ; `prices`: the prices that do. `gone`:
+    stacks that only the base has a file of.
     """
 
     base: str
@@ -95,23 +98,35 @@ class Diff(BaseModel, frozen=True):
     stacks: list[StackDiff]
     edited: list[str] = []
     prices: list[PriceChange] = []
+    gone: list[str] = []
 
 
 def needs_approval(found: Diff) -> list[str]:
     """What makes an estimate stand on the change's own word, in sentences: a person has to agree with it."""
+    return [*of_edits(found.edited), *(reason for one in found.stacks for reason in of_stack(one))]
+
+
+def of_edits(files: Sequence[str]) -> list[str]:
+    """Why files that the change edits need a person's word."""
+    if not files:
+        return []
+    count = f" ({len(files)} files)" if len(files) > 1 else ""
+    return [f"it changes how costs are estimated or shown{count}: {', '.join(files)}"]
+
+
+def of_stack(found: StackDiff) -> list[str]:
+    """Why a stack's budget or cost needs a person's word."""
+    name, budget = found.stack, usd(found.budget_usd)
     reasons = []
-    if found.edited:
-        reasons.append(f"it changes how costs are estimated: {', '.join(found.edited)}")
-    for one in found.stacks:
-        if one.budget_before_usd is not None and one.budget_usd > one.budget_before_usd:
-            reasons.append(
-                f"it raises the budget of {one.stack} from {usd(one.budget_before_usd)} to {usd(one.budget_usd)}"
-            )
-        if one.at_base and one.within_budget and one.at_base.after_usd > one.budget_usd:
-            reasons.append(
-                f"{one.stack} costs {usd(one.at_base.after_usd)} at the base's prices, "
-                f"over its budget of {usd(one.budget_usd)}"
-            )
+    before = found.budget_before_usd
+    if before is not None and found.budget_usd > before:
+        reasons.append(f"it raises the budget of {name} from {usd(before)} to {budget}")
+    if before is None and (found.at_base or found.at_base_failed):
+        new = found.before_usd is None and not found.before_failed
+        why = "is new" if new else "has no budget that can be read in the base"
+        reasons.append(f"{name} {why}, so its budget of {budget} is the change's own")
+    if found.at_base and found.within_budget and found.at_base.after_usd > found.budget_usd:
+        reasons.append(f"{name} costs {usd(found.at_base.after_usd)} at the base's prices, over its budget of {budget}")
     return reasons
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import groupby
 
-from cost.diff import Diff, DiffLine, StackDiff
+from cost.diff import GONE, Diff, DiffLine, StackDiff
 from cost.money import percent, price, quantity, signed_usd, usd, usd_or_dash
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
@@ -14,10 +14,11 @@ KEY = "Key: ~ changed, + added, - removed"
 
 def diff(found: Diff) -> str:
     parts = [f"Monthly cost change, {found.base} → {found.head}", *map(stack, found.stacks)]
+    parts += [f"{name}: {GONE}" for name in found.gone]
     if found.prices:
         parts.append("\n".join(["Prices that the change edits:", *price_lines(found)]))
     if found.edited:
-        parts.append("\n".join(["Files of the estimate that the change edits:", *found.edited]))
+        parts.append("\n".join(["Files of the estimate, or of what shows it, that the change edits:", *found.edited]))
     return "\n\n".join([*parts, KEY])
 
 

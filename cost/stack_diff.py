@@ -14,10 +14,21 @@ from cost.resources import Resource
 from cost.revision import ProgramRun, Revision, checked_out, edited_since
 from spec.errors import HaError
 from spec.project import REPOSITORY
-from spec.stack_file import REGION_KEY
+from spec.stack_file import REGION_KEY, found_stacks
 
-# The files that an estimate is made with: a change of one may hide what another change costs.
-ESTIMATOR = ("cost", "spec/instance_types.json", "spec/instance_types.py")
+# What an estimate is made, judged and shown with: a change of one may hide what another change costs. Files, and
+# folders with all that is in them; tools/publish-comment has the same ones.
+ESTIMATOR = (
+    ".github/workflows",
+    "cli/cost.py",
+    "cli/diff.py",
+    "cost",
+    "review",
+    "spec/instance_types.json",
+    "spec/instance_types.py",
+    "spec/stack_file.py",
+    "tools/publish-comment",
+)
 
 
 def diff_of(
@@ -58,6 +69,7 @@ def diff_of(
             stacks=diffs,
             edited=edited_since(repository, revision.commit, ESTIMATOR) if revision else [],
             prices=changed_prices(revision.folder / "cost" / "prices", prices_dir) if revision else [],
+            gone=sorted(set(found_stacks(revision.folder)) - set(found_stacks(stacks_dir))) if revision else [],
         )
     return found, reports
 

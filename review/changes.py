@@ -22,6 +22,7 @@ from review.rendered import Host, Rendered, Stack, rendered
 from spec.changes import CHANGE_ORDER, leaves, refused_changes, refused_fixed, refused_links
 from spec.project import REPOSITORY
 from spec.settings import Settings
+from spec.stack_file import found_stacks
 from spec.tiers import Tier
 from spec.timers import Timers
 
@@ -30,35 +31,33 @@ _NO_RELEASE = ("test/", "README.md", "eslint.config.js")
 """Of `app/`, what no release contains."""
 
 
-def found_stacks(folder: Path = REPOSITORY) -> list[str]:
-    """The stacks that have a file in a folder, by name."""
-    return sorted(path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml"))
-
-
 def changes_of(
     base: str, names: Sequence[str] = (), *, stacks_dir: Path = REPOSITORY, repository: Path = REPOSITORY
 ) -> Changes:
     """This checkout against the revision `base`.
 
-    :param names: the stacks; none: all that have a file here.
+    :param names: the stacks; none: all that have a file here or in the base.
     :raises HaError: (exit 2) when git does not know the revision.
     """
     with ExitStack() as cleanup:
         revision = cleanup.enter_context(checked_out(repository, base))
-        wanted = list(dict.fromkeys(names)) or found_stacks(stacks_dir)
+        here = found_stacks(stacks_dir)
+        only_before = sorted(set(found_stacks(revision.folder)) - set(here))
+        gone = [name for name in only_before if not names or name in names]
+        wanted = [name for name in dict.fromkeys(names or here) if name not in gone]
         run = _BaseRun(revision, [name for name in wanted if revision.has_stack(name)])
         cleanup.callback(run.stop)
         head = rendered(wanted, stacks_dir)
         before, base_failed = run.result()
         release_sources = _changed_release_sources(repository, revision.commit)
-        gone = [] if names else sorted(set(found_stacks(revision.folder)) - set(wanted))
         return Changes(
             base=f"{revision.name} ({revision.commit[:12]})",
             head="this checkout",
             base_failed=base_failed,
             program=_changed_program(repository, revision.commit),
             release=release_sources,
-            unreadable={**head.failed, **dict.fromkeys(gone, "its stack file is gone; its estate is not")},
+            gone=gone,
+            unreadable=head.failed,
             stacks=[
                 stack_change(
                     name, after, before.stacks.get(name), new=not revision.has_stack(name), sources=release_sources

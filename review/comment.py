@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from cost import diff_text
-from cost.diff import APPROVAL_LABEL, Diff, StackDiff, needs_approval
+from cost.diff import APPROVAL_LABEL, GONE, Diff, StackDiff, needs_approval, of_edits, of_stack
 from cost.money import signed_usd, usd, usd_or_dash
 from review.document import Changes, FileDiff, HostChange, StackChange
-from review.preview import Op, Preview, ResourceChange, cut
+from review.preview import Op, Preview, ResourceChange, cut, printable
 from spec.markdown import code, fold, plain, plain_table
 
 MARKER = "<!-- ha: pull request -->"
@@ -27,6 +27,7 @@ NAMES_BYTES = 30_000
 """What the names of all that is replaced or deleted may take. A preview with more is named, in red, and not shown."""
 MOST_STACKS = 20
 _VERDICT_BYTES, _MOST_VERDICTS = 300, 20
+_WORST_FIRST = ("❌", "⚠️", "✅")
 _WIDTH = 200  # characters of a line in a block
 _DIFF_LINES = 40  # of a file, when all of it does not fit
 _MOST_CREATED = 30  # resources that are created by name; more are counted by type
@@ -66,26 +67,40 @@ def comment(
     changes: Changes | None = None,
     cost: Diff | None = None,
     previews: Sequence[Preview | Missing] = (),
+    edited: Sequence[str] | None = None,
+    unlisted: bool = False,
     fork: bool = False,
     approved: bool = False,
     summary_url: str = "",
 ) -> Comment:
     """The one comment of a pull request. A document that is None is one that the run has not made: the comment says so.
 
+    :param edited: the files that `Diff.edited` should have, from who does not run the change's code; None: it counts.
+    :param unlisted: whether it is not known which previews there should be, because the run failed.
     :param fork: whether a stranger's code made the documents; there are then no previews.
     :param approved: whether a person agreed with what `needs_approval` names.
     :param summary_url: where the summary is shown.
     """
 
+    if cost and edited is not None:
+        cost = cost.model_copy(update={"edited": list(edited)})
+    verdicts = [
+        *_of_changes(changes),
+        *(f"❌ {_name(name)}: {GONE}" for name in _gone(changes, cost)),
+        *(_of_cost(cost, approved) if cost else _without_cost(edited or (), approved)),
+    ]
+    if unlisted:
+        verdicts.append("❌ There is no preview: the job that lists the stacks did not succeed. Read its log.")
+
     def build(limit: int, names_limit: int) -> str:
         shown = _within(previews, names_limit)
-        head = [MARKER, "## What this change does", _verdicts(changes, cost, shown, approved, limit)]
+        head = [MARKER, "## What this change does", _verdicts([*chain(*map(_of_preview, shown)), *verdicts], limit)]
         if fork:
             head.append(
                 "This comes from a fork: its own code made what follows, so read its changes under `cost/` and "
                 "`review/` first. A fork has no credentials, and so no preview."
             )
-        elif not previews:
+        elif not previews and not unlisted:
             head.append("There is no preview: none ran. Its set-up is in docs/pull-requests.md.")
         parts = [
             *(_resources(one) for one in shown if isinstance(one, Preview)),
@@ -101,14 +116,16 @@ def comment(
 
 def cost_alone(cost: Diff, *, approved: bool = False) -> str:
     """`ha cost diff --markdown`."""
-    reasons = [f"- {line}" for line in _approval(cost, approved)]
+    lines = [*_approval(needs_approval(cost), approved), *(f"❌ {_name(name)}: {GONE}" for name in cost.gone)]
+    reasons = [f"- {plain(line)}" for line in lines]
     return _fit(["\n".join(reasons)] if reasons else [], list(_cost(cost, approved)), "", SUMMARY_BYTES)
 
 
 def changes_alone(changes: Changes) -> str:
     """`ha diff --markdown`."""
     head = [f"Compared: {plain(changes.base)} → {plain(changes.head)}."]
-    head += [f"- {plain(line)}" for line in _of_changes(changes)]
+    lines = [*_of_changes(changes), *(f"❌ {_name(name)}: {GONE}" for name in changes.gone)]
+    head += [f"- {plain(line)}" for line in lines]
     return _fit(head, [*chain.from_iterable(map(_hosts, changes.stacks))], "", SUMMARY_BYTES)
 
 
@@ -149,17 +166,10 @@ def _within(previews: Sequence[Preview | Missing], limit: int) -> list[Preview |
 # Verdicts: what is wrong, in a line each.
 
 
-def _verdicts(
-    changes: Changes | None, cost: Diff | None, previews: Sequence[Preview | Missing], approved: bool, limit: int
-) -> str:
+def _verdicts(found: Sequence[str], limit: int) -> str:
+    """Each begins with its mark. The worst come first, so that it is the others that are left out."""
     most = _MOST_VERDICTS if limit == COMMENT_BYTES else 10 * _MOST_VERDICTS
-    lines = list(
-        chain(
-            *(_of_preview(one) for one in previews),
-            _of_changes(changes),
-            _of_cost(cost, approved),
-        )
-    )
+    lines = sorted(found, key=lambda line: _WORST_FIRST.index(line.partition(" ")[0]))
     if len(lines) > most:
         lines = [*lines[: most - 1], f"❌ and {len(lines) - most + 1} more: read the run's summary"]
     return "\n".join(f"- {_cut_bytes(plain(line), _VERDICT_BYTES)}" for line in lines)
@@ -170,8 +180,10 @@ def _of_preview(found: Preview | Missing) -> Iterator[str]:
         yield f"❌ The preview of {_name(found.stack)} is missing: {found.why}"
     elif found.errors:
         yield f"❌ The preview of {_name(found.stack)} failed, and what it shows is not all: {found.errors[0]}"
+    elif protected := [one.name for one in found.removed if one.protected]:
+        yield f"❌ {_name(found.stack)}: {_counts(found)}; these are protected: {', '.join(protected)}"
     else:
-        yield f"✅ {_name(found.stack)}: {_counts(found)}"
+        yield f"{'⚠️' if found.removed else '✅'} {_name(found.stack)}: {_counts(found)}"
 
 
 def _of_changes(changes: Changes | None) -> Iterator[str]:
@@ -188,11 +200,17 @@ def _of_changes(changes: Changes | None) -> Iterator[str]:
         yield f"❌ Hosts of the first {MOST_STACKS} stacks alone are shown, of {len(changes.stacks)}"
 
 
-def _of_cost(cost: Diff | None, approved: bool) -> Iterator[str]:
-    if cost is None:
-        yield "❌ There is no estimate: the run that makes it failed. Read its log."
-        return
-    yield from _approval(cost, approved)
+def _gone(changes: Changes | None, cost: Diff | None) -> list[str]:
+    return sorted({*(changes.gone if changes else ()), *(cost.gone if cost else ())})
+
+
+def _without_cost(edited: Sequence[str], approved: bool) -> Iterator[str]:
+    yield "❌ There is no estimate: the run that makes it failed. Read its log."
+    yield from _approval(of_edits(edited), approved)
+
+
+def _of_cost(cost: Diff, approved: bool) -> Iterator[str]:
+    yield from _approval(needs_approval(cost), approved)
     for one in cost.stacks:
         if not one.within_budget:
             yield f"❌ {_name(one.stack)}: {diff_text.budget(one)}"
@@ -202,8 +220,7 @@ def _of_cost(cost: Diff | None, approved: bool) -> Iterator[str]:
         yield f"❌ The cost of the first {MOST_STACKS} stacks alone is shown, of {len(cost.stacks)}"
 
 
-def _approval(cost: Diff, approved: bool) -> list[str]:
-    reasons = needs_approval(cost)
+def _approval(reasons: Iterable[str], approved: bool) -> list[str]:
     if approved:
         return [f"✅ Approved with the label {APPROVAL_LABEL}: {one}" for one in reasons]
     return [f"❌ A person has to agree, with the label {APPROVAL_LABEL}: {one}" for one in reasons]
@@ -300,7 +317,7 @@ def _hosts(found: StackChange) -> Iterator[Part]:
     for tier in found.tiers:
         packages = [f"+ {p}" for p in tier.packages_added] + [f"- {p}" for p in tier.packages_removed]
         if packages:
-            yield Part(2, (fold(f"{name}, {tier.tier}: packages", code("\n".join(packages), "diff")), ""))
+            yield Part(2, (fold(f"{name}, {tier.tier}: packages", _text("\n".join(packages), "diff")), ""))
         for file in tier.files:
             yield _file(f"{name}, {tier.tier}: {cut(file.path, _WIDTH)}", file)
 
@@ -309,7 +326,7 @@ def _file(where: str, file: FileDiff) -> Part:
     title = f"{where} ({file.change}; {cut(', '.join(file.hosts), _WIDTH)})"
     if file.omitted:
         return Part(3, (f"{plain(title)}: {plain(cut(file.omitted, _WIDTH))}", ""))
-    lines = [cut(line, _WIDTH) for line in file.diff.splitlines()]
+    lines = _shown(file.diff)
     short = [*lines[:_DIFF_LINES], f"… {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else lines
     return Part(3, (*dict.fromkeys(fold(title, code("\n".join(one), "diff")) for one in (lines, short)), ""))
 
@@ -345,8 +362,7 @@ def _cost(cost: Diff, approved: bool) -> Iterator[Part]:
 
 def _row(found: StackDiff, approved: bool) -> tuple[str, ...]:
     at_base = found.at_base
-    over = at_base is not None and at_base.after_usd > found.budget_usd and not approved
-    raised = found.budget_before_usd is not None and found.budget_before_usd < found.budget_usd and not approved
+    holds = found.within_budget and (approved or not of_stack(found))
     if at_base is None:
         base = "-" if not found.at_base_failed else "not known"
     else:
@@ -363,12 +379,17 @@ def _row(found: StackDiff, approved: bool) -> tuple[str, ...]:
         "not known" if found.before_failed else signed_usd(found.difference_usd),
         base,
         budget,
-        f"{'✅' if found.within_budget and not over and not raised else '❌'} {diff_text.left(found)}",
+        f"{'✅' if holds else '❌'} {diff_text.left(found)}",
     )
 
 
-def _text(body: str) -> str:
-    return code("\n".join(cut(line, _WIDTH) for line in body.splitlines()))
+def _text(body: str, language: str = "text") -> str:
+    return code("\n".join(_shown(body)), language)
+
+
+def _shown(body: str) -> list[str]:
+    """The lines of a stranger's text, without what would hide or reorder a part of them."""
+    return [cut(printable(line), _WIDTH) for line in body.splitlines()]
 
 
 def _name(stack: str) -> str:

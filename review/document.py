@@ -94,8 +94,8 @@ class StackChange(BaseModel, frozen=True):
 class Changes(BaseModel, frozen=True):
     """The document of `ha diff --json`. `base` and `head`: what was compared, in words.
 
-    `base_failed`: why the base cannot be rendered; the head then stands alone. `unreadable`: stacks, by
-    name, whose head cannot be rendered, and why.
+    `base_failed`: why the base cannot be rendered; the head then stands alone. `gone`: stacks that only the base has a
+    file of. `unreadable`: stacks, by name, whose head cannot be rendered, and why.
     """
 
     version: Literal[1] = 1
@@ -106,5 +106,6 @@ class Changes(BaseModel, frozen=True):
     """Why resources may change that this document does not know, in a sentence; empty: they do not."""
     release: str = ""
     """Why application hosts may get another release, in a sentence; empty: they do not."""
+    gone: list[str] = []
     unreadable: dict[str, str] = {}
     stacks: list[StackChange]

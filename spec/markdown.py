@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 _RULES = {"l": ":--", "r": "--:"}
-_NOT_PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/+()$%'=<→…✅❌_-]|<(?!\$)")  # `<$0.01` is an amount, no tag
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/+()$%'=<→…✅⚠\ufe0f❌_-]|<(?!\$)")  # `<$0.01` is an amount, no tag
 _LINKED_BARE = re.compile(r"://|www\.|gh-(?=\d)", re.IGNORECASE)  # GitHub makes links of these without any sign
 
 

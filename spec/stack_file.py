@@ -30,12 +30,17 @@ def stack_file(project_dir: Path, stack: str) -> Path:
     return project_dir / f"Pulumi.{stack}.yaml"
 
 
+def found_stacks(project_dir: Path) -> list[str]:
+    """The stacks that have a file in a folder, by name."""
+    return sorted(path.name.split(".")[1] for path in project_dir.glob("Pulumi.*.yaml"))
+
+
 def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
     """The `config` section of a stack's file. :raises HaError: (exit 2) when it is missing or not YAML."""
     check_stack_name(stack)
     path = stack_file(project_dir, stack)
     if not path.is_file():
-        stacks = sorted(p.name.split(".")[1] for p in project_dir.glob("Pulumi.*.yaml"))
+        stacks = found_stacks(project_dir)
         raise HaError(
             f"there is no stack {stack!r}",
             where=path.name,

@@ -97,6 +97,7 @@ def test_the_script_knows_the_run_by_its_names() -> None:
     assert 're.compile(r"Pull request #(\\d+)")' in script
     assert document["jobs"]["preview"]["name"] == "Preview of ${{ matrix.stack }}"
     assert 're.compile(r"Preview of (' in script
+    assert f'STACKS_JOB = "{document["jobs"]["stacks"]["name"]}"' in script
     assert f"'{APPROVAL_LABEL}'" in str(document["jobs"]["changes"]["steps"])
     assert f'APPROVAL_LABEL = "{APPROVAL_LABEL}"' in script
     assert {"labeled", "unlabeled"} < set(document["on"]["pull_request"]["types"])
@@ -111,9 +112,42 @@ def test_stacks_are_found_and_dr_is_deployed_by_hand(tmp_path: Path) -> None:
     subprocess.run(["bash", "-ec", find], cwd=tmp_path, env={**os.environ, "GITHUB_OUTPUT": str(output)}, check=True)
     assert output.read_text() == 'names=["dev","drill","prod"]\n'
     assert jobs["preview"]["strategy"]["matrix"]["stack"] == "${{ fromJSON(needs.stacks.outputs.names) }}"
-    (given,) = [step["run"] for step in jobs["changes"]["steps"] if "Pulumi" in step.get("run", "")]
-    subprocess.run(["bash", "-ec", given], cwd=tmp_path, check=True)
-    assert (tmp_path / "stacks").read_text().split() == ["--stack=dev", "--stack=dr", "--stack=drill", "--stack=prod"]
+
+
+def test_every_stack_is_compared_and_priced(tmp_path: Path) -> None:
+    """`ha diff` finds them itself: told names, it could not see that one is gone. `ha cost diff` is told all."""
+    steps = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")["jobs"]["changes"]["steps"]
+    for name in ("dev", "dr", "prod"):
+        (tmp_path / f"Pulumi.{name}.yaml").touch()
+    ha = tmp_path / ".venv" / "bin" / "ha"
+    ha.parent.mkdir(parents=True)
+    ha.write_text('#!/bin/sh\necho "$@"\n')
+    ha.chmod(0o755)
+    (tmp_path / "git").write_text("#!/bin/sh\necho base\n")
+    (tmp_path / "git").chmod(0o755)
+    for run in (step["run"] for step in steps if "bin/ha " in step.get("run", "")):
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "APPROVED": "--approved"}
+        subprocess.run(["bash", "-ec", run], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "handed" / "changes.json").read_text() == "diff --base base --json\n"
+    stacks = "--stack=dev --stack=dr --stack=prod"
+    assert (tmp_path / "handed" / "cost.json").read_text() == f"cost diff --base base {stacks} --approved --json\n"
+
+
+def test_only_the_label_itself_approves_and_no_event_skips_the_check() -> None:
+    """A label that is there may be of another commit. GitHub counts a check that is skipped as passed."""
+    document = parsed(REPOSITORY / ".github" / "workflows" / "pull-request.yml")
+    job = document["jobs"]["changes"]
+    (approved,) = [step["env"]["APPROVED"] for step in job["steps"] if "APPROVED" in step.get("env", {})]
+    given = f"github.event.action == 'labeled' && github.event.label.name == '{APPROVAL_LABEL}'"
+    assert approved == f"${{{{ {given} && '--approved' || '' }}}}"
+    assert "if" not in job
+    assert "edited" in document["on"]["pull_request"]["types"]  # a pull request may get another base
+
+
+def test_the_comment_is_written_also_when_its_set_up_fails() -> None:
+    last = parsed(REPOSITORY / ".github" / "workflows" / "pull-request-comment.yml")["jobs"]["comment"]["steps"][-1]
+    assert last["run"] == "tools/publish-comment handed"
+    assert last["if"] == "${{ !cancelled() }}"
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -63,7 +63,8 @@ def first_preview() -> str:
         path.write_text(json.dumps(document), encoding="utf-8")
         previews = read_previews([("prod", path)])
     changes = _document(stack_change("prod", _rendered("prod"), None, new=True))
-    text = comment(changes=changes, cost=_diff(compare(None, report_of("prod"))), previews=previews).text
+    cost = _diff(_against_base("prod", None, report_of("prod"), new=True))
+    text = comment(changes=changes, cost=cost, previews=previews).text
     return _page("the first preview of a stack", text)
 
 
@@ -202,12 +203,14 @@ def _diff(*found: StackDiff) -> Diff:
     return Diff(base=BASE, head=HEAD, stacks=list(found))
 
 
-def _against_base(stack: str, before: Report | None, after: Report, *, at_base: Report | None = None) -> StackDiff:
+def _against_base(
+    stack: str, before: Report | None, after: Report, *, at_base: Report | None = None, new: bool = False
+) -> StackDiff:
     """:param at_base: the changed side as the base prices it; without it, as the change does."""
     priced = AtBase(
         before_usd=before.monthly_usd if before else None,
         after_usd=(at_base or after).monthly_usd,
         not_priced=[],
     )
-    budget = (before or report_of(stack)).budget_usd
+    budget = None if new else (before or report_of(stack)).budget_usd
     return compare(before, after).model_copy(update={"at_base": priced, "budget_before_usd": budget})

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cost import stack_diff, stacks
+from cost import diff_text, stack_diff, stacks
 from cost.diff import Diff, PriceChange, needs_approval
 from cost.prices import PRICES_DIR
+from cost.revision import edited_since
 from spec.errors import EXIT_PROMISE_BROKEN, HaError
 from spec.project import REPOSITORY
 from tests.stacks import STACKS
@@ -65,6 +66,46 @@ def test_a_stack_that_is_not_in_the_revision_is_new(repository: Path) -> None:
     assert found.stacks[0].before_failed == ""
 
 
+def test_a_budget_that_the_base_has_none_for_needs_a_person(base: Path) -> None:
+    found, _ = stack_diff.diff_of(["prod"], "main", (), stacks_dir=STACKS, repository=base)
+    budget = "so its budget of $215.00 is the change's own"
+    assert needs_approval(found) == [f"prod is new, {budget}"]
+    shutil.rmtree(base / "cost")
+    git(base, "commit", "--quiet", "--all", "--message=no estimator")
+    (reason,) = needs_approval(diff(base))
+    assert reason.startswith("dev has no budget that can be read in the base, so its budget of $215.00")
+    alone, _ = stack_diff.diff_of(["dev"], None, ["budget_monthly_usd=5000"], stacks_dir=STACKS)
+    assert needs_approval(alone) == []  # no base, no change to judge
+
+
+def test_a_stack_that_only_the_base_has_is_named(base: Path) -> None:
+    shutil.copy(base / "Pulumi.dev.yaml", base / "Pulumi.old.yaml")
+    git(base, "add", ".")
+    git(base, "commit", "--quiet", "--message=another stack")
+    found = diff(base)
+    assert found.gone == ["old"]
+    assert "old: its stack file is gone; its estate is not" in diff_text.diff(found)
+
+
+def test_what_judges_and_shows_the_estimate_counts_as_a_part_of_it(repository: Path) -> None:
+    """Each file or folder of the list, and nothing else."""
+    paths = [one if (REPOSITORY / one).is_file() else f"{one}/any" for one in stack_diff.ESTIMATOR]
+    for path in [*paths, "app/any"]:
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text("before\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message=there before")
+    for path in [*paths, "app/any"]:
+        (repository / path).write_text("after\n")
+    assert edited_since(repository, "main", stack_diff.ESTIMATOR) == sorted(paths)
+    assert {"cost/any", "review/any", ".github/workflows/any", "tools/publish-comment"} < set(paths)
+
+
+def test_files_of_the_estimate_exist() -> None:
+    """One that is renamed would not count any more."""
+    assert all((REPOSITORY / one).exists() for one in stack_diff.ESTIMATOR)
+
+
 def test_a_base_that_cannot_run_leaves_the_head_alone(base: Path) -> None:
     (base / "components" / "shape.py").write_text("import dropped\n")
     git(base, "commit", "--quiet", "--all", "--message=broken")
@@ -99,7 +140,7 @@ def test_a_price_edited_with_what_it_hides_is_seen(base: Path) -> None:
     assert found.prices == [PriceChange(region="us-east-1", key="ec2.m7i.4xlarge.hour", **row)]
     assert found.edited == ["cost/prices/us-east-1.json"]
     assert [reason.split(":")[0] for reason in needs_approval(found)] == [
-        "it changes how costs are estimated",
+        "it changes how costs are estimated or shown",
         "dev costs $1,294.91 at the base's prices, over its budget of $215.00",
     ]
     with pytest.raises(HaError) as refused:

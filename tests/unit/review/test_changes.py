@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from review import text
-from review.changes import changes_of, found_stacks
+from review.changes import changes_of
 from spec.errors import HaError
 from spec.project import REPOSITORY
+from spec.stack_file import found_stacks
 from tests.stacks import STACKS
 from tests.unit.cost.small_repository import git
 
@@ -70,13 +71,22 @@ def test_what_a_running_estate_refuses_is_said(base: Path) -> None:
     assert {host.fate for host in dev.hosts} == {"replaced"}
 
 
-def test_a_new_stack_is_new_and_one_that_is_gone_is_named(base: Path) -> None:
+@pytest.mark.parametrize("names", [[], ["dev", "prod", "old"]], ids=["all", "named"])
+def test_a_new_stack_is_new_and_one_that_is_gone_is_named(names: list[str], base: Path) -> None:
     (base / "Pulumi.prod.yaml").rename(base / "Pulumi.old.yaml")
     commit(base)
-    found = changes_of("main", stacks_dir=STACKS, repository=base)
+    found = changes_of("main", names, stacks_dir=STACKS, repository=base)
     assert [(one.stack, one.new) for one in found.stacks] == [("dev", False), ("prod", True)]
-    assert list(found.unreadable) == ["old"]
+    assert (found.gone, found.unreadable) == (["old"], {})
     assert "prod is new: 9 hosts" in text.changes(found)
+
+
+def test_a_stack_that_is_gone_or_never_was_is_told_from_one_that_was_not_asked_for(base: Path) -> None:
+    shutil.copy(base / "Pulumi.prod.yaml", base / "Pulumi.old.yaml")
+    commit(base)
+    found = changes_of("main", ["dev", "typo"], stacks_dir=STACKS, repository=base)
+    assert found.gone == []
+    assert list(found.unreadable) == ["typo"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cost.diff import AtBase, Diff
 from cost.estimate import UnpricedResource
-from review.comment import COMMENT_BYTES, MARKER, NAMES_BYTES, Missing, comment, cost_alone
+from review.comment import COMMENT_BYTES, MARKER, NAMES_BYTES, Missing, changes_alone, comment, cost_alone
 from review.document import Changes, FileDiff
 from review.preview import LONGEST_NAME, Preview, read_preview
 from tests.unit.review import samples
@@ -37,7 +37,7 @@ def test_it_says_what_goes_the_cost_and_the_gate() -> None:
     found = previewed(preview([lb1, step("create", INSTANCE, "app3", new={}), step("delete", VOLUME, "old", old={})]))
     text = comment(changes=samples.changes(), cost=samples.cost(), previews=[found]).text
     assert text.startswith(MARKER + "\n")
-    assert "- ✅ dev: deletes 1, replaces 1, creates 1\n" in text
+    assert "- ⚠️ dev: deletes 1, replaces 1, creates 1\n" in text
     assert "- deleted old, aws.ebs.Volume\n- replaced lb1, aws.ec2.Instance\n      userData (replaces it): aaa" in text
     assert "+ created app3, aws.ec2.Instance" in text
     assert "| 1 | lb1 | changes | reload haproxy.service |" in text
@@ -65,7 +65,7 @@ def test_what_a_change_says_of_its_own_cost_needs_a_person() -> None:
     cost = cost.model_copy(update={"edited": ["cost/prices/us-east-1.json"]})
     text = comment(cost=cost).text
     label = "❌ A person has to agree, with the label cost-approved:"
-    assert f"{label} it changes how costs are estimated: cost/prices/us-east-1.json" in text
+    assert f"{label} it changes how costs are estimated or shown: cost/prices/us-east-1.json" in text
     assert f"{label} it raises the budget of dev from $200.00 to $215.00" in text
     assert f"{label} dev costs $740.10 at the base's prices, over its budget of $215.00" in text
     assert "| +$30.37 | +$561.60 | $200.00 → $215.00 | ❌ $6.13 left of the budget of $215.00 |" in text
@@ -73,6 +73,74 @@ def test_what_a_change_says_of_its_own_cost_needs_a_person() -> None:
     assert "❌" not in approved
     assert "✅ Approved with the label cost-approved: it raises the budget of dev" in approved
     assert label in cost_alone(cost)
+
+
+def test_who_does_not_run_the_change_says_which_files_it_edits() -> None:
+    claimed = samples.cost().model_copy(update={"edited": ["cost/claimed.py"]})
+    line = (
+        "❌ A person has to agree, with the label cost-approved: it changes how costs are estimated or shown: cost/x.py"
+    )
+    for text in (comment(cost=claimed, edited=["cost/x.py"]).text, comment(edited=["cost/x.py"]).text):
+        assert line in text
+        assert "claimed" not in text
+    assert "A person has to agree" not in comment(cost=claimed, edited=[]).text
+
+
+def test_a_new_stacks_budget_needs_a_person() -> None:
+    at_base = AtBase(before_usd=None, after_usd=Decimal("208.87"), not_priced=[])
+    cost = samples.cost(before_usd=None, at_base=at_base)
+    reason = "dev is new, so its budget of $215.00 is the change's own"
+    assert f"❌ A person has to agree, with the label cost-approved: {reason}" in comment(cost=cost).text
+    assert "| ❌ $6.13 left" in comment(cost=cost).text
+    assert "| ✅ $6.13 left" in comment(cost=cost, approved=True).text
+
+
+def test_a_stack_whose_file_is_gone_is_said_once() -> None:
+    changes = samples.changes().model_copy(update={"gone": ["old"]})
+    cost = samples.cost().model_copy(update={"gone": ["old"]})
+    line = "- ❌ old: its stack file is gone; its estate is not"
+    assert comment(changes=changes, cost=cost).text.count(line) == 1
+    for text in (comment(changes=changes).text, comment(cost=cost).text, cost_alone(cost), changes_alone(changes)):
+        assert line in text
+
+
+def test_what_is_protected_and_goes_is_red() -> None:
+    goes = step("delete", VOLUME, "db1-data", old={})
+    goes["oldState"]["protect"] = True
+    text = comment(previews=[previewed(preview([goes, step("delete", VOLUME, "other", old={})]))]).text
+    assert "- ❌ dev: deletes 2; these are protected: db1-data\n" in text
+    nothing = comment(previews=[previewed(preview([step("create", INSTANCE, "app3", new={})]))]).text
+    assert "- ✅ dev: creates 1\n" in nothing
+
+
+def test_the_worst_is_said_first_and_never_cut() -> None:
+    calm = [previewed(preview([step("create", INSTANCE, "a", stack=f"s{n}", new={})]), f"s{n}") for n in range(12)]
+    changes = samples.changes().model_copy(update={"unreadable": {f"u{n}": "no settings" for n in range(18)}})
+    goes = previewed(preview([step("delete", VOLUME, "old", old={})]))
+    lines = [li for li in comment(previews=[*calm, goes], changes=changes, cost=samples.cost()).text.splitlines() if li]
+    said = [line for line in lines if line.startswith("- ")][:20]
+    assert [line[:3] for line in said[:18]] == ["- ❌"] * 18
+    assert said[18].startswith("- ⚠️ dev")
+    assert said[19] == "- ❌ and 12 more: read the run's summary"
+
+
+def test_characters_that_hide_or_reorder_text_are_not_shown() -> None:
+    hidden = "a\u202eb\u200bc\x1b[31md"
+    diff = samples.cost()
+    line = diff.stacks[0].lines[0].model_copy(update={"component": hidden, "resource": hidden})
+    cost = diff.model_copy(update={"stacks": [diff.stacks[0].model_copy(update={"lines": [line]})]})
+    changes = samples.changes(diff=f"+{hidden}")
+    tier = changes.stacks[0].tiers[0].model_copy(update={"packages_added": [hidden]})
+    stack = changes.stacks[0].model_copy(update={"tiers": [tier]})
+    text = comment(changes=changes.model_copy(update={"stacks": [stack]}), cost=cost).text
+    assert text.count("a b cd") == 3  # the file, the package, the component
+    assert not {"\u202e", "\u200b", "\x1b"} & set(text)
+
+
+def test_a_run_that_does_not_know_its_stacks_is_red() -> None:
+    text = comment(unlisted=True).text
+    assert "- ❌ There is no preview: the job that lists the stacks did not succeed" in text
+    assert "none ran" not in text
 
 
 def test_each_part_that_is_missing_is_said() -> None:

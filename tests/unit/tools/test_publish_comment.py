@@ -24,6 +24,7 @@ import pytest
 
 import cli.main
 from cost.diff import Diff
+from cost.stack_diff import ESTIMATOR
 from review.comment import MARKER
 from spec.project import REPOSITORY
 from tests.unit.review.samples import changes, preview, step
@@ -31,6 +32,8 @@ from tests.unit.review.samples import cost as sample
 
 SCRIPT = REPOSITORY / "tools" / "publish-comment"
 SHA = "a" * 40
+OTHER_SHA = "b" * 40
+STACKS_JOB = {"name": "Stacks", "conclusion": "success"}
 OURS = "github-actions[bot]"
 
 
@@ -40,10 +43,15 @@ class Github:
 
     pulls: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
-    jobs: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=lambda: [STACKS_JOB])
+    files: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    """The newest first."""
     asked: list[str] = field(default_factory=list)
     refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     """Statuses and headers with which the next writes are answered."""
+    files_refused: bool = False
     longest: int = 65_536
     """What a comment may have, in characters."""
     port: int = 0
@@ -91,6 +99,15 @@ def github() -> Iterator[Github]:
                 self._answer(found[begin:end])
             elif url.path == "/repos/o/r/actions/runs/99/jobs":
                 self._answer({"total_count": len(state.jobs), "jobs": state.jobs[begin:end]})
+            elif url.path == "/repos/o/r/actions/workflows/pull-request.yml/runs":
+                assert (query["event"], query["branch"]) == (["pull_request"], ["change"])
+                self._answer({"total_count": len(state.runs), "workflow_runs": state.runs[begin:end]})
+            elif url.path == "/repos/o/r/pulls/7/files" and state.files_refused:
+                self._answer({}, 500)
+            elif url.path.startswith("/repos/o/r/pulls/") and url.path.endswith("/files"):
+                self._answer(state.files[begin:end])
+            elif url.path == "/repos/o/r/issues/7/events":
+                self._answer(state.events[begin:end])
             else:
                 number = int(url.path.split("/")[-2])
                 self._answer([c for c in state.comments if c["on"] == number][begin:end])
@@ -138,6 +155,14 @@ def preview_job(stack: str, conclusion: str = "success") -> dict[str, Any]:
     return {"name": f"Preview of {stack}", "conclusion": conclusion}
 
 
+def labeled(at: str, label: str = "cost-approved", event: str = "labeled") -> dict[str, Any]:
+    return {"event": event, "label": {"name": label}, "created_at": f"2026-01-01T{at}:00Z"}
+
+
+def run_of(sha: str, at: str, repository: int = 1) -> dict[str, Any]:
+    return {"head_sha": sha, "head_repository": {"id": repository}, "created_at": f"2026-01-01T{at}:00Z"}
+
+
 def handed(folder: Path, diff: Diff | None, previews: dict[str, str] | None = None) -> Path:
     """What a run uploaded, in the folder that its artifacts are put into."""
     folder.mkdir(parents=True)
@@ -156,11 +181,18 @@ Publish = Callable[..., str]
 
 
 @pytest.fixture
-def publish(github: Github, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Publish:
-    """Runs the script in this process, and `ha diff comment` too; returns its messages. Nothing is waited for."""
+def script() -> Any:
     loader = SourceFileLoader("publish_comment", str(SCRIPT))
-    script: Any = module_from_spec(spec_from_loader(loader.name, loader))  # type: ignore[arg-type]
-    loader.exec_module(script)
+    loaded: Any = module_from_spec(spec_from_loader(loader.name, loader))  # type: ignore[arg-type]
+    loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture
+def publish(
+    github: Github, script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Publish:
+    """Runs the script in this process, and `ha diff comment` too; returns its messages. Nothing is waited for."""
 
     def ha_diff_comment(*options: str) -> subprocess.CompletedProcess[str]:
         output = io.StringIO()
@@ -194,7 +226,7 @@ def environment(github: Github, folder: Path, owner: str | None, **of_run: Any) 
         "html_url": "https://github.com/o/r/actions/runs/99",
         "head_sha": SHA,
         "head_branch": "change",
-        "head_repository": owner and {"owner": {"login": owner}, "full_name": f"{owner}/r"},
+        "head_repository": owner and {"id": 1, "owner": {"login": owner}, "full_name": f"{owner}/r"},
         **of_run,
     }
     path = folder.parent / "event.json"
@@ -299,14 +331,134 @@ def test_after_a_run_that_did_not_end_an_older_comment_does_not_stay(
     assert "✅" not in body
 
 
-def test_the_label_is_read_from_github(github: Github, publish: Publish, tmp_path: Path) -> None:
-    edited = sample().model_copy(update={"edited": ["cost/usage.yaml"]})
-    github.pulls = [pull(7)]
-    publish(handed(tmp_path / "handed", edited))
-    assert "❌ A person has to agree" in github.comments[0]["body"]
+APPROVALS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], bool]] = {
+    "given after the push": ([labeled("10:05")], [run_of(SHA, "10:05"), run_of(SHA, "10:00")], True),
+    "given again after another push": (
+        [labeled("09:00"), labeled("10:05")],
+        [run_of(SHA, "10:00"), run_of(OTHER_SHA, "08:00")],
+        True,
+    ),
+    "of a commit before": (
+        [labeled("09:00")],
+        [run_of(SHA, "10:00"), run_of(OTHER_SHA, "09:00"), run_of(OTHER_SHA, "08:00")],
+        False,
+    ),
+    "of the commit between": (
+        [labeled("09:00")],
+        [run_of(SHA, "10:00"), run_of(OTHER_SHA, "08:00"), run_of(SHA, "07:00")],
+        False,
+    ),
+    "in the second of the push": ([labeled("10:00")], [run_of(SHA, "10:00")], False),
+    "with a branch of that name in another repository": (
+        [labeled("10:05")],
+        [run_of(OTHER_SHA, "11:00", repository=2), run_of(SHA, "10:00")],
+        True,
+    ),
+    "another label": ([labeled("10:05", "bug")], [run_of(SHA, "10:00")], False),
+    "taken away last": ([labeled("10:05", event="unlabeled")], [run_of(SHA, "10:00")], False),
+    "of a run that is not listed": ([labeled("10:05")], [], False),
+    "after many events": (
+        [*[labeled("09:00", "bug")] * 150, labeled("10:05")],
+        [*[run_of(SHA, "10:02")] * 120, run_of(SHA, "10:00")],
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "runs", "counts"), APPROVALS.values(), ids=APPROVALS)
+def test_a_push_takes_the_approval_back(
+    events: list[dict[str, Any]],
+    runs: list[dict[str, Any]],
+    counts: bool,
+    github: Github,
+    publish: Publish,
+    tmp_path: Path,
+) -> None:
     github.pulls = [pull(7, SHA, "o", "change", "cost-approved")]
-    publish(handed(tmp_path / "again", edited))
-    assert "✅ Approved with the label cost-approved" in github.comments[0]["body"]
+    github.files, github.events, github.runs = [{"filename": "cost/usage.yaml"}], events, runs
+    publish(handed(tmp_path / "handed", sample()))
+    body = github.comments[0]["body"]
+    assert ("✅ Approved with the label cost-approved" in body) == counts
+    assert ("❌ A person has to agree" in body) == (not counts)
+
+
+def test_without_the_label_nothing_is_approved(github: Github, publish: Publish, tmp_path: Path) -> None:
+    github.pulls = [pull(7)]
+    github.files = [{"filename": "cost/usage.yaml"}]
+    github.events, github.runs = [labeled("10:05")], [run_of(SHA, "10:00")]
+    publish(handed(tmp_path / "handed", sample()))
+    assert "❌ A person has to agree" in github.comments[0]["body"]
+
+
+def test_which_files_the_change_edits_is_asked_of_github(github: Github, publish: Publish, tmp_path: Path) -> None:
+    github.pulls = [pull(7)]
+    others = [{"filename": f"app/{n}.ts"} for n in range(150)]
+    moved = {"filename": "app/usage.yaml", "previous_filename": "cost/usage.yaml"}
+    github.files = [*others, {"filename": "costs.md"}, {"filename": "tools/publish-comment"}, moved]
+    publish(handed(tmp_path / "handed", sample()))
+    reason = "it changes how costs are estimated or shown (2 files): cost/usage.yaml, tools/publish-comment\n"
+    assert f"label cost-approved: {reason}" in github.comments[0]["body"]
+    publish(handed(tmp_path / "again", None))  # no estimate at all
+    assert reason in github.comments[0]["body"]
+    publish(handed(tmp_path / "more", sample().model_copy(update={"edited": ["cost/a" * 300]})))
+    assert reason in github.comments[0]["body"]  # what the run says cannot push it out of sight
+
+
+def test_a_change_of_more_files_than_github_lists_needs_a_person(
+    github: Github, publish: Publish, tmp_path: Path
+) -> None:
+    github.pulls = [pull(7)]
+    github.files = [{"filename": f"app/{n}.ts"} for n in range(3000)]
+    publish(handed(tmp_path / "handed", sample()))
+    assert "estimated or shown: perhaps others, as GitHub lists only the first 3000 files" in github.comments[0]["body"]
+    github.files = [{"filename": f"cost/{n:02}"} for n in range(50)]
+    publish(handed(tmp_path / "again", sample()))
+    assert "(50 files): cost/00, cost/01" in github.comments[0]["body"]
+
+
+def test_the_lists_of_what_vouches_are_the_same(script: Any) -> None:
+    assert script.ESTIMATOR == ESTIMATOR
+
+
+@pytest.mark.parametrize("jobs", [[], [{"name": "Stacks", "conclusion": "failure"}]], ids=["none", "failed"])
+def test_previews_that_no_job_listed_are_missing(
+    jobs: list[dict[str, Any]], github: Github, publish: Publish, tmp_path: Path
+) -> None:
+    github.pulls, github.jobs = [pull(7)], [*jobs, preview_job("dev", "skipped")]
+    publish(handed(tmp_path / "handed", sample()))
+    assert "❌ There is no preview: the job that lists the stacks did not succeed" in github.comments[0]["body"]
+    github.pulls = [pull(7, owner="stranger")]
+    publish(handed(tmp_path / "fork", sample()), owner="stranger")
+    assert "There is no preview" not in github.comments[0]["body"]
+
+
+def test_when_github_does_not_answer_an_older_comment_does_not_stay(
+    github: Github, publish: Publish, tmp_path: Path
+) -> None:
+    github.pulls = [pull(7)]
+    publish(handed(tmp_path / "before", sample()))
+    github.files_refused = True
+    assert "a short comment says so" in publish(handed(tmp_path / "handed", sample()), exit_code=1)
+    assert "❌ **Nothing is known about this change" in github.comments[0]["body"]
+
+
+def test_without_its_environment_it_says_that_nothing_is_known(github: Github, tmp_path: Path) -> None:
+    """A copy in a checkout that is not set up, in a Python with no package at all."""
+    github.pulls = [pull(7)]
+    script = tmp_path / "tools" / SCRIPT.name
+    script.parent.mkdir()
+    shutil.copy(SCRIPT, script)
+    folder = handed(tmp_path / "handed", sample())
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", script, folder],
+        env=environment(github, folder, "o"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "`ha diff comment` did not run" in ran.stderr
+    assert "❌ **Nothing is known about this change: its comment could not be made" in github.comments[0]["body"]
 
 
 def test_a_forks_estimate_says_so(github: Github, publish: Publish, tmp_path: Path) -> None:

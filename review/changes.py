@@ -187,8 +187,8 @@ def _changed_program(repository: Path, commit: str) -> str:
     if not paths:
         return ""
     return (
-        f"{_files(paths)} of the program changed (__main__.py, components/, spec/): what becomes of resources, and whether a "
-        "host or a volume is replaced, is in `pulumi preview` alone"
+        f"{_files(paths)} of the program changed (__main__.py, components/, spec/): what becomes of resources, and "
+        "whether a host or a volume is replaced, is in `pulumi preview` alone"
     )
 
 

@@ -196,6 +196,7 @@ def _of_changes(changes: Changes | None) -> Iterator[str]:
         yield f"❌ {_name(stack)} cannot be rendered: {why}"
     for one in changes.stacks:
         yield from (f"❌ {_name(one.stack)}: a running estate refuses this: {why}" for why in one.refused)
+    yield from (f"⚠️ {line}" for line in (changes.release, changes.program) if line)
     if len(changes.stacks) > MOST_STACKS:
         yield f"❌ Hosts of the first {MOST_STACKS} stacks alone are shown, of {len(changes.stacks)}"
 
@@ -311,8 +312,9 @@ def _hosts(found: StackChange) -> Iterator[Part]:
         about.append(plain_table(("Setting", "before", "after"), settings, "lll"))
     busy = [host for host in found.hosts if host.fate != "nothing"]
     if busy:
-        hosts = [(str(n), host.name, host.fate, _doing(host)) for n, host in enumerate(busy, 1)]
-        about.append(plain_table(("In order", "host", "fate", "how"), hosts, "rlll"))
+        about.append("Hosts change one after the other, tier by tier; of a tier, the one that leads comes last.")
+        hosts = [(host.name, host.fate, _doing(host)) for host in busy]
+        about.append(plain_table(("Host", "fate", "how"), hosts, "lll"))
     yield Part(1, ("\n\n".join([title, *about]), title))
     for tier in found.tiers:
         packages = [f"+ {p}" for p in tier.packages_added] + [f"- {p}" for p in tier.packages_removed]
@@ -333,6 +335,8 @@ def _file(where: str, file: FileDiff) -> Part:
 
 def _doing(host: HostChange) -> str:
     steps = ["hands over first" if host.hands_over else "", *host.because]
+    if host.fate == "replaced" and host.actions:
+        steps.append("before that, in place")
     for action in host.actions:
         sure = "" if action.certain else "may "
         steps.append(f"{sure}{action.verb} {action.unit}")

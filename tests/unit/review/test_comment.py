@@ -40,7 +40,7 @@ def test_it_says_what_goes_the_cost_and_the_gate() -> None:
     assert "- ⚠️ dev: deletes 1, replaces 1, creates 1\n" in text
     assert "- deleted old, aws.ebs.Volume\n- replaced lb1, aws.ec2.Instance\n      userData (replaces it): aaa" in text
     assert "+ created app3, aws.ec2.Instance" in text
-    assert "| 1 | lb1 | changes | reload haproxy.service |" in text
+    assert "| lb1 | changes | reload haproxy.service |" in text
     assert "-old\n+new" in text
     assert "Writes wait 1.25 s at most" in text
     row = "| dev | $178.50 | $208.87 | +$30.37 | - | $215.00 | ✅ $6.13 left of the budget of $215.00 |"

@@ -30,7 +30,6 @@ _VERDICT_BYTES, _MOST_VERDICTS = 300, 20
 _WORST_FIRST = ("❌", "⚠️", "✅")
 _WIDTH = 200  # characters of a line in a block
 _DIFF_LINES = 40  # of a file, when all of it does not fit
-_MOST_CREATED = 30  # resources that are created by name; more are counted by type
 _MARKS = {"deleted": "-", "replaced": "-", "changed": "!", "created": "+"}
 _VERBS: Mapping[Op, str] = {"deleted": "deletes", "replaced": "replaces", "changed": "changes", "created": "creates"}
 
@@ -93,8 +92,11 @@ def comment(
         verdicts.append("❌ There is no preview: the job that lists the stacks did not succeed. Read its log.")
 
     def build(limit: int, names_limit: int) -> str:
-        shown = _within(previews, names_limit)
-        head = [MARKER, "## What this change does", _verdicts([*chain(*map(_of_preview, shown)), *verdicts], limit)]
+        most = MOST_STACKS if limit == COMMENT_BYTES else 10 * MOST_STACKS
+        shown = _within(previews[:most], names_limit)
+        left_out = [f"❌ The previews of {most} stacks are shown, of {len(previews)}"] if len(previews) > most else []
+        lines = [*left_out, *chain(*map(_of_preview, shown)), *verdicts]
+        head = [MARKER, "## What this change does", _verdicts(lines, limit)]
         if fork:
             head.append(
                 "This comes from a fork: its own code made what follows, so read its changes under `cost/` and "
@@ -108,7 +110,8 @@ def comment(
             *(_cost(cost, approved) if cost else ()),
         ]
         where = f"[the summary of the run]({summary_url})" if summary_url else "the summary of the run"
-        note = f"**Not all of it fits here.** Nothing that is replaced or deleted is left out; the rest is in {where}."
+        kept = " in the previews shown" if left_out else ""
+        note = f"**Not all of it fits here.** All that is replaced or deleted{kept} is named; the rest is in {where}."
         return _fit(head, parts, note, limit)
 
     return Comment(build(COMMENT_BYTES, NAMES_BYTES), build(SUMMARY_BYTES, SUMMARY_BYTES * 3 // 4))
@@ -151,7 +154,7 @@ def _bytes(text: str) -> int:
 def _within(previews: Sequence[Preview | Missing], limit: int) -> list[Preview | Missing]:
     """The previews; one whose removals cannot all be named is missing instead."""
     found: list[Preview | Missing] = []
-    for one in previews[:MOST_STACKS]:
+    for one in previews:
         if isinstance(one, Preview):
             needed = _bytes(_block(_names(one)))
             if needed > limit:
@@ -177,7 +180,7 @@ def _verdicts(found: Sequence[str], limit: int) -> str:
 
 def _of_preview(found: Preview | Missing) -> Iterator[str]:
     if isinstance(found, Missing):
-        yield f"❌ The preview of {_name(found.stack)} is missing: {found.why}"
+        yield f"❌ There is no preview of {_name(found.stack)} to show: {found.why}"
     elif found.errors:
         yield f"❌ The preview of {_name(found.stack)} failed, and what it shows is not all: {found.errors[0]}"
     elif protected := [one.name for one in found.removed if one.protected]:
@@ -236,7 +239,6 @@ def _resources(found: Preview) -> Part:
     created = [one for one in found.changes if one.op == "created"]
     changed = [one for one in found.changes if one.op == "changed"]
     many = [f"+ created {count} × {type_}" for type_, count in sorted(counted.items())]
-    few = many if len(created) > _MOST_CREATED else [_line(one) for one in created]
     errors = [f"error: {one}" for one in found.errors]
 
     def form(*lines: Iterable[str]) -> str:
@@ -247,7 +249,7 @@ def _resources(found: Preview) -> Part:
     return Part(
         rank=0,
         forms=(
-            form(errors, *(_full(one) for one in [*removed, *changed]), few),
+            form(errors, *(_full(one) for one in [*removed, *changed]), map(_line, created)),
             form(errors, *(_full(one) for one in removed), [_line(one, causes=True) for one in changed], many),
             form((_line(one, causes=True) for one in [*removed, *changed]), many),
             form(_line(one, causes=True) for one in removed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from cost.diff import AtBase, Diff
 from cost.estimate import UnpricedResource
-from review.comment import COMMENT_BYTES, MARKER, NAMES_BYTES, Missing, changes_alone, comment, cost_alone
+from review.comment import COMMENT_BYTES, MARKER, NAMES_BYTES, Comment, Missing, changes_alone, comment, cost_alone
 from review.document import Changes, FileDiff
 from review.preview import LONGEST_NAME, Preview, read_preview
 from tests.unit.review import samples
@@ -145,7 +146,7 @@ def test_a_run_that_does_not_know_its_stacks_is_red() -> None:
 
 def test_each_part_that_is_missing_is_said() -> None:
     text = comment(previews=[Missing("dev", "the run has not left one")]).text
-    assert "❌ The preview of dev is missing: the run has not left one" in text
+    assert "❌ There is no preview of dev to show: the run has not left one" in text
     assert "❌ What the hosts do is not known" in text
     assert "❌ There is no estimate" in text
     assert "There is no preview: none ran" in comment().text
@@ -173,12 +174,26 @@ def test_what_a_running_estate_refuses_is_red() -> None:
     assert "❌ prod cannot be rendered: no settings" in text
 
 
-def test_many_resources_are_created_by_type() -> None:
-    steps = [step("create", INSTANCE if n % 2 else VOLUME, f"r{n}", new={}) for n in range(139)]
-    text = comment(previews=[previewed(preview(steps))]).text
-    assert "creates 139" in text
-    assert "+ created 69 × aws.ec2.Instance" in text
-    assert "r17" not in text
+def test_created_resources_have_names_while_there_is_room_and_are_counted_by_type_beyond() -> None:
+    def of(count: int) -> Comment:
+        steps = [step("create", INSTANCE if n % 2 else VOLUME, f"resource-{n}", new={}) for n in range(count)]
+        return comment(previews=[previewed(preview(steps))])
+
+    first = of(139)
+    assert "creates 139" in first.text
+    assert all(f"+ created resource-{n}, aws" in first.text for n in range(139))
+    many = of(3000)
+    assert "+ created 1500 × aws.ec2.Instance" in many.text
+    assert "resource-17" not in many.text
+    assert "+ created resource-17, aws" in many.summary
+
+
+def test_stacks_beyond_those_that_fit_are_counted_and_in_the_summary() -> None:
+    goes = preview([step("delete", VOLUME, "volume", old={})])
+    made = comment(previews=[replace(previewed(goes), stack=f"stack{n}") for n in range(25)])
+    assert "❌ The previews of 20 stacks are shown, of 25" in made.text
+    assert "stack24" not in made.text
+    assert "### Resources of stack24: deletes 1" in made.summary
 
 
 # Sizes.
@@ -232,7 +247,9 @@ def test_so_many_removals_that_only_their_names_fit_are_all_named() -> None:
 def test_a_preview_whose_removals_cannot_be_named_is_red() -> None:
     goes = [step("delete", VOLUME, f"{n:04}-" + "v" * 190, old={}) for n in range(1000)]
     made = comment(previews=[previewed(preview(goes))])
-    assert "❌ The preview of dev is missing: it removes 1,000 resources, more than a comment can name" in made.text
+    assert (
+        "❌ There is no preview of dev to show: it removes 1,000 resources, more than a comment can name" in made.text
+    )
     assert "0999-v" in made.summary
 
 
@@ -276,7 +293,7 @@ def test_whatever_the_preview_each_resource_that_goes_is_named_and_it_fits(
     room = NAMES_BYTES - 500
     for one in previews:
         shown = f"### Resources of {one.stack}:" in text
-        assert shown or f"❌ The preview of {one.stack} is missing: it removes" in text
+        assert shown or f"❌ There is no preview of {one.stack} to show: it removes" in text
         needed = sum(len(resource.name.encode()) + 2 for resource in one.removed)
         assert shown or needed > room
         if shown:

@@ -278,7 +278,7 @@ def test_one_comment_is_written_and_then_updated_in_place(github: Github, publis
     assert body.startswith("<!-- ha: pull request, run 12.1 -->")
     assert "$178.50" in body
     assert "+ created app3" in body
-    assert "The preview of prod is missing" in body
+    assert "There is no preview of prod to show" in body
     assert f"For commit {SHA[:12]}, by [run 12](https://github.com/o/r/actions/runs/99)." in body
     assert "+ created app3" in (tmp_path / "summary.md").read_text()
     assert publish(handed(tmp_path / "again", None)) == "pull request 7: comment updated\n"
@@ -485,7 +485,7 @@ def test_what_is_handed_over_chooses_nothing(github: Github, publish: Publish, t
     (folder / "preview-dev.json").symlink_to(secret)
     publish(folder)
     assert "app3," not in github.comments[0]["body"]
-    assert "The preview of dev is missing" in github.comments[0]["body"]
+    assert "There is no preview of dev to show" in github.comments[0]["body"]
 
 
 @pytest.mark.parametrize("content", ["", '{"base": "x"}', "[" * 100_000], ids=["of a refused run", "no diff", "nested"])

@@ -12,6 +12,7 @@ from cli import options
 from cli.options import DEFAULT_STACK, Json
 from cli.prices import PricesDir
 from spec.errors import EXIT_USAGE, HaError
+from spec.stack_file import found_stacks
 
 # The estimator is imported by the command that needs it: it loads Pulumi, which other commands do not.
 
@@ -92,7 +93,9 @@ def _report(
 
 @app.command("diff")
 def difference(
-    stack: Annotated[list[str] | None, typer.Option(help="A stack; may be repeated. Default: dev.")] = None,
+    stack: Annotated[
+        list[str] | None, typer.Option(help="A stack; may be repeated. Default: all, or dev without --base.")
+    ] = None,
     base: Annotated[
         str | None, typer.Option(metavar="REV", help="The revision to compare with: a commit, branch or tag.")
     ] = None,
@@ -123,7 +126,7 @@ def difference(
     from review.comment import cost_alone
 
     found, reports = stack_diff.diff_of(
-        list(dict.fromkeys(stack or [DEFAULT_STACK])),
+        list(dict.fromkeys(stack or (found_stacks(options.STACKS_DIR) if base else [DEFAULT_STACK]))),
         base,
         changes or (),
         stacks_dir=options.STACKS_DIR,

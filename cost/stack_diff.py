@@ -14,7 +14,7 @@ from cost.resources import Resource
 from cost.revision import ProgramRun, Revision, checked_out, edited_since
 from spec.errors import HaError
 from spec.project import REPOSITORY
-from spec.stack_file import REGION_KEY, found_stacks
+from spec.stack_file import REGION_KEY, check_stack_name, found_stacks
 
 # What an estimate is made, judged and shown with: a change of one may hide what another change costs. Files, and
 # folders with all that is in them; tools/publish-comment has the same ones.
@@ -47,6 +47,8 @@ def diff_of(
 
     :raises HaError: (exit 2) for a revision that git does not know, or settings that do not validate.
     """
+    for name in names:
+        check_stack_name(name)
     diffs: list[StackDiff] = []
     reports: list[Report] = []
     with ExitStack() as cleanup:

@@ -99,6 +99,13 @@ def declared_by(stack: str, config: Mapping[str, Any], settings: Settings) -> li
             raise HaError(
                 f"the program refuses the stack: {refused}", where=f"stack {stack}", exit_code=EXIT_USAGE
             ) from None
+        except Exception as fault:
+            raise HaError(
+                f"the program failed: {type(fault).__name__}: {fault}",
+                where=f"stack {stack}",
+                fix="`ha --debug cost …` shows where",
+                exit_code=EXIT_USAGE,
+            ) from fault
     return provider_resources(recording.registrations)
 
 

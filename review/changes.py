@@ -22,11 +22,12 @@ from review.rendered import Host, Rendered, Stack, rendered
 from spec.changes import CHANGE_ORDER, leaves, refused_changes, refused_fixed, refused_links
 from spec.project import REPOSITORY
 from spec.settings import Settings
-from spec.stack_file import found_stacks
+from spec.stack_file import check_stack_name, found_stacks
 from spec.tiers import Tier
 from spec.timers import Timers
 
 _SCRIPT = Path("review") / "rendered.py"
+_TIMEOUT_S = 60
 _NO_RELEASE = ("test/", "README.md", "eslint.config.js")
 """Of `app/`, what no release contains."""
 
@@ -37,8 +38,10 @@ def changes_of(
     """This checkout against the revision `base`.
 
     :param names: the stacks; none: all that have a file here or in the base.
-    :raises HaError: (exit 2) when git does not know the revision.
+    :raises HaError: (exit 2) for what is no name of a stack, and when git does not know the revision.
     """
+    for name in names:
+        check_stack_name(name)
     with ExitStack() as cleanup:
         revision = cleanup.enter_context(checked_out(repository, base))
         here = found_stacks(stacks_dir)
@@ -90,7 +93,10 @@ class _BaseRun:
             return nothing, ""
         if self._process is None:
             return nothing, f"it has no {_SCRIPT}: it is older than `ha diff`"
-        output, errors = self._process.communicate()
+        try:
+            output, errors = self._process.communicate(timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return nothing, f"it was not rendered within {_TIMEOUT_S} s"
         if self._process.returncode != 0:
             return nothing, errors.decode(errors="replace").strip().rpartition("\n")[2] or "its program failed"
         try:
@@ -193,13 +199,17 @@ def _changed_program(repository: Path, commit: str) -> str:
 
 
 def _changed(repository: Path, commit: str, *paths: str) -> list[str]:
-    listed = subprocess.run(
-        ["git", "-C", str(repository), "diff", "--name-only", "--relative", "-z", commit, "--", *paths],
-        capture_output=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    return [path for path in listed.stdout.decode(errors="replace").split("\0") if path]
+    """The files below these paths that differ from the commit, also those that git does not know yet."""
+    found: set[str] = set()
+    for command in (
+        ["diff", "--name-only", "--relative", "-z", commit, "--", *paths],
+        ["ls-files", "--others", "--exclude-standard", "-z", "--", *paths],
+    ):
+        listed = subprocess.run(
+            ["git", "-C", str(repository), *command], capture_output=True, check=False, stdin=subprocess.DEVNULL
+        )
+        found.update(listed.stdout.decode(errors="replace").split("\0"))
+    return sorted(found - {""})
 
 
 def _files(paths: Sequence[str]) -> str:

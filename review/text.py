@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from review.document import Action, Changes, FileDiff, HostChange, StackChange, TierChange
+from review.preview import printable
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
 FATES = {
@@ -21,11 +22,12 @@ def changes(found: Changes) -> str:
     """The whole document."""
     parts = [f"What changes from {found.base} to {found.head}"]
     if found.base_failed:
-        parts.append(f"The base cannot be rendered, so nothing is compared with it: {found.base_failed}")
+        parts.append(f"The base cannot be rendered, or not all of it: {found.base_failed}")
     parts += [f"{stack}: cannot be read: {why}" for stack, why in found.unreadable.items()]
     parts += ["\n".join(_stack(one)) for one in found.stacks]
     parts += [line for line in (found.release, found.program) if line]
-    return "\n\n".join(parts)
+    # Files and their names may have characters that change what a terminal shows.
+    return "\n".join(printable(line.expandtabs()) for line in "\n\n".join(parts).split("\n"))
 
 
 def summary(found: StackChange) -> str:

@@ -79,7 +79,7 @@ def check_stack_name(stack: str) -> None:
     """:raises HaError: (exit 2) for a name that AWS does not allow in the names of the stack's resources."""
     if not STACK_NAME.fullmatch(stack):
         raise HaError(
-            f"{stack!r} is not a valid stack name: 2 to 20 lower-case letters, digits and hyphens, a letter first",
+            f"{_shown(stack)} is not a valid stack name: 2 to 20 small letters, digits and hyphens, a letter first",
             where="the names of the stack's bucket, roles and topic contain it",
             fix="choose another name",
             exit_code=EXIT_USAGE,

@@ -73,7 +73,7 @@ def three_stacks() -> str:
     previews = [_preview("replaced-host"), _preview("nothing", "prod"), Missing("staging", "the run has not left one")]
     dev = _rendered("dev")
     hosts = [
-        host.model_copy(update={"user_data": f"{host.user_data}\n"}) if host.name == "db1" else host
+        host.model_copy(update={"user_data": f"{host.user_data}# edited\n"}) if host.name == "db1" else host
         for host in dev.hosts
     ]
     changes = _document(
@@ -103,13 +103,13 @@ def price_edited() -> str:
         prices=[PriceChange(region="us-east-1", key=key, before_usd=row.usd, after_usd=cheap)],
     )
     changes = _changes("application.instance_type=m7i.4xlarge")
-    return _page("a price edited", comment(changes=changes, cost=cost, previews=[_nothing()]).text)
+    return _page("a price edited", comment(changes=changes, cost=cost, previews=[]).text)
 
 
 def budget_raised() -> str:
     settings = ("budget_monthly_usd=5000", "application.count=4")
     cost = _diff(_against_base("dev", report_of("dev"), report_of("dev", *settings)))
-    return _page("a budget raised", comment(changes=_changes(*settings), cost=cost, previews=[_nothing()]).text)
+    return _page("a budget raised", comment(changes=_changes(*settings), cost=cost, previews=[]).text)
 
 
 def estimator_edited() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from review import text
+from review import changes, text
 from review.changes import changes_of
 from spec.errors import HaError
 from spec.project import REPOSITORY
@@ -110,6 +110,21 @@ def test_a_base_that_cannot_be_rendered_leaves_the_head_alone(base: Path, spoil:
     assert "dev is not compared" in text.changes(found)
 
 
+def test_a_base_that_hangs_is_not_waited_for(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (base / "review" / "rendered.py").write_text("import time; time.sleep(600)")
+    commit(base)
+    monkeypatch.setattr(changes, "_TIMEOUT_S", 1)
+    assert changes_of("main", ["dev"], stacks_dir=STACKS, repository=base).base_failed.endswith("within 1 s")
+
+
+@pytest.mark.parametrize("name", ["s" * 70_000, "../dev", "Dev"])
+def test_what_is_no_stack_name_is_refused_before_it_is_a_path(base: Path, name: str) -> None:
+    with pytest.raises(HaError, match="not a valid stack name") as refused:
+        changes_of("main", [name], stacks_dir=STACKS, repository=base)
+    assert refused.value.exit_code == 2
+    assert len(str(refused.value)) < 500
+
+
 def test_a_program_that_differs_is_said_as_its_resources_are_not_compared(base: Path) -> None:
     assert changes_of("main", ["dev"], stacks_dir=STACKS, repository=base).program == ""
     replaced(base / "components" / "host.py", "encrypted=True", "encrypted=False")
@@ -133,6 +148,15 @@ def test_a_head_whose_settings_are_wrong_is_named(base: Path, tmp_path: Path) ->
     assert [one.stack for one in found.stacks] == ["prod"]
 
 
+def test_what_would_change_a_terminal_is_not_printed(base: Path) -> None:
+    replaced(base / HAPROXY, "timeout client", "timeout\x1b[31m client")
+    commit(base)
+    found = changes_of("main", ["dev"], stacks_dir=STACKS, repository=base)
+    assert "\x1b" in found.stacks[0].tiers[0].files[0].diff
+    assert "\x1b" not in text.changes(found)
+    assert "timeout client" in text.changes(found)
+
+
 def test_sources_of_the_application_may_mean_another_release(base: Path) -> None:
     (base / "app" / "src").mkdir(parents=True)
     (base / "app" / "test").mkdir()
@@ -141,7 +165,7 @@ def test_sources_of_the_application_may_mean_another_release(base: Path) -> None
     commit(base)
     (base / "app" / "test" / "main.ts").write_text("2\n")
     assert changes_of("main", ["dev"], stacks_dir=STACKS, repository=base).release == ""
-    (base / "app" / "src" / "main.ts").write_text("2\n")
+    (base / "app" / "src" / "new.ts").write_text("2\n")  # not known to git yet
     found = changes_of("main", ["dev"], stacks_dir=STACKS, repository=base)
     assert found.release.startswith("1 file of app/ changed")
     apps = [host for host in found.stacks[0].hosts if host.tier == "app"]

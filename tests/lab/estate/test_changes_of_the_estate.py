@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from lab.process import Finished
 from lab.waiting import eventually
+from review.changes import stack_change
+from review.rendered import rendered
+from spec.project import REPOSITORY
 from tests.lab.checkout import STACK, copy_checkout, edit
 from tests.lab.estate.booted import Booted
 from tests.lab.estate.visits import visiting
@@ -42,8 +47,29 @@ def instances(booted: Booted) -> dict[str, str]:
     }
 
 
+def foretold(checkout: Path) -> dict[str, set[tuple[str, str]]]:
+    """What `ha diff` says of each host: service and verb."""
+    old, new = (rendered([STACK], folder).stacks[STACK] for folder in (REPOSITORY, checkout))
+    return {
+        host.name: {(action.unit, action.verb) for action in host.actions}
+        for host in stack_change(STACK, new, old).hosts
+        if host.fate in ("nothing", "changes")
+    }
+
+
+def set_up_said(booted: Booted, host: str) -> list[str]:
+    return booted.on_host(host, "cat", "/var/log/ha-setup.log").stdout.splitlines()
+
+
+def done(lines: Sequence[str]) -> set[tuple[str, str]]:
+    """What a host did to its services, by its log of the set-up."""
+    found = (re.search(r": ([\w@-]+)\.service: (start|restart|reload)ed$", line) for line in lines)
+    return {(one[1], one[2]) for one in found if one}
+
+
 def test_one_more_application_host_and_one_less_replace_none(booted: Booted, checkout: Path, tmp_path: Path) -> None:
     before = instances(booted)
+    said = {host: len(set_up_said(booted, host)) for host in before}
     with visiting(booted, tmp_path / "visits", "/api/health") as visits:
         edit(checkout / "Pulumi.dev.yaml", "count: 2", "count: 3")
         more = up(booted, checkout)
@@ -53,6 +79,7 @@ def test_one_more_application_host_and_one_less_replace_none(booted: Booted, che
         assert {name: with_three[name] for name in before} == before
         servers = booted.status()["load_balancer"]["servers"]
         assert servers == dict.fromkeys(("app1", "app2", "app3"), "UP")
+        assert {host: done(set_up_said(booted, host)[lines:]) for host, lines in said.items()} == foretold(checkout)
 
         edit(checkout / "Pulumi.dev.yaml", "count: 3", "count: 2")
         less = up(booted, checkout)

@@ -10,9 +10,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cost.diff import Diff
-from review.comment import Missing
 from review.document import Changes
-from review.preview import Preview, Unreadable, read_preview
+from review.preview import Missing, Preview, Unreadable, read_preview
 
 LARGEST_BYTES = 20_000_000
 Model = TypeVar("Model", bound=BaseModel)

@@ -98,6 +98,14 @@ class ResourceChange:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A preview that there should be, and why it is not there."""
+
+    stack: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Preview:
     """A preview of a stack. `errors`: why it failed; what it shows is then not all.
 

@@ -22,10 +22,10 @@ from cost.program import record, with_release
 from cost.report import Report
 from cost.resource_types import Group
 from review.changes import stack_change
-from review.comment import Missing, comment
+from review.comment import comment
 from review.document import Changes, StackChange
 from review.inputs import read_previews
-from review.preview import Preview
+from review.preview import Missing, Preview
 from review.rendered import Stack, rendered
 from spec.project import REPOSITORY
 from tools.generate_docs.costs import STACKS_DIR, report_of

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from cost.diff import AtBase, Diff
 from cost.estimate import UnpricedResource
-from review.comment import COMMENT_BYTES, MARKER, NAMES_BYTES, Comment, Missing, changes_alone, comment, cost_alone
+from review.comment import COMMENT_BYTES, MARKER, NAMES_BYTES, Comment, changes_alone, comment, cost_alone
 from review.document import Changes, FileDiff
-from review.preview import LONGEST_NAME, Preview, read_preview
+from review.preview import LONGEST_NAME, Missing, Preview, read_preview
 from tests.unit.review import samples
 from tests.unit.review.samples import preview, replaced, step
 

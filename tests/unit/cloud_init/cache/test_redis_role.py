@@ -119,6 +119,7 @@ class Pair:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, link: str = "up", obeys: bool = True, lag: int = 0) -> None:
         self.master, self.obeys, self.lag, self.link = OWN, obeys, lag, link
+        self.refuses = 0
         self.done: list[str] = []
         self.replica_of = {OTHER: OWN}
         for name in ("administer", "ask", "replication", "role", "vote"):
@@ -127,6 +128,7 @@ class Pair:
         monkeypatch.setattr(ROLE, "PAUSE_MS", 200)
         monkeypatch.setattr(ROLE, "SEEN_S", 0.01)
         monkeypatch.setattr(ROLE, "IN_SYNC_S", 0.1)
+        monkeypatch.setattr(ROLE, "PAUSE_BETWEEN_S", 0.01)
 
     def administer(self, address: str, *commands: str) -> list[str]:
         assert address == OWN
@@ -138,6 +140,9 @@ class Pair:
 
     def ask(self, address: str, port: int, *commands: str) -> list[str]:
         self.done.append(commands[1])
+        if self.refuses:
+            self.refuses -= 1
+            raise OSError("-NOGOODSLAVE No suitable replica to promote")
         if self.obeys:
             self.master = OTHER
             del self.replica_of[OTHER]
@@ -170,7 +175,7 @@ def test_a_master_is_handed_over_while_writes_wait(monkeypatch: pytest.MonkeyPat
     [
         ({"link": "down"}, "not a replica in sync", []),
         ({"lag": 1}, "lags behind", ["CLIENT PAUSE", "CLIENT UNPAUSE"]),
-        ({"obeys": False}, "did not make", ["CLIENT PAUSE", "SENTINEL FAILOVER sessions", "CLIENT UNPAUSE"]),
+        ({"obeys": False}, "did not make", 5 * ["CLIENT PAUSE", "SENTINEL FAILOVER sessions", "CLIENT UNPAUSE"]),
     ],
 )
 def test_a_master_that_cannot_be_handed_over_stays_one(
@@ -181,6 +186,31 @@ def test_a_master_that_cannot_be_handed_over_stays_one(
         ROLE.hand_over()
     assert pair.done == done
     assert pair.role(OWN) == "master"
+
+
+def test_a_sentinel_that_reconnects_to_the_replica_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It then knows no replica to promote, a moment after it knew one."""
+    pair = Pair(monkeypatch)
+    pair.refuses = 2
+    ROLE.hand_over()
+    assert pair.done.count("SENTINEL FAILOVER sessions") == 3
+    assert pair.done.count("CLIENT PAUSE") == pair.done.count("CLIENT UNPAUSE") == 3
+    assert pair.replica_of == {OWN: OTHER}
+
+
+def test_a_sentinel_that_was_slow_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair(monkeypatch, obeys=False)
+
+    def late(address: str) -> Any:
+        if "SENTINEL FAILOVER sessions" in pair.done:
+            pair.master = OTHER
+            pair.replica_of.pop(OTHER, None)
+        return ROLE.Vote(1, pair.master)
+
+    monkeypatch.setattr(ROLE, "vote", late)
+    ROLE.hand_over()
+    assert pair.done.count("SENTINEL FAILOVER sessions") == 1
+    assert pair.replica_of == {OWN: OTHER}
 
 
 def test_a_sentinel_that_thinks_otherwise_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any
 
 import pulumi
-from pydantic import ValidationError
 
 from components.hosts import ChangeHooks
 from ops import objects, record, roll_out
@@ -24,7 +23,7 @@ from ops.estate import Estate
 from ops.in_service import InServiceGate, estate_was_complete
 from ops.lease import Lease, process_lease
 from ops.overrides import Overrides
-from spec.changes import FIXED, IN_FORCE_KEY, refused_changes, refused_fixed, refused_links
+from spec.changes import FIXED, IN_FORCE_KEY, of_this_version, refused
 from spec.errors import HaError
 from spec.in_service import host_of
 from spec.overrides import DESTROY, GATES, WITHOUT
@@ -257,14 +256,11 @@ def _pointer(inputs: Inputs) -> Pointer:
 def _refused(document: str, new: Settings) -> list[str]:
     """What the change from the settings of a document to new ones is refused for."""
     old = json.loads(document)
-    try:
-        before = Settings.model_validate(old["settings"], strict=False)
-    except ValidationError:
+    if of_this_version(old["settings"]) is None:
         pulumi.log.warn(
             "the settings of the running estate are of another version: only those that can never change are checked"
         )
-        return refused_links(old["ports"]) + refused_fixed(old["settings"], new)
-    return refused_links(old["ports"]) + refused_changes(before, new)
+    return refused(old["settings"], old["ports"], new)
 
 
 def _settles(inputs: Inputs) -> int:

@@ -19,7 +19,7 @@ from review.document import Changes, HostChange, SettingChange, StackChange, Tie
 from review.file_diffs import tier_change
 from review.hosts import host_changes, in_order
 from review.rendered import Host, Rendered, Stack, rendered
-from spec.changes import CHANGE_ORDER, leaves, refused_changes, refused_fixed, refused_links
+from spec.changes import CHANGE_ORDER, leaves, refused
 from spec.project import REPOSITORY
 from spec.settings import Settings
 from spec.stack_file import check_stack_name, found_stacks
@@ -124,7 +124,9 @@ def stack_change(name: str, after: Stack, before: Stack | None, *, new: bool = F
         stack=name,
         new=new,
         compared=compared,
-        refused=_refused(before, after) if before else [],
+        refused=refused(before.settings, before.ports, Settings.model_validate(after.settings, strict=False))
+        if before
+        else [],
         settings=settings,
         tiers=[change for tier in CHANGE_ORDER if (change := _tier(tier, old, now)) is not None],
         hosts=hosts,
@@ -153,15 +155,6 @@ def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[SettingCha
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
-
-
-def _refused(before: Stack, after: Stack) -> list[str]:
-    new = Settings.model_validate(after.settings, strict=False)
-    try:
-        old = Settings.model_validate(before.settings, strict=False)
-    except ValidationError:
-        return refused_links(before.ports) + refused_fixed(before.settings, new)
-    return refused_links(before.ports) + refused_changes(old, new)
 
 
 def _writes_wait_ms(hosts: Sequence[HostChange], sides: Sequence[Stack]) -> int | None:

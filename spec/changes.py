@@ -38,6 +38,20 @@ _GROUPS = ("load_balancer", "application", "database", "timers")
 """Groups with rules between settings that several tiers use."""
 
 
+def of_this_version(settings: Mapping[str, Any]) -> Settings | None:
+    """Settings out of a JSON document; None: another version of this program wrote them."""
+    try:
+        return Settings.model_validate(settings, strict=False)
+    except ValidationError:
+        return None
+
+
+def refused(old: Mapping[str, Any], old_ports: Mapping[str, int], new: Settings) -> list[str]:
+    """What a change from the settings of a JSON document is refused for, also when they are of another version."""
+    before = of_this_version(old)
+    return refused_links(old_ports) + (refused_fixed(old, new) if before is None else refused_changes(before, new))
+
+
 def refused_changes(old: Settings, new: Settings) -> list[str]:
     """One sentence for each change that the running estate cannot take. Empty: it takes all."""
     before, after = leaves(old.model_dump()), leaves(new.model_dump())

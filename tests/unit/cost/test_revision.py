@@ -18,7 +18,11 @@ def leftovers() -> set[str]:
     return {p.name for p in Path(tempfile.gettempdir()).glob("ha-revision-*")}
 
 
-def test_the_program_of_a_revision_runs_with_its_own_components(repository: Path) -> None:
+def test_the_program_of_a_revision_runs_with_its_own_components(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))  # other tests check revisions out at the same time
     (repository / "components" / "shape.py").write_text("GATEWAYS = 9\n")  # not committed: not that revision's
     before = leftovers()
     with checked_out(repository, "main") as revision:

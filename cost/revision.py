@@ -72,13 +72,22 @@ def edited_since(repository: Path, commit: str, paths: Sequence[str]) -> list[st
     return sorted(name for name in found.decode(errors="replace").split("\0") if name)
 
 
-class ProgramRun:
-    """The program of another revision, running beside this process."""
+def untracked(repository: Path, paths: Sequence[str]) -> list[str]:
+    """The files below `paths` that git does not know yet, and does not ignore."""
+    found = _git(repository, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths) or b""
+    return [name for name in found.decode(errors="replace").split("\0") if name]
 
-    def __init__(self, revision: Revision, stack: str) -> None:
-        self._what = f"the program of {revision.name} (stack {stack})"
+
+class RunFailed(Exception):
+    """Why a script gave no output."""
+
+
+class ScriptRun:
+    """A script on the files of another revision, running beside this process."""
+
+    def __init__(self, revision: Revision, script: Path, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", str(_RUNNER), str(revision.folder), stack],
+            [sys.executable, "-I", str(script), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -86,23 +95,40 @@ class ProgramRun:
             cwd=revision.folder,
         )
 
-    def declared(self) -> list[Resource]:
-        """Waits for it. :raises HaError: (exit 2) when the program fails, with its error."""
-        output, errors = self._process.communicate()
+    def output(self, timeout_s: float | None = None) -> bytes:
+        """Waits for it. :raises RunFailed: with its error. :raises subprocess.TimeoutExpired: after `timeout_s`."""
+        output, errors = self._process.communicate(timeout=timeout_s)
         if self._process.returncode != 0:
-            raise HaError(
-                f"{self._what} failed: {_last_error(errors.decode(errors='replace'))}",
-                where="--base",
-                fix="compare with a revision whose program runs",
-                exit_code=EXIT_USAGE,
-            )
-        return provider_resources([Registration(**{**r, "depends_on": ()}) for r in json.loads(output)])
+            raise RunFailed(_last_error(errors.decode(errors="replace")))
+        return output
 
     def stop(self) -> None:
         """Ends it when it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
+
+
+class ProgramRun:
+    """The program of another revision, running beside this process."""
+
+    def __init__(self, revision: Revision, stack: str) -> None:
+        self._what = f"the program of {revision.name} (stack {stack})"
+        self._run = ScriptRun(revision, _RUNNER, str(revision.folder), stack)
+        self.stop = self._run.stop
+
+    def declared(self) -> list[Resource]:
+        """Waits for it. :raises HaError: (exit 2) when the program fails, with its error."""
+        try:
+            output = self._run.output()
+        except RunFailed as why:
+            raise HaError(
+                f"{self._what} failed: {why}",
+                where="--base",
+                fix="compare with a revision whose program runs",
+                exit_code=EXIT_USAGE,
+            ) from None
+        return provider_resources([Registration(**{**r, "depends_on": ()}) for r in json.loads(output)])
 
 
 def _last_error(errors: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cost.revision import Revision, checked_out
+from cost.revision import Revision, RunFailed, ScriptRun, checked_out, edited_since, untracked
 from drills.budget import budgets
 from review.document import Changes, HostChange, SettingChange, StackChange, TierChange
 from review.file_diffs import tier_change
@@ -75,30 +73,22 @@ class _BaseRun:
 
     def __init__(self, revision: Revision, names: Sequence[str]) -> None:
         self._names = names
-        self._process: subprocess.Popen[bytes] | None = None
-        if names and (revision.folder / _SCRIPT).is_file():
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", str(revision.folder / _SCRIPT), *names],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={"PATH": os.defpath, "HOME": str(revision.folder)},
-                cwd=revision.folder,
-            )
+        script = revision.folder / _SCRIPT
+        self._run = ScriptRun(revision, script, *names) if names and script.is_file() else None
 
     def result(self) -> tuple[Rendered, str]:
         """What it rendered, and why that is not all."""
         nothing = Rendered(stacks={}, failed={})
         if not self._names:
             return nothing, ""
-        if self._process is None:
+        if self._run is None:
             return nothing, f"it has no {_SCRIPT}: it is older than `ha diff`"
         try:
-            output, errors = self._process.communicate(timeout=_TIMEOUT_S)
+            output = self._run.output(_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return nothing, f"it was not rendered within {_TIMEOUT_S} s"
-        if self._process.returncode != 0:
-            return nothing, errors.decode(errors="replace").strip().rpartition("\n")[2] or "its program failed"
+        except RunFailed as why:
+            return nothing, str(why) or "its program failed"
         try:
             found = Rendered.model_validate_json(output)
         except ValidationError:
@@ -107,9 +97,8 @@ class _BaseRun:
 
     def stop(self) -> None:
         """Ends it when it still runs."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
+        if self._run:
+            self._run.stop()
 
 
 def stack_change(name: str, after: Stack, before: Stack | None, *, new: bool = False, sources: str = "") -> StackChange:
@@ -193,16 +182,7 @@ def _changed_program(repository: Path, commit: str) -> str:
 
 def _changed(repository: Path, commit: str, *paths: str) -> list[str]:
     """The files below these paths that differ from the commit, also those that git does not know yet."""
-    found: set[str] = set()
-    for command in (
-        ["diff", "--name-only", "--relative", "-z", commit, "--", *paths],
-        ["ls-files", "--others", "--exclude-standard", "-z", "--", *paths],
-    ):
-        listed = subprocess.run(
-            ["git", "-C", str(repository), *command], capture_output=True, check=False, stdin=subprocess.DEVNULL
-        )
-        found.update(listed.stdout.decode(errors="replace").split("\0"))
-    return sorted(found - {""})
+    return sorted({*edited_since(repository, commit, paths), *untracked(repository, paths)})
 
 
 def _files(paths: Sequence[str]) -> str:

@@ -73,16 +73,17 @@ def test_one_more_application_host_and_one_less_replace_none(booted: Booted, che
     with visiting(booted, tmp_path / "visits", "/api/health") as visits:
         edit(checkout / "Pulumi.dev.yaml", "count: 2", "count: 3")
         more = up(booted, checkout)
-        assert more.exit_code == 0, more.stderr
-        with_three = instances(booted)
-        assert set(with_three) == {*before, "app3"}
-        assert {name: with_three[name] for name in before} == before
-        servers = booted.status()["load_balancer"]["servers"]
-        assert servers == dict.fromkeys(("app1", "app2", "app3"), "UP")
-        assert {host: done(set_up_said(booted, host)[lines:]) for host, lines in said.items()} == foretold(checkout)
-
-        edit(checkout / "Pulumi.dev.yaml", "count: 3", "count: 2")
-        less = up(booted, checkout)
+        try:
+            assert more.exit_code == 0, more.stderr
+            with_three = instances(booted)
+            assert set(with_three) == {*before, "app3"}
+            assert {name: with_three[name] for name in before} == before
+            servers = booted.status()["load_balancer"]["servers"]
+            assert servers == dict.fromkeys(("app1", "app2", "app3"), "UP")
+            assert {host: done(set_up_said(booted, host)[lines:]) for host, lines in said.items()} == foretold(checkout)
+        finally:
+            edit(checkout / "Pulumi.dev.yaml", "count: 3", "count: 2")
+            less = up(booted, checkout)
         assert less.exit_code == 0, less.stderr
         assert instances(booted) == before
         assert visits.longest_gap_s() < UNANSWERED_S

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cloud_init.rendering import PAIRS
+from review.services import services
+from tests.unit.cloud_init.rendering import PAIRS, files_of
 from tests.unit.cloud_init.sandbox import STEPS
 from tests.unit.cloud_init.simulated_host import SimulatedHost
 
 STEPS_OF = {
     "lb": ["05-host", "35-base-services", "40-haproxy", "50-public-address", "60-monitor-watch"],
     "app": ["05-host", "35-base-services", "40-database-route", "50-application"],
-    "db": ["35-base-services", "50-node", "60-database"],
+    "db": ["35-base-services", "40-postgres", "50-node", "60-database"],
     "cache": ["35-base-services", "38-sentinel", "40-redis", "50-redis-role"],
     "monitor": ["35-base-services", "40-monitor", "50-metrics", "60-sentinel"],
 }
@@ -99,6 +100,7 @@ def _app(host: SimulatedHost) -> None:
 
 def _db(host: SimulatedHost) -> None:
     _postgres(host)
+    (host.root / "var/lib/postgresql").mkdir(parents=True)
     host.replace_program("/usr/local/sbin/ha-database")
     host.replace_program("/usr/local/lib/ha/in-maintenance")
 
@@ -144,6 +146,24 @@ def test_a_second_run_touches_no_service(tier: str, serving: Callable[[str], Sim
     said = host.steps(*STEPS_OF[tier])
     assert host.did() == []
     assert ".service: " not in said
+
+
+def read_by_services(host: SimulatedHost, tier: str) -> dict[str, int]:
+    """When each file that a service of the host reads changed, in nanoseconds."""
+    found = services(files_of(f"{tier}1", **PAIRS)).values()
+    watched = {host.root / path.lstrip("/") for one in found for path in (*one.own, *one.reload_for, *one.restart_for)}
+    files = {file for path in watched for file in (path, *path.rglob("*")) if file.is_symlink() or file.exists()}
+    return {str(file): file.lstat().st_ctime_ns for file in files if not file.is_dir() or file.is_symlink()}
+
+
+@pytest.mark.parametrize("tier", sorted(STEPS_OF))
+def test_a_second_run_writes_no_file_that_a_service_reads(tier: str, serving: Callable[[str], SimulatedHost]) -> None:
+    """Or each service that systemd restarted, after a crash or by hand, were restarted once more at the next change."""
+    host = serving(tier)
+    before = read_by_services(host, tier)
+    host.steps(*STEPS_OF[tier])
+    assert len(before) > 5
+    assert read_by_services(host, tier) == before
 
 
 @pytest.mark.parametrize(("tier", "path", "done"), CHANGES)

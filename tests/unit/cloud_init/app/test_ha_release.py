@@ -99,6 +99,16 @@ def test_a_release_is_fetched_beside_the_current_one_and_used_later(home: Path, 
     assert (home / "current").readlink().is_absolute()
 
 
+def test_a_release_that_is_current_already_is_not_linked_again(home: Path, bucket: Bucket) -> None:
+    """The link's age is how `ha-service` knows what a service that something else started has read."""
+    digest = bucket.put_release("1.0.0")
+    RELEASE.main(["use", digest])
+    before = (home / "current").lstat()
+    RELEASE.main(["use", digest])
+    after = (home / "current").lstat()
+    assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+
+
 def test_one_tar_is_one_release_however_it_is_compressed(home: Path, bucket: Bucket) -> None:
     tar = tar_of([file("app-1.0.0/x", "x" * 5000)])
     digest = hashlib.sha256(tar).hexdigest()

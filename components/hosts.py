@@ -111,7 +111,7 @@ class Hosts(Component):
     def _pointer(self, tier: Tier, chain: list[pulumi.Resource]) -> pulumi.Resource:
         args = self._args
         return TierPointer(
-            f"pointer-{tier}",
+            Pointer.resource_name(tier),
             TierPointerArgs(
                 stack=args.scope.stack,
                 bucket=args.artifacts.bucket_name,

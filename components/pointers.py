@@ -48,7 +48,7 @@ class TierPointer(Component):
             content=args.pointer.to_json(),
             # Another one makes the engine call the hook when the pointer itself stays the same.
             metadata={"settles": str(args.settles)} if args.settles else None,
-            tags=self.tags(f"pointer-{args.tier}", tier=args.tier),
+            tags=self.tags(name, tier=args.tier),
             opts=self.child(pulumi.ResourceOptions(depends_on=list(args.after), hooks=args.hooks)),
         )
         self.register_outputs({})

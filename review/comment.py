@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from cost.diff import GONE, Diff, needs_approval
+from review.agreement import disagreements
 from review.document import Changes
 from review.preview import Missing, Preview
 from review.sections import MOST_STACKS, block, cost_of, fit, hosts_of, names, resources, size, stack_name
@@ -62,6 +63,9 @@ def comment(
         *(f"❌ {stack_name(name)}: {GONE}" for name in gone(changes, cost)),
         *(of_cost(cost, approved) if cost else without_cost(edited or (), approved)),
     ]
+    if changes:
+        told = (one for one in previews if isinstance(one, Preview))
+        lines += [f"⚠️ {stack_name(one.stack)}: {why}" for one in told for why in disagreements(one, changes)]
     if unlisted:
         lines.append("❌ There is no preview: the job that lists the stacks did not succeed. Read its log.")
 

@@ -28,6 +28,11 @@ class Pointer(BaseModel):
         """Its key in the artifact bucket."""
         return f"pointers/{tier.value}"
 
+    @staticmethod
+    def resource_name(tier: Tier) -> str:
+        """Its name in the program."""
+        return f"pointer-{tier}"
+
     @classmethod
     def from_json(cls, text: str | bytes, *, where: str) -> Pointer:
         """:raises HaError: when it is damaged; `where` it comes from is part of the message."""

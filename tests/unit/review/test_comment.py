@@ -122,7 +122,7 @@ def test_the_worst_is_said_first_and_never_cut() -> None:
     said = [line for line in lines if line.startswith("- ")][:20]
     assert [line[:3] for line in said[:18]] == ["- ❌"] * 18
     assert said[18].startswith("- ⚠️ dev")
-    assert said[19] == "- ❌ and 12 more: read the run's summary"
+    assert said[19] == "- ❌ and 13 more: read the run's summary"
 
 
 def test_characters_that_hide_or_reorder_text_are_not_shown() -> None:

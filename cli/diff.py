@@ -49,11 +49,9 @@ def difference(
 
         sys.stdout.write(changes_alone(found))
     else:
-        from cost.diff import GONE
         from review import text
 
-        gone = [f"{name}: {GONE}" for name in found.gone]
-        sys.stdout.write("\n\n".join([text.changes(found), *gone]) + "\n")
+        sys.stdout.write(text.changes(found) + "\n")
     if found.unreadable:
         raise typer.Exit(EXIT_USAGE)
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from cost.resources import Registration, Resource, provider_resources
 from spec.errors import EXIT_USAGE, HaError
 
+TIMEOUT_S = 60
+"""How long another revision's code may run: nobody waits for one that hangs."""
 _RUNNER = Path(__file__).resolve().parent / "program.py"
 
 
@@ -95,9 +97,12 @@ class ScriptRun:
             cwd=revision.folder,
         )
 
-    def output(self, timeout_s: float | None = None) -> bytes:
-        """Waits for it. :raises RunFailed: with its error. :raises subprocess.TimeoutExpired: after `timeout_s`."""
-        output, errors = self._process.communicate(timeout=timeout_s)
+    def output(self) -> bytes:
+        """Waits for it. :raises RunFailed: with its error, or when it does not end in time."""
+        try:
+            output, errors = self._process.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise RunFailed(f"it did not end in {TIMEOUT_S} s") from None
         if self._process.returncode != 0:
             raise RunFailed(_last_error(errors.decode(errors="replace")))
         return output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,7 +24,6 @@ from spec.tiers import Tier
 from spec.timers import Timers
 
 _SCRIPT = Path("review") / "rendered.py"
-_TIMEOUT_S = 60
 _NO_RELEASE = ("test/", "README.md", "eslint.config.js")
 """Of `app/`, what no release contains."""
 
@@ -84,9 +82,7 @@ class _BaseRun:
         if self._run is None:
             return nothing, f"it has no {_SCRIPT}: it is older than `ha diff`"
         try:
-            output = self._run.output(_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            return nothing, f"it was not rendered within {_TIMEOUT_S} s"
+            output = self._run.output()
         except RunFailed as why:
             return nothing, str(why) or "its program failed"
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cost.diff import GONE
 from review.document import Action, Changes, FileDiff, HostChange, StackChange, TierChange
 from review.preview import printable
 
@@ -26,6 +27,7 @@ def changes(found: Changes) -> str:
     parts += [f"{stack}: cannot be read: {why}" for stack, why in found.unreadable.items()]
     parts += ["\n".join(_stack(one)) for one in found.stacks]
     parts += [line for line in (found.release, found.program) if line]
+    parts += [f"{stack}: {GONE}" for stack in found.gone]
     # Files and their names may have characters that change what a terminal shows.
     return "\n".join(printable(line.expandtabs()) for line in "\n\n".join(parts).split("\n"))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import cost.revision
 from cost.revision import ProgramRun, checked_out
 from spec.errors import HaError
 from spec.project import REPOSITORY
@@ -72,6 +73,19 @@ def test_a_program_that_refuses_its_settings_is_reported_with_all_that_it_refuse
         ProgramRun(revision, "dev").declared()
     words = "failed: 1 setting is refused\n  - cache.count: 7\n  do:    fix it"
     assert refused.value.what.endswith(words)
+
+
+def test_a_program_that_hangs_is_not_waited_for(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repository / "__main__.py").write_text("import time; time.sleep(600)\n")
+    git(repository, "commit", "--quiet", "--all", "--message=hangs")
+    monkeypatch.setattr(cost.revision, "TIMEOUT_S", 1)
+    with checked_out(repository, "HEAD") as revision:
+        run = ProgramRun(revision, "dev")
+        try:
+            with pytest.raises(HaError, match="did not end in 1 s"):
+                run.declared()
+        finally:
+            run.stop()
 
 
 def test_this_repositorys_own_program_runs_as_another_revision_without_a_release() -> None:

@@ -49,10 +49,13 @@ def drilling(booted: Booted, name: str, log: Path, results: Path) -> Iterator[su
         child.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
 @pytest.mark.parametrize(
-    ("name", "harm"),
-    [("db-power-loss", {"off"}), ("db-partition-both", {"rules"}), ("soak", SOAKED)],
+    ("name", "harm", "number"),
+    [
+        ("db-power-loss", {"off"}, signal.SIGINT),
+        ("db-partition-both", {"rules"}, signal.SIGTERM),
+        ("soak", SOAKED, signal.SIGINT),
+    ],
     ids=["db-power-loss", "db-partition-both", "soak"],
 )
 def test_it_heals_and_ends(booted: Booted, tmp_path: Path, name: str, harm: set[str], number: signal.Signals) -> None:

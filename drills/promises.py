@@ -169,7 +169,9 @@ CACHE_RESTART = Promise(
     signed_out=0,
     reason="A single Redis cannot hand over: it is away while it restarts.",
 )
-CACHE = Promise(text="sessions back within 5 s", guide="not covered", outage_s=5.0, signed_out=0)
+CACHE = Promise(
+    text="0 failed requests, sessions back within 5 s", guide="not covered", failed=0, outage_s=5.0, signed_out=0
+)
 ZONE = Promise(text="back within 10 s", guide="not covered", outage_s=10.0, signed_out=0)
 UNNOTICED = Promise(text="no failed request", guide="not covered", failed=0)
 MONITOR = Promise(

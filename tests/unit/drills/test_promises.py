@@ -64,7 +64,8 @@ def test_a_request_that_begins_after_the_limit_and_fails_breaks_it_however_many_
 
 def test_a_session_that_is_gone_breaks_the_promise_of_the_cache() -> None:
     assert broken_by(CACHE, measured(failed=1, signed_out=1)) == [
-        "1 requests found their session gone, promised 0 at most"
+        "1 requests failed, promised 0 at most",
+        "1 requests found their session gone, promised 0 at most",
     ]
 
 

@@ -103,7 +103,7 @@ def test_timers_come_from_the_settings(database: dict[str, str], monitor: dict[s
     assert f"primary_demote_timeout = {timers.primary_demote_ms}\n" in at_monitor
     assert f"node_considered_unhealthy_timeout = {timers.node_considered_unhealthy_ms}\n" in at_monitor
     assert f"wal_sender_timeout = '{timers.wal_sender_timeout_ms}ms'" in database["/etc/ha/postgresql.d/10-ha.conf"]
-    assert f"network_partition_timeout {timers.network_partition_s}\n" in database["/usr/local/lib/ha/steps/50-node"]
+    assert f"config set $timeout {timers.network_partition_s}\n" in database["/usr/local/lib/ha/steps/50-node"]
 
 
 def test_prometheus_scrapes_every_host(monitor: dict[str, str], tmp_path: Path) -> None:

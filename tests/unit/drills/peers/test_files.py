@@ -100,7 +100,7 @@ def test_patroni_answers_the_checks_of_the_route(name: str) -> None:
 
 def test_pg_auto_failover_gets_its_defaults_and_no_fence() -> None:
     found = files("pg_auto_failover-defaults")
-    assert "timeout.network_partition_timeout 20\n" in found["db1"]["/usr/local/lib/ha/steps/50-node"].content
+    assert "pg_autoctl config set $timeout 20\n" in found["db1"]["/usr/local/lib/ha/steps/50-node"].content
     monitor, database = (found[host][TUNING].content.splitlines() for host in ("monitor1", "db1"))
     assert {
         "pgautofailover.health_check_period = 5000",

@@ -10,6 +10,7 @@ from pulumi.runtime.config import get_config_env
 
 from components.alerts import Alerts, AlertsArgs
 from components.artifacts import Artifacts, ArtifactsArgs
+from components.backups import Backups, BackupsArgs
 from components.bundles import bundles
 from components.clean_exit import exit_without_traceback
 from components.firewall import Firewall, FirewallArgs
@@ -19,7 +20,7 @@ from components.identity import Identity, IdentityArgs
 from components.network import Network, NetworkArgs
 from components.public_address import PublicAddress, PublicAddressArgs
 from components.user_data import user_data
-from ops.engine import hooks_of
+from ops.engine import existing_backup_buckets, hooks_of
 from spec.flows import flows
 from spec.pointer import Pointer
 from spec.release import find_release
@@ -50,6 +51,7 @@ with exit_without_traceback():
     user_data_of = {name: user_data(context) for name, context in context_of.items()}
     bundle_of = bundles(context_of.values())
     hooks = hooks_of(scope, settings)
+    backup_buckets = existing_backup_buckets(scope)
 image = aws.ec2.get_ami(
     owners=[settings.image.owner],
     filters=[{"name": "name", "values": [settings.image.name]}],
@@ -71,6 +73,10 @@ firewall = Firewall("firewall", FirewallArgs(stack=stack, vpc_id=network.vpc_id,
 identity = Identity("identity", IdentityArgs(scope=scope))
 artifacts = Artifacts(
     "artifacts", ArtifactsArgs(scope=scope, bundles=bundle_of, release=release, protect=settings.protect)
+)
+backups = Backups(
+    "backups",
+    BackupsArgs(scope=scope, lock_days=settings.backups.lock_days, protect=settings.protect, existing=backup_buckets),
 )
 alerts = Alerts(
     "alerts",
@@ -101,5 +107,6 @@ Hosts(
 pulumi.export("url", pulumi.Output.concat("http://", public.address))
 pulumi.export("public_address", public.address)
 pulumi.export("artifact_bucket", artifacts.bucket_name)
+pulumi.export("backup_bucket", backups.bucket_name)
 pulumi.export("alert_topic_arn", alerts.topic_arn)
 pulumi.export("hosts", {plan.name: str(plan.address) for plan in settings.plan_hosts()})

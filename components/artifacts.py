@@ -14,7 +14,7 @@ from pulumi.runtime import rpc
 
 from components.bundles import Bundle
 from components.component import Component
-from components.policies import artifact_bucket_policy
+from components.policies import bucket_policy
 from spec.release import Release
 from spec.scope import Scope
 from spec.tiers import Tier
@@ -93,7 +93,7 @@ class Artifacts(Component):
         aws.s3.BucketPolicy(
             f"{name}-tls-only",
             bucket=bucket.id,
-            policy=json.dumps(artifact_bucket_policy(args.scope)),
+            policy=json.dumps(bucket_policy(args.scope.bucket_arn(args.scope.artifact_bucket))),
             opts=self.child(pulumi.ResourceOptions(depends_on=[closed], protect=args.protect)),
         )
         uploaded = pulumi.ResourceOptions(depends_on=[versioned], retain_on_delete=True)

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.component import Component
-from components.policies import ASSUMED_BY_EC2, role_policy
+from components.policies import assumed_by, role_policy
 from spec.scope import Scope
 from spec.tiers import Tier
 
@@ -40,7 +40,7 @@ class Identity(Component):
                 f"{name}-{tier}",
                 name_prefix=prefix,
                 description=f"{args.scope.stack} {tier.role} hosts",
-                assume_role_policy=json.dumps(ASSUMED_BY_EC2),
+                assume_role_policy=json.dumps(assumed_by("ec2")),
                 permissions_boundary=args.scope.permissions_boundary_arn,
                 tags=self.tags(tier.value, tier=tier),
                 opts=self.child(),

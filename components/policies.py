@@ -6,16 +6,24 @@ from typing import Any
 
 from spec.pointer import Pointer
 from spec.scope import Scope
-from spec.secrets import PARAMETERS, parameter_prefix
+from spec.secrets import CIPHER_PASSPHRASE, PARAMETERS, parameter_prefix
 from spec.tags import NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
 from spec.tiers import Tier
 
 Document = dict[str, Any]
 
-ASSUMED_BY_EC2: Document = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-}
+BACKUP_KEYS = "pgbackrest/*"
+"""pgBackRest's repositories in the backup bucket."""
+
+
+def assumed_by(service: str) -> Document:
+    """The trust of a role that a service of AWS takes, such as `ec2`."""
+    principal = {"Service": f"{service}.amazonaws.com"}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}],
+    }
+
 
 # What the Session Manager agent needs, including Run Command: AmazonSSMManagedInstanceCore without the right to read
 # every parameter.
@@ -37,6 +45,11 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
     statements = [_allow("SessionManagerAgent", _AGENT_ACTIONS, "*")]
     if tier is Tier.LB and scope.certificate_parameter:
         readable.append(scope.parameter_arn(scope.certificate_parameter))
+    if tier in CIPHER_PASSPHRASE.readers:
+        path = f"{scope.backup_secrets_path}/{CIPHER_PASSPHRASE.name}"
+        passphrases = [scope.parameter_arn(path, region) for region in _backup_regions(scope)]
+        readable += passphrases
+        creatable += passphrases
     if readable:
         statements.append(_allow("ReadOwnParameters", "ssm:GetParameter", sorted(readable)))
     if creatable:
@@ -48,12 +61,77 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
     own = [Pointer.key(tier), f"bundles/{tier}/*", *(["releases/*"] if tier is Tier.APP else [])]
     objects = [f"arn:{scope.partition}:s3:::{scope.artifact_bucket}/{key}" for key in own]
     statements.append(_allow("ReadWhatItRuns", "s3:GetObject", objects))
+    if tier is Tier.DB:
+        statements += _write_backups(scope)
     if tier is Tier.LB and scope.load_balancers > 1:
         statements += _move_the_public_address(scope)
     # The load balancer alerts when the monitor stops reporting.
     if tier in (Tier.MONITOR, Tier.LB):
         statements.append(_allow("SendAlerts", "sns:Publish", scope.alert_topic_arn))
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _backup_regions(scope: Scope) -> list[str]:
+    return [scope.region, *([scope.backup_copy_region] if scope.backup_copy_region else [])]
+
+
+# What would let somebody on a database host destroy backups for good, or take the protection of later ones away. A
+# DeleteObject without a version only hides the object behind a marker, and pgBackRest cannot do without it.
+_DESTROYS_BACKUPS = [
+    "s3:BypassGovernanceRetention",
+    "s3:DeleteBucket",
+    "s3:DeleteBucketPolicy",
+    "s3:DeleteObjectVersion",
+    "s3:PutBucketAcl",
+    "s3:PutBucketObjectLockConfiguration",
+    "s3:PutBucketOwnershipControls",
+    "s3:PutBucketPolicy",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:PutBucketVersioning",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutObjectAcl",
+    "s3:PutObjectLegalHold",
+    "s3:PutObjectRetention",
+    "s3:PutObjectVersionAcl",
+    "s3:PutReplicationConfiguration",
+]
+
+
+def _write_backups(scope: Scope) -> list[dict[str, Any]]:
+    """What pgBackRest needs, in the stack's own bucket."""
+    bucket = scope.bucket_arn(scope.backup_bucket)
+    objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    return [
+        # Not by prefix: S3 asks for this right, without one, before it says that an object does not exist.
+        _allow("ListBackups", "s3:ListBucket", bucket),
+        _allow("WriteBackups", objects, f"{bucket}/{BACKUP_KEYS}"),
+        {**_allow("NeverDestroyBackups", _DESTROYS_BACKUPS, "*"), "Effect": "Deny"},
+    ]
+
+
+def replication_policy(scope: Scope, copy: str) -> Document:
+    """S3's role: it reads every version of the backup bucket, with its lock, and writes it to the bucket `copy`.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+    """
+    source = scope.bucket_arn(scope.backup_bucket)
+    read = [
+        "s3:GetObjectLegalHold",
+        "s3:GetObjectRetention",
+        "s3:GetObjectVersionAcl",
+        "s3:GetObjectVersionForReplication",
+        "s3:GetObjectVersionTagging",
+    ]
+    write = ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _allow("SeeWhatToCopy", ["s3:GetReplicationConfiguration", "s3:ListBucket"], source),
+            _allow("ReadVersions", read, f"{source}/*"),
+            _allow("WriteCopies", write, f"{scope.bucket_arn(copy)}/*"),
+        ],
+    }
 
 
 def _move_the_public_address(scope: Scope) -> list[dict[str, Any]]:
@@ -97,9 +175,8 @@ def alert_topic_policy(scope: Scope) -> Document:
     }
 
 
-def artifact_bucket_policy(scope: Scope) -> Document:
+def bucket_policy(arn: str) -> Document:
     """The bucket accepts TLS connections only."""
-    bucket = f"arn:{scope.partition}:s3:::{scope.artifact_bucket}"
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -108,7 +185,7 @@ def artifact_bucket_policy(scope: Scope) -> Document:
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:*",
-                "Resource": [bucket, f"{bucket}/*"],
+                "Resource": [arn, f"{arn}/*"],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             }
         ],

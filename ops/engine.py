@@ -15,9 +15,25 @@ def hooks_of(scope: Scope, settings: Settings) -> ChangeHooks:
 
     :raises HaError: when the artifact bucket cannot be read with the caller's credentials.
     """
-    if isinstance(engine_settings.get_monitor(), mocks.MockMonitor):
+    if not _on_an_engine():
         return ChangeHooks()
     # Late: boto3 takes a quarter of a second to load, and an estimate needs nothing of it.
     from ops.hooks import change_hooks
 
     return change_hooks(scope, settings)
+
+
+def existing_backup_buckets(scope: Scope) -> frozenset[str]:
+    """The stack's backup buckets that exist; none without an engine.
+
+    :raises HaError: when one is not of this account and stack, or S3 does not say.
+    """
+    if not _on_an_engine():
+        return frozenset()
+    from ops.backup_buckets import existing
+
+    return existing(scope)
+
+
+def _on_an_engine() -> bool:
+    return not isinstance(engine_settings.get_monitor(), mocks.MockMonitor)

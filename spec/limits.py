@@ -20,6 +20,11 @@ RESERVED_CONNECTIONS: Final = 10
 STATEMENT_MS: Final = 3000
 """The application's timeout for a statement: DATABASE_QUERY_TIMEOUT_MS in app/src/config.ts."""
 
+WAL_SEGMENT_MIB: Final = 1
+"""`initdb --wal-segsize`. A switch streams a whole segment to the standby: 46 GB a month, or 735 with the usual 16."""
+ARCHIVE_TIMEOUT_S: Final = 60
+"""PostgreSQL's `archive_timeout`: what is lost when a site is lost."""
+
 REDIS_WAIT_MS: Final = 5000
 """How long the application lets requests wait for Redis: longer than a failover of Redis."""
 

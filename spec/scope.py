@@ -20,6 +20,7 @@ class Scope:
     certificate_parameter: str | None = None
     permissions_boundary: str | None = None
     load_balancers: int = 1
+    backup_copy_region: str | None = None
 
     @classmethod
     def of(cls, settings: Settings, *, partition: str, account: str, project: str, stack: str) -> Scope:
@@ -34,11 +35,31 @@ class Scope:
             certificate_parameter=settings.load_balancer.certificate_parameter,
             permissions_boundary=settings.permissions_boundary,
             load_balancers=settings.load_balancer.count,
+            backup_copy_region=settings.backups.copy_region,
         )
 
-    def parameter_arn(self, path: str) -> str:
-        """ARN of a parameter; `path` begins with a slash."""
-        return f"arn:{self.partition}:ssm:{self.region}:{self.account}:parameter{path}"
+    def parameter_arn(self, path: str, region: str | None = None) -> str:
+        """ARN of a parameter, in the stack's region or another; `path` begins with a slash."""
+        return f"arn:{self.partition}:ssm:{region or self.region}:{self.account}:parameter{path}"
+
+    def bucket_arn(self, bucket: str) -> str:
+        return f"arn:{self.partition}:s3:::{bucket}"
+
+    @property
+    def backup_bucket(self) -> str:
+        return f"{self.project}-{self.stack}-backups-{self.account}-{self.region}"
+
+    @property
+    def backup_copy_bucket(self) -> str | None:
+        """The bucket in the second region; None: there is no second region."""
+        if self.backup_copy_region is None:
+            return None
+        return f"{self.project}-{self.stack}-backups-{self.account}-{self.backup_copy_region}"
+
+    @property
+    def backup_secrets_path(self) -> str:
+        """The path of the parameters that outlive the stack, without a trailing slash."""
+        return f"/{self.project}-backups/{self.stack}"
 
     @property
     def permissions_boundary_arn(self) -> str | None:

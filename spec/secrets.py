@@ -12,7 +12,7 @@ from spec.tiers import Tier
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter under `/ha/<stack>/`; `secret` ones are SecureString."""
+    """One parameter under `/ha/<stack>/`, or another path that is said; `secret` ones are SecureString."""
 
     name: str
     creators: frozenset[Tier]
@@ -48,6 +48,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     _shared("app/session-secret", Tier.APP),
     _shared("app/admin-password", Tier.APP),
 )
+
+CIPHER_PASSPHRASE = _shared("cipher-passphrase", Tier.DB)
+"""Of the backups. Under `Scope.backup_secrets_path`, as it outlives the stack, and the same in the copy's region."""
 
 
 def parameter_prefix(project: str, stack: str) -> str:

@@ -63,6 +63,8 @@ def _network(given: object) -> IPv4Network:
 PositiveMs = Annotated[int, Field(gt=0, le=3_600_000)]
 VolumeGib = Annotated[int, Field(ge=4, le=16_384)]
 Cidr = Annotated[IPv4Network, BeforeValidator(_network)]
+# With a longer name a backup bucket could have more than the 63 characters of S3; AWS's longest has 14.
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", max_length=18)]
 
 
 class _Group(BaseModel):
@@ -249,6 +251,23 @@ class CacheSettings(_Hosts):
     max_memory_percent: Annotated[int, Field(ge=10, le=75)] = 50
 
 
+class BackupSettings(_Group):
+    """Backups of the database in a bucket that outlives the stack.
+
+    `retention_days` is how far one can go back. `copy_region` is a second region, to which S3 copies the backups.
+    """
+
+    retention_days: Annotated[int, Field(ge=1, le=90)] = 14
+    full_every_days: Annotated[int, Field(ge=1, le=30)] = 7
+    incremental_every_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 6
+    copy_region: Region | None = None
+
+    @property
+    def lock_days(self) -> int:
+        """How long nobody can delete a backup: a full one is needed until the next one is older than the retention."""
+        return self.retention_days + self.full_every_days + 2
+
+
 class AlertSettings(_Group):
     """An address that is subscribed to the SNS topic of alerts. It must confirm the subscription."""
 
@@ -276,7 +295,7 @@ class Settings(_Group):
     docs/aws.md may create roles only with `ha-<stack>-boundary`.
     """
 
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    region: Region
     network: NetworkSettings
     image: ImageSettings = ImageSettings()
     load_balancer: LoadBalancerSettings = LoadBalancerSettings()
@@ -284,6 +303,7 @@ class Settings(_Group):
     database: DatabaseSettings = DatabaseSettings()
     monitor: MonitorSettings = MonitorSettings()
     cache: CacheSettings = CacheSettings()
+    backups: BackupSettings = BackupSettings()
     alerts: AlertSettings = AlertSettings()
     timers: Timers = Timers()
     ssm_agent: SsmAgentSettings = SsmAgentSettings()
@@ -326,6 +346,18 @@ class Settings(_Group):
                 raise ValueError(
                     f"network.zones: {zone} is not a zone of aws:region {self.region}, such as {self.region}a"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _backups_are_copied_elsewhere(self) -> Self:
+        if self.backups.copy_region is None:
+            return self
+        if self.backups.copy_region == self.region:
+            raise ValueError(f"backups.copy_region {self.region} is the stack's own: name another region, or none")
+        try:
+            self._names_in_amazonaws_com(self.backups.copy_region)
+        except ValueError as error:
+            raise ValueError(f"backups.copy_region {self.backups.copy_region}: {error}") from None
         return self
 
     @model_validator(mode="after")

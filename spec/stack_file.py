@@ -76,7 +76,16 @@ def load_settings(project_dir: Path, stack: str) -> Settings:
 
 
 def check_stack_name(stack: str) -> None:
-    """:raises HaError: (exit 2) for a name that AWS does not allow in the names of the stack's resources."""
+    """:raises HaError: (exit 2) for a name that AWS does not allow in the names of the stack's resources, and for one
+    with which policies would take its artifact bucket for another stack's backups.
+    """
+    if "-backups-" in f"{stack}-":
+        raise HaError(
+            f"{_shown(stack)} is not a valid stack name: its artifact bucket would pass for the backups of another",
+            where="the names of buckets",
+            fix="choose a name without -backups",
+            exit_code=EXIT_USAGE,
+        )
     if not STACK_NAME.fullmatch(stack):
         raise HaError(
             f"{_shown(stack)} is not a valid stack name: 2 to 20 small letters, digits and hyphens, a letter first",
@@ -140,6 +149,7 @@ _ALLOWED = {
     "greater_than_equal": "{ge} or more",
     "less_than": "less than {lt}",
     "less_than_equal": "{le} or less",
+    "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "text that matches {pattern}",
 }
 

@@ -6,8 +6,10 @@ Rows follow the Service Authorization Reference (the tables of actions, resource
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from html import unescape
 
 from lab.aws.request import AwsRequest
 
@@ -46,7 +48,8 @@ def _parameter_arn(request: AwsRequest, place: Place) -> str:
     if name.startswith("arn:"):
         return name
     # A version or label after a colon is not part of the name.
-    return place.arn("ssm", "parameter/" + name.partition(":")[0].removeprefix("/"))
+    parameter = "parameter/" + name.partition(":")[0].removeprefix("/")
+    return replace(place, region=request.region or place.region).arn("ssm", parameter)
 
 
 def _get_parameter(request: AwsRequest, place: Place) -> Sequence[Needed]:
@@ -58,9 +61,66 @@ def _put_parameter(request: AwsRequest, place: Place) -> Sequence[Needed]:
     return [Needed("ssm:PutParameter", _parameter_arn(request, place), {"ssm:Overwrite": overwrite})]
 
 
+def _object(request: AwsRequest, *actions: str) -> list[Needed]:
+    return [Needed(action, f"arn:aws:s3:::{request.bucket}/{request.key}") for action in actions]
+
+
+def _on_object(action: str) -> Rule:
+    return lambda request, place: _object(request, action)
+
+
+def _on_bucket(action: str) -> Rule:
+    def rule(request: AwsRequest, place: Place) -> Sequence[Needed]:
+        context = {f"s3:{name}": request.query[name] for name in ("delimiter", "prefix") if name in request.query}
+        return [Needed(action, f"arn:aws:s3:::{request.bucket}", context)]
+
+    return rule
+
+
 def _read_object(request: AwsRequest, place: Place) -> Sequence[Needed]:
-    action = "s3:GetObjectVersion" if request.query.get("versionId") else "s3:GetObject"
-    return [Needed(action, f"arn:aws:s3:::{request.bucket}/{request.key}")]
+    return _object(request, "s3:GetObjectVersion" if request.query.get("versionId") else "s3:GetObject")
+
+
+# What a header of an upload asks for, beside the object itself.
+_UPLOAD_HEADERS = {
+    "x-amz-acl": "s3:PutObjectAcl",
+    "x-amz-object-lock-legal-hold": "s3:PutObjectLegalHold",
+    "x-amz-object-lock-mode": "s3:PutObjectRetention",
+    "x-amz-object-lock-retain-until-date": "s3:PutObjectRetention",
+    "x-amz-tagging": "s3:PutObjectTagging",
+}
+
+
+def _write_object(request: AwsRequest, place: Place) -> Sequence[Needed]:
+    more = {action for header, action in _UPLOAD_HEADERS.items() if request.header(header) is not None}
+    return _object(request, "s3:PutObject", *sorted(more))
+
+
+def _bypass(request: AwsRequest) -> list[str]:
+    asked = (request.header("x-amz-bypass-governance-retention") or "").lower() == "true"
+    return ["s3:BypassGovernanceRetention"] if asked else []
+
+
+def _delete_action(version: object) -> str:
+    return "s3:DeleteObjectVersion" if version else "s3:DeleteObject"
+
+
+def _delete_object(request: AwsRequest, place: Place) -> Sequence[Needed]:
+    return _object(request, _delete_action(request.query.get("versionId")), *_bypass(request))
+
+
+def _delete_objects(request: AwsRequest, place: Place) -> Sequence[Needed]:
+    """All that the body names. S3 answers for each object; here one that is denied denies all."""
+    found = []
+    for one in re.findall(r"<Object>(.*?)</Object>", request.body.decode(), re.DOTALL):
+        key, version = (re.search(rf"<{name}>(.*?)</{name}>", one, re.DOTALL) for name in ("Key", "VersionId"))
+        named = f"arn:aws:s3:::{request.bucket}/{unescape(key[1]) if key else ''}"
+        found += [Needed(action, named) for action in (_delete_action(version), *_bypass(request))]
+    return found or [Needed("s3:DeleteObject", f"arn:aws:s3:::{request.bucket}/*")]
+
+
+def _retain(request: AwsRequest, place: Place) -> Sequence[Needed]:
+    return _object(request, "s3:PutObjectRetention", *_bypass(request))
 
 
 def _publish(request: AwsRequest, place: Place) -> Sequence[Needed]:
@@ -92,6 +152,28 @@ OPERATIONS: dict[tuple[str, str], Rule] = {
     ("ssm", "PutParameter"): _put_parameter,
     ("s3", "GetObject"): _read_object,
     ("s3", "HeadObject"): _read_object,
+    ("s3", "PutObject"): _write_object,
+    ("s3", "CreateMultipartUpload"): _write_object,
+    ("s3", "UploadPart"): _on_object("s3:PutObject"),
+    ("s3", "CompleteMultipartUpload"): _on_object("s3:PutObject"),
+    ("s3", "AbortMultipartUpload"): _on_object("s3:AbortMultipartUpload"),
+    ("s3", "ListParts"): _on_object("s3:ListMultipartUploadParts"),
+    ("s3", "DeleteObject"): _delete_object,
+    ("s3", "DeleteObjects"): _delete_objects,
+    ("s3", "GetObjectRetention"): _on_object("s3:GetObjectRetention"),
+    ("s3", "PutObjectRetention"): _retain,
+    ("s3", "GetObjectLegalHold"): _on_object("s3:GetObjectLegalHold"),
+    ("s3", "PutObjectLegalHold"): _on_object("s3:PutObjectLegalHold"),
+    ("s3", "HeadBucket"): _on_bucket("s3:ListBucket"),
+    ("s3", "ListObjects"): _on_bucket("s3:ListBucket"),
+    ("s3", "ListObjectsV2"): _on_bucket("s3:ListBucket"),
+    ("s3", "ListObjectVersions"): _on_bucket("s3:ListBucketVersions"),
+    ("s3", "ListMultipartUploads"): _on_bucket("s3:ListBucketMultipartUploads"),
+    ("s3", "PutBucketLifecycle"): _on_bucket("s3:PutLifecycleConfiguration"),
+    ("s3", "PutBucketObjectLockConfiguration"): _on_bucket("s3:PutBucketObjectLockConfiguration"),
+    ("s3", "PutBucketPolicy"): _on_bucket("s3:PutBucketPolicy"),
+    ("s3", "PutBucketReplication"): _on_bucket("s3:PutReplicationConfiguration"),
+    ("s3", "PutBucketVersioning"): _on_bucket("s3:PutBucketVersioning"),
     ("sns", "Publish"): _publish,
     ("sts", "GetCallerIdentity"): _get_caller_identity,
     ("ec2", "DescribeAddresses"): _describe_addresses,

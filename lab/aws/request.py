@@ -75,6 +75,11 @@ class AwsRequest:
         return None if value is None else str(value)
 
     @property
+    def region(self) -> str | None:
+        """The region that it was signed for; None when it is not signed."""
+        return self.credential.region if self.credential else None
+
+    @property
     def from_host(self) -> bool:
         """Whether it came through the TLS proxy that hosts use (which adds their address)."""
         return self.source_address is not None
@@ -207,10 +212,12 @@ _BUCKET_QUERIES = {
     "ownershipControls": "OwnershipControls",
     "policy": "Policy",
     "publicAccessBlock": "PublicAccessBlock",
+    "replication": "Replication",
     "tagging": "Tagging",
     "versioning": "Versioning",
     "website": "Website",
 }
+_OBJECT_QUERIES = {"acl": "Acl", "legal-hold": "LegalHold", "retention": "Retention", "tagging": "Tagging"}
 _VERBS = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "DELETE": "Delete"}
 
 
@@ -245,8 +252,9 @@ def s3_operation(
         }.get(method, "")
     if method == "POST":
         return "CreateMultipartUpload" if "uploads" in query else ""
-    if "tagging" in query and method in _VERBS:
-        return f"{_VERBS[method]}ObjectTagging"
+    for name, suffix in _OBJECT_QUERIES.items():
+        if name in query and method in _VERBS:
+            return f"{_VERBS[method]}Object{suffix}"
     if method == "PUT" and copy_source:
         return "CopyObject"
     return {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}.get(method, "")

@@ -32,6 +32,14 @@ TRUST = json.dumps(
 READ = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
 WRITE = READ.replace("GetObject", "PutObject")
 ALL = {"ha:stack": "dev", "Name": "dev-thing"}
+REPLICATION = {
+    "id": "all",
+    "status": "Enabled",
+    "priority": 1,
+    "filter": {"prefix": ""},
+    "deleteMarkerReplication": {"status": "Enabled"},
+    "destination": {"bucket": "arn:aws:s3:::elsewhere"},
+}
 
 
 class Provider:
@@ -321,6 +329,16 @@ CASES: dict[str, Case] = {
         {"rules": [{"id": "all", "status": "Enabled", "filter": {"prefix": "a/"}, "expiration": {"days": 90}}]},
         {"bucket": "other"},
     ),
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": Case(
+        {"bucket": "@versioned", "rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 23}}},
+        {"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 30}}},
+        {"bucket": "other"},
+    ),
+    "aws:s3/bucketReplicationConfig:BucketReplicationConfig": Case(
+        {"bucket": "@versioned", "role": "arn:aws:iam::123456789012:role/copies", "rules": [REPLICATION]},
+        {"rules": [{**REPLICATION, "deleteMarkerReplication": {"status": "Disabled"}}]},
+        {"bucket": "other"},
+    ),
     "aws:s3/bucketObjectv2:BucketObjectv2": Case(
         {"bucket": "@bucket", "key": "releases/a b.tar.gz", "source": "@asset", "sourceHash": "1", "tags": ALL},
         {"source": "@asset2", "sourceHash": "2"},
@@ -418,6 +436,9 @@ def surroundings(api: AwsService, tmp_path: Path) -> Iterator[dict[str, Any]]:
         iam.create_instance_profile(InstanceProfileName=name)
         things[name] = name
     s3.create_bucket(Bucket="surroundings")
+    s3.create_bucket(Bucket="versioned")
+    s3.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
+    things["versioned"] = "versioned"
     things["bucket"] = "surroundings"
     things["topic"] = sns.create_topic(Name="surroundings")["TopicArn"]
     for name in ("asset", "asset2"):
@@ -429,7 +450,8 @@ def surroundings(api: AwsService, tmp_path: Path) -> Iterator[dict[str, Any]]:
         iam.delete_role(RoleName=name)
     for name in ("profile", "profile2"):
         iam.delete_instance_profile(InstanceProfileName=name)
-    s3.delete_bucket(Bucket="surroundings")
+    for name in ("surroundings", "versioned"):
+        s3.delete_bucket(Bucket=name)
     ec2.terminate_instances(InstanceIds=[things["instance"]])
     ec2.delete_nat_gateway(NatGatewayId=things["nat"])
 
@@ -486,8 +508,12 @@ def test_a_resource_is_created_read_updated_and_deleted(
     provider.delete(made)
     if token != "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup":
         gone = provider.read(made)
-        # A bucket always has a status of versioning, and a topic a policy.
-        if token not in ("aws:s3/bucketVersioning:BucketVersioning", "aws:sns/topicPolicy:TopicPolicy"):
+        # A bucket always has a status of versioning, and keeps Object Lock; a topic always has a policy.
+        if token not in (
+            "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+            "aws:s3/bucketVersioning:BucketVersioning",
+            "aws:sns/topicPolicy:TopicPolicy",
+        ):
             assert not gone.resource_id
     provider.delete(made)
 

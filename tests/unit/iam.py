@@ -17,14 +17,18 @@ from spec.tiers import Tier
 
 ACCOUNT: Final = EXAMPLE_ACCOUNT_ID
 REGION: Final = "us-east-1"
+COPY_REGION: Final = "us-west-2"
 POLICIES: Final = REPOSITORY / "docs" / "policies"
 DOCUMENTED: Final = {
     "deployer": ("deployer-hosts", "deployer-estate", "deployer-operations"),
+    "deployer of backups": ("deployer-hosts", "deployer-estate", "deployer-operations", "deployer-backups"),
     "operator": ("operator",),
     "preview": ("preview",),
     "a role of the deployer's making": ("boundary",),
 }
-"""Roles and their policies. The boundary is the most that a role may do which the deployer creates."""
+"""Roles and their policies. The deployer has the one for backups while it makes or changes their buckets. The boundary
+is the most that a role may do which the deployer creates.
+"""
 MOST_CHARACTERS: Final = 6144
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 KEY_POLICY: Final = {
@@ -53,6 +57,7 @@ def scope(stack: str) -> Scope:
         certificate_parameter=f"/ha/{stack}/lb/certificate",
         permissions_boundary=f"ha-{stack}-boundary",
         load_balancers=2,
+        backup_copy_region=COPY_REGION,
     )
 
 
@@ -60,6 +65,7 @@ def filled(name: str, stack: str = "dev", state_bucket: str = "state", region: s
     text = (POLICIES / f"{name}.json").read_text(encoding="utf-8")
     for mark, value in {
         "ACCOUNT_ID": ACCOUNT,
+        "COPY_REGION": COPY_REGION,
         "REGION": region,
         "STATE_BUCKET": state_bucket,
         "STATE_KEY": "0" * 36,
@@ -114,7 +120,10 @@ class Asked:
 NAMED: Final = {
     "alarm": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:ha-STACK-db1-status",
     "boundary": f"arn:aws:iam::{ACCOUNT}:policy/ha-STACK-boundary",
+    "backup": f"arn:aws:s3:::ha-STACK-backups-{ACCOUNT}-{REGION}/pgbackrest/1/backup.info",
+    "backups": f"arn:aws:s3:::ha-STACK-backups-{ACCOUNT}-{REGION}",
     "bucket": f"arn:aws:s3:::ha-STACK-{ACCOUNT}-{REGION}",
+    "copy-role": f"arn:aws:iam::{ACCOUNT}:role/ha-STACK-backups-0",
     "budget": f"arn:aws:budgets::{ACCOUNT}:budget/ha-STACK",
     "document": f"arn:aws:ssm:{REGION}:{ACCOUNT}:document/AWS-RunShellScript",
     "history": "arn:aws:s3:::state/.pulumi/history/ha/STACK/STACK-1.history.json",
@@ -150,7 +159,9 @@ def request(line: str, stack: str = "dev") -> list[Call]:
 def _calls(action: str, resource: str, stack: str) -> Iterator[Call]:
     keys = {"aws:TagKeys": [tags.NAME_TAG, tags.STACK_TAG, tags.TIER_TAG]}
     if resource in NAMED:
-        yield Call(action, NAMED[resource].replace("STACK", stack), _context(action, stack))
+        passed_to = "s3.amazonaws.com" if resource == "copy-role" else "ec2.amazonaws.com"
+        context = {**_context(action, stack), "iam:PassedToService": passed_to}
+        yield Call(action, NAMED[resource].replace("STACK", stack), context)
         return
     kind = resource.lstrip("+-")
     arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:{kind}/x-0"
@@ -169,7 +180,6 @@ def _calls(action: str, resource: str, stack: str) -> Iterator[Call]:
 def _context(action: str, stack: str) -> Mapping[str, str | Sequence[str]]:
     return {
         "iam:PermissionsBoundary": NAMED["boundary"].replace("STACK", stack),
-        "iam:PassedToService": "ec2.amazonaws.com",
         f"ssm:resourceTag/{tags.STACK_TAG}": stack,
         f"aws:ResourceTag/{tags.STACK_TAG}": stack,
     }

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from components.policies import role_policy
+from components.policies import replication_policy, role_policy
 from spec import tags
 from spec.pointer import Pointer
 from spec.project import REPOSITORY
@@ -21,6 +21,7 @@ from spec.tiers import Tier
 from tests.unit.iam import (
     ACCOUNT,
     CHANGES,
+    COPY_REGION,
     DOCUMENTED,
     HOSTS,
     MOST_CHARACTERS,
@@ -30,6 +31,7 @@ from tests.unit.iam import (
     STATE,
     Asked,
     Call,
+    Document,
     filled,
     lines,
     request,
@@ -223,6 +225,13 @@ NEEDED: Final = {
     "aws:s3/bucketVersioning:BucketVersioning": """
         s3:PutBucketVersioning bucket
         s3:GetBucketVersioning bucket""",
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": """
+        s3:PutBucketObjectLockConfiguration backups
+        s3:GetBucketObjectLockConfiguration backups""",
+    "aws:s3/bucketReplicationConfig:BucketReplicationConfig": """
+        s3:PutReplicationConfiguration backups
+        iam:PassRole copy-role
+        s3:GetReplicationConfiguration backups""",
     "aws:s3/bucketObjectv2:BucketObjectv2": """
         s3:PutObject object
         s3:PutObjectTagging object
@@ -276,15 +285,91 @@ def test_the_table_has_every_type_that_the_program_declares() -> None:
 
 @pytest.mark.parametrize("type_", NEEDED)
 def test_the_deployer_makes_changes_and_deletes_its_own_stack(type_: str, iam: Asked) -> None:
-    denied = [line for line in lines(NEEDED[type_]) if not iam.allows("deployer", *request(line))]
+    table = lines(NEEDED[type_])
+    of_backups = [line for line in table if "backups" in line or "copy-role" in line]
+    denied = [line for line in table if line not in of_backups and not iam.allows("deployer", *request(line))]
+    denied += [line for line in of_backups if not iam.allows("deployer of backups", *request(line))]
     assert not denied
 
 
 @pytest.mark.parametrize("type_", NEEDED)
 def test_the_deployer_of_dev_does_nothing_of_it_to_prod(type_: str, iam: Asked) -> None:
     changes = [line for line in lines(NEEDED[type_]) if len(line.split()) > 1]
-    allowed = [line for line in changes if iam.allows("deployer", *request(line, "prod"))]
+    allowed = [line for line in changes if iam.allows("deployer of backups", *request(line, "prod"))]
     assert not allowed
+
+
+def on_backups(type_: str) -> list[str]:
+    """The calls of a type of bucket, on a backup bucket."""
+    table = [line.replace(" bucket", " backups").replace(" object", " backup") for line in lines(NEEDED[type_])]
+    return [line for line in table if len(line.split()) > 1]
+
+
+OF_BUCKETS: Final = [one for one in NEEDED if one.startswith("aws:s3/bucket") and "Objectv2" not in one]
+
+
+@pytest.mark.parametrize("type_", OF_BUCKETS)
+def test_backup_buckets_are_made_and_deleted_with_a_policy_of_their_own_and_seen_without(
+    type_: str, iam: Asked
+) -> None:
+    table = on_backups(type_)
+    assert [line for line in table if not iam.allows("deployer of backups", *request(line))] == []
+    seen = [line for line in table if iam.allows("deployer", *request(line))]
+    assert seen == [line for line in table if READS.match(line) and "ListBucketVersions" not in line]
+
+
+@pytest.mark.parametrize("bucket", ["backups", "backup"])
+def test_nobody_unlocks_shares_or_holds_a_backup(bucket: str, iam: Asked) -> None:
+    ways = ["s3:BypassGovernanceRetention", "s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:PutObjectAcl"]
+    ways = ways if bucket == "backup" else ["s3:PutBucketAcl", "s3:PutBucketOwnershipControls"]
+    taken = [(who, way) for who in ROLES for way in ways if iam.allows(who, *request(f"{way} {bucket}"))]
+    assert taken == []
+
+
+def test_only_database_hosts_read_and_write_backups(iam: Asked) -> None:
+    calls = [f"s3:{name} backup" for name in ("GetObject", "PutObject", "AbortMultipartUpload")]
+    may = {who for who in ROLES for line in calls if iam.allows(who, *request(line))}
+    assert may == {"a role of the deployer's making", "db"}
+
+
+def test_what_deletes_versions_is_the_deployer_while_it_makes_the_buckets(iam: Asked) -> None:
+    """It empties those of a stack without protection; Object Lock keeps the others."""
+    for line in ("s3:DeleteObjectVersion backup", "s3:DeleteBucket backups"):
+        assert [who for who in ROLES if iam.allows(who, *request(line))] == ["deployer of backups"]
+
+
+# What would destroy backups, read another's, or weaken what protects those to come.
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("s3:DeleteObjectVersion backup", "s3:PutObjectRetention backup", "s3:BypassGovernanceRetention backup"),
+        *("s3:PutObjectLegalHold backup", "s3:GetObjectVersion backup", "s3:ListBucketVersions backups"),
+        *("s3:PutBucketVersioning backups", "s3:PutLifecycleConfiguration backups", "s3:PutBucketPolicy backups"),
+        *("s3:PutReplicationConfiguration backups", "s3:PutBucketObjectLockConfiguration backups"),
+        *("s3:DeleteBucket backups", "s3:PutEncryptionConfiguration backups"),
+    ],
+)
+def test_a_database_host_destroys_no_backup(line: str, iam: Asked) -> None:
+    assert not iam.allows("db", *request(line))
+
+
+def test_a_database_host_reaches_the_backups_of_its_stack_only(iam: Asked) -> None:
+    for action, bucket in (("s3:GetObject", "backup"), ("s3:PutObject", "backup"), ("s3:ListBucket", "backups")):
+        assert iam.allows("db", *request(f"{action} {bucket}"))
+        assert not iam.allows("db", *request(f"{action} {bucket}", "prod"))
+    bucket = NAMED["backups"].replace("STACK", "dev")
+    assert not iam.allows("db", Call("s3:PutObject", f"{bucket}/elsewhere"))
+    assert not iam.allows("db", Call("s3:GetObject", f"{bucket.replace(REGION, COPY_REGION)}/pgbackrest/1/backup.info"))
+
+
+@pytest.mark.parametrize("region", [REGION, COPY_REGION, "eu-west-1"])
+def test_the_passphrase_is_made_once_in_both_regions(region: str, iam: Asked) -> None:
+    passphrase = f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/ha-backups/dev/cipher-passphrase"
+    for who in ROLES:
+        may = who in ("db", "a role of the deployer's making") and region != "eu-west-1"
+        assert iam.allows(who, Call("ssm:GetParameter", passphrase)) == may
+        assert iam.allows(who, Call("ssm:PutParameter", passphrase, {"ssm:Overwrite": "false"})) == may
+        assert not iam.allows(who, Call("ssm:PutParameter", passphrase, {"ssm:Overwrite": "true"}))
 
 
 # A call that needs the right name, and the input of the program that the name is or begins with.
@@ -314,7 +399,7 @@ def test_the_programs_names_are_those_that_the_policies_mean(type_: str, iam: As
         assert resources
         for one in resources:
             call = Call(action, beginning + one.inputs[name], BOUNDED)
-            assert iam.allows("deployer", call) == (stack == "dev"), call
+            assert iam.allows("deployer of backups", call) == (stack == "dev"), call
 
 
 @pytest.mark.parametrize("table", [HOSTS, CHANGES, STATE], ids=["hosts", "changes", "state"])
@@ -521,13 +606,14 @@ TO_ANOTHERS_INTERFACE: Final = [
 def test_who_reaches_anothers_interface_is_known(iam: Asked) -> None:
     assert [who for who in ROLES if iam.allows(who, *TO_ANOTHERS_INTERFACE)] == [
         "deployer",
+        "deployer of backups",
         "a role of the deployer's making",
         "lb",
     ]
 
 
 # Ways within dev itself: the deployer's business, and nobody else's.
-@pytest.mark.parametrize("who", [one for one in ROLES if one != "deployer"])
+@pytest.mark.parametrize("who", [one for one in ROLES if not one.startswith("deployer")])
 def test_only_the_deployer_changes_what_a_host_is_or_runs(who: str, iam: Asked) -> None:
     changes = [
         *("ModifyInstanceAttribute instance", "CreateTags instance", "RunInstances +instance", "iam:PassRole role"),
@@ -559,7 +645,17 @@ def test_a_preview_reads_no_parameter_wherever_it_is(iam: Asked) -> None:
 
 @pytest.mark.parametrize("tier", list(Tier))
 def test_the_boundary_takes_nothing_from_a_host(tier: Tier, iam: Asked) -> None:
-    for statement in role_policy(tier, scope("dev"))["Statement"]:
+    _within_the_boundary(role_policy(tier, scope("dev")), iam)
+
+
+def test_the_boundary_takes_nothing_from_the_role_that_copies_backups(iam: Asked) -> None:
+    copy = scope("dev").backup_copy_bucket
+    assert copy
+    _within_the_boundary(replication_policy(scope("dev"), copy), iam)
+
+
+def _within_the_boundary(policy: Document, iam: Asked) -> None:
+    for statement in policy["Statement"]:
         if statement["Effect"] == "Deny":
             continue
         actions, resources = (listed(statement[key]) for key in ("Action", "Resource"))
@@ -572,7 +668,12 @@ def test_the_boundary_takes_nothing_from_a_host(tier: Tier, iam: Asked) -> None:
 
 def test_the_boundary_lets_parameters_be_decrypted_and_nothing_else(iam: Asked) -> None:
     """Whether the policy of the key aws/ssm grants that by itself, beside a boundary, AWS does not say."""
-    for service, allowed in ((f"ssm.{REGION}", True), ("ssm.eu-west-1", False), (f"s3.{REGION}", False)):
+    for service, allowed in (
+        (f"ssm.{REGION}", True),
+        (f"ssm.{COPY_REGION}", True),
+        ("ssm.eu-west-1", False),
+        (f"s3.{REGION}", False),
+    ):
         context = {"kms:ViaService": f"{service}.amazonaws.com"}
         for action in ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"):
             call = Call(action, NAMED["key"], context)

@@ -11,7 +11,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from lab.aws.moto_internals import addresses, resources
+from lab.aws.moto_internals import addresses, buckets, resources
 from lab.aws.moto_internals.patching import LOCK, PUBLIC_RANGE
 from spec.project import EXAMPLE_ACCOUNT_ID
 
@@ -96,5 +96,6 @@ def prepare() -> None:
         settings.EC2_ENABLE_INSTANCE_TYPE_VALIDATION = True
         settings.S3_IGNORE_SUBDOMAIN_BUCKETNAME = True
         addresses.change()
+        buckets.change()
         resources.change()
         _prepared = True

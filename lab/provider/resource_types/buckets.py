@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.provider.cloud import Cloud
+from lab.provider.cloud import Cloud, error_code
 from lab.provider.resource_type import Naming, Properties, ResourceType, names
 from lab.provider.resource_types.calls import again, found, given, gone, present
-from lab.provider.resource_types.tags import tag_list
+from lab.provider.resource_types.tags import tag_list, tag_map
 from lab.provider.values import UNKNOWN
 from lab.provider.wire import is_asset
 
@@ -34,7 +34,10 @@ def _create_bucket(cloud: Cloud, inputs: Properties) -> str:
 def _read_bucket(cloud: Cloud, name: str, state: Properties) -> Properties | None:
     if found(lambda: cloud.s3.head_bucket(Bucket=name)) is None:
         return None
+    # To import it: otherwise the state has its tags.
+    tags = None if state else tag_map((found(lambda: cloud.s3.get_bucket_tagging(Bucket=name)) or {}).get("TagSet"))
     return {
+        **present({"tags": tags}),
         "bucket": name,
         "arn": f"arn:aws:s3:::{name}",
         "bucketDomainName": f"{name}.s3.amazonaws.com",
@@ -53,7 +56,10 @@ def _delete_bucket(cloud: Cloud, name: str, state: Properties) -> None:
 def _empty(cloud: Cloud, name: str) -> None:
     for page in cloud.s3.get_paginator("list_object_versions").paginate(Bucket=name):
         for version in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
-            cloud.s3.delete_object(Bucket=name, Key=version["Key"], VersionId=version["VersionId"])
+            # As the real provider does. Who may not do that keeps what is locked.
+            cloud.s3.delete_object(
+                Bucket=name, Key=version["Key"], VersionId=version["VersionId"], BypassGovernanceRetention=True
+            )
 
 
 def _retag_bucket(cloud: Cloud, name: str, state: Properties, tags: dict[str, str], old: list[str]) -> None:
@@ -120,6 +126,14 @@ def _versioning(cloud: Cloud, wanted: Properties) -> None:
         cloud.s3.put_bucket_versioning(Bucket=wanted["bucket"], VersioningConfiguration={"Status": status})
 
 
+def _suspend_versioning(cloud: Cloud, bucket: str) -> None:
+    try:
+        cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    except Exception as error:
+        if error_code(error) != "InvalidBucketState":  # a bucket with Object Lock keeps it
+            raise
+
+
 BUCKET_VERSIONING = _setting(
     "aws:s3/bucketVersioning:BucketVersioning",
     "versioningConfiguration",
@@ -128,9 +142,7 @@ BUCKET_VERSIONING = _setting(
     get=lambda cloud, bucket: {
         "versioningConfiguration": {"status": cloud.s3.get_bucket_versioning(Bucket=bucket).get("Status", "Disabled")}
     },
-    delete=lambda cloud, bucket: cloud.s3.put_bucket_versioning(
-        Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
-    ),
+    delete=_suspend_versioning,
     blocks=names("versioningConfiguration"),
 )
 
@@ -270,6 +282,71 @@ BUCKET_LIFECYCLE = _setting(
     refuse=_refuse_lifecycle,
 )
 
+
+def _put_lock(cloud: Cloud, wanted: Properties) -> None:
+    retention = (wanted.get("rule") or {}).get("defaultRetention")
+    rule = retention and {"DefaultRetention": given(Mode=retention["mode"], Days=retention.get("days"))}
+    configuration = given(ObjectLockEnabled="Enabled", Rule=rule)
+    cloud.s3.put_object_lock_configuration(Bucket=wanted["bucket"], ObjectLockConfiguration=configuration)
+
+
+def _get_lock(cloud: Cloud, bucket: str) -> Properties:
+    configuration = cloud.s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    retention = configuration.get("Rule", {}).get("DefaultRetention")
+    rule = retention and {"defaultRetention": {"mode": retention["Mode"], "days": retention["Days"]}}
+    return present({"objectLockEnabled": configuration["ObjectLockEnabled"], "rule": rule})
+
+
+BUCKET_LOCK = _setting(
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+    "objectLockEnabled rule",
+    put=_put_lock,
+    get=_get_lock,
+    # S3 never turns Object Lock off; what goes is the default for new objects.
+    delete=lambda cloud, bucket: _put_lock(cloud, {"bucket": bucket}),
+    defaults={"objectLockEnabled": "Enabled"},
+)
+
+_REPLICATION_KEYS = {
+    "id": "ID",
+    "status": "Status",
+    "priority": "Priority",
+    "filter": "Filter",
+    "prefix": "Prefix",
+    "deleteMarkerReplication": "DeleteMarkerReplication",
+    "destination": "Destination",
+    "bucket": "Bucket",
+    "storageClass": "StorageClass",
+}
+_REPLICATION_NAMES = {key: name for name, key in _REPLICATION_KEYS.items()}
+
+
+def _refuse_replication(cloud: Cloud, inputs: Properties) -> list[tuple[str, str]]:
+    rules = inputs.get("rules")
+    unknown = sorted(_keys(rules) - set(_REPLICATION_KEYS)) if isinstance(rules, list) else []
+    return [("rules", f"the lab's provider does not support {name} in a rule of replication") for name in unknown]
+
+
+def _put_replication(cloud: Cloud, wanted: Properties) -> None:
+    configuration = {"Role": wanted["role"], "Rules": _renamed(wanted["rules"], _REPLICATION_KEYS)}
+    cloud.s3.put_bucket_replication(Bucket=wanted["bucket"], ReplicationConfiguration=configuration)
+
+
+def _get_replication(cloud: Cloud, bucket: str) -> Properties:
+    configuration = cloud.s3.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]
+    return {"role": configuration["Role"], "rules": _renamed(configuration["Rules"], _REPLICATION_NAMES)}
+
+
+BUCKET_REPLICATION = _setting(
+    "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
+    "role rules",
+    required="bucket role rules",
+    put=_put_replication,
+    get=_get_replication,
+    delete=lambda cloud, bucket: cloud.s3.delete_bucket_replication(Bucket=bucket),
+    refuse=_refuse_replication,
+)
+
 # --- Object
 
 
@@ -357,5 +434,7 @@ RESOURCE_TYPES = (
     BUCKET_PUBLIC_ACCESS_BLOCK,
     BUCKET_POLICY,
     BUCKET_LIFECYCLE,
+    BUCKET_LOCK,
+    BUCKET_REPLICATION,
     BUCKET_OBJECT,
 )

@@ -170,3 +170,17 @@ def test_a_file_that_is_not_text_is_refused_by_its_name(tmp_path: Path, monkeypa
         bundles([estate()["lb1"]])
     assert refused.value.where == "cloud-init/lb/files/etc/picture.png"
     assert refused.value.exit_code == 2
+
+
+def test_only_database_hosts_are_told_of_backups() -> None:
+    copied = estate(backups={"copy_region": "us-west-2"})
+    for name, context in {**ESTATES["pairs"], **copied}.items():
+        told = {f.path: f.content for f in host_files(context)}["/etc/ha/host.env"]
+        assert ("HA_BACKUP_" in told) == (context.host.tier is Tier.DB), name
+    scope = copied["db1"].scope
+    told = {f.path: f.content for f in host_files(copied["db1"])}["/etc/ha/host.env"]
+    assert f"\nHA_BACKUP_BUCKET={scope.backup_bucket}\n" in told
+    assert f"\nHA_BACKUP_SECRETS_PATH=/ha-backups/{scope.stack}\n" in told
+    assert "\nHA_BACKUP_COPY_REGION=us-west-2\n" in told
+    alone = {f.path: f.content for f in host_files(ESTATES["dev"]["db1"])}["/etc/ha/host.env"]
+    assert "\nHA_BACKUP_COPY_REGION=\n" in alone

@@ -24,6 +24,7 @@ SCOPE = Scope(
     stack="dev",
     artifact_bucket="artifacts",
     certificate_parameter="/certificates/example",
+    backup_copy_region="us-west-2",
 )
 
 
@@ -42,14 +43,19 @@ def test_a_tier_reads_and_creates_the_parameters_that_the_table_gives_it_and_no_
     def arns(names: set[str]) -> set[str]:
         return {f"arn:aws:ssm:us-east-1:123456789012:parameter/ha/dev/{name}" for name in names}
 
-    extra = {SCOPE.parameter_arn("/certificates/example")} if tier is Tier.LB else set()
-    assert set(_resources(tier, "ssm:GetParameter")) == arns({p.name for p in PARAMETERS if tier in p.readers}) | extra
-    assert set(_resources(tier, "ssm:PutParameter")) == arns({p.name for p in PARAMETERS if tier in p.creators})
+    certificate = {SCOPE.parameter_arn("/certificates/example")} if tier is Tier.LB else set()
+    path = "/ha-backups/dev/cipher-passphrase"
+    backups = {SCOPE.parameter_arn(path), SCOPE.parameter_arn(path, "us-west-2")} if tier is Tier.DB else set()
+    readable = {p.name for p in PARAMETERS if tier in p.readers}
+    creatable = {p.name for p in PARAMETERS if tier in p.creators}
+    assert set(_resources(tier, "ssm:GetParameter")) == arns(readable) | certificate | backups
+    assert set(_resources(tier, "ssm:PutParameter")) == arns(creatable) | backups
 
 
 @pytest.mark.parametrize("tier", [t for t in Tier if any(t in p.creators for p in PARAMETERS)])
 def test_nobody_may_overwrite_a_parameter(tier: Tier) -> None:
-    (deny,) = [s for s in role_policy(tier, SCOPE)["Statement"] if s["Effect"] == "Deny"]
+    (deny,) = [s for s in role_policy(tier, SCOPE)["Statement"] if s["Sid"] == "NeverOverwrite"]
+    assert deny["Effect"] == "Deny"
     assert deny["Action"] == "ssm:PutParameter"
     assert deny["Resource"] == "*"
     assert deny["Condition"] == {"StringEquals": {"ssm:Overwrite": "true"}}
@@ -83,11 +89,11 @@ def test_a_host_reads_its_own_tiers_pointer_and_bundles_and_the_application_rele
 
 
 @pytest.mark.parametrize("tier", list(Tier))
-def test_no_host_writes_to_the_bucket_lists_it_or_acts_on_another_host(tier: Tier) -> None:
+def test_no_host_writes_to_the_artifacts_lists_them_or_acts_on_another_host(tier: Tier) -> None:
     may = {
         action
         for statement in role_policy(tier, replace(SCOPE, load_balancers=2))["Statement"]
-        if statement["Effect"] == "Allow"
+        if statement["Effect"] == "Allow" and statement["Sid"] not in ("ListBackups", "WriteBackups")
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
     assert {action for action in may if action.startswith("s3:")} == {"s3:GetObject"}
@@ -126,3 +132,13 @@ def test_the_monitor_reads_no_session() -> None:
     readable = set(_resources(Tier.MONITOR, "ssm:GetParameter"))
     assert SCOPE.parameter_arn("/ha/dev/cache/sentinel-password") in readable
     assert SCOPE.parameter_arn("/ha/dev/cache/password") not in readable
+
+
+def test_database_hosts_alone_write_backups_and_have_the_right_to_destroy_them_denied() -> None:
+    bucket = "arn:aws:s3:::ha-dev-backups-123456789012-us-east-1"
+    assert [t for t in Tier if f"{bucket}/pgbackrest/*" in _resources(t, "s3:PutObject")] == [Tier.DB]
+    assert _resources(Tier.DB, "s3:ListBucket") == [bucket]
+    (deny,) = [s for s in role_policy(Tier.DB, SCOPE)["Statement"] if s["Sid"] == "NeverDestroyBackups"]
+    assert (deny["Effect"], deny["Resource"]) == ("Deny", "*")
+    assert {"s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectRetention"} <= set(deny["Action"])
+    assert "s3:DeleteObject" not in deny["Action"]  # pgBackRest expires with it

@@ -17,11 +17,13 @@ from spec.project import EXAMPLE_ACCOUNT_ID, REPOSITORY
 from spec.stack_file import load_settings, read_stack_config
 from spec.tiers import Tier
 from tests.stacks import STACKS
-from tests.unit.program.recorded import Program, run_program
+from tests.unit.program.recorded import Program, Resource, run_program
 
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
 ASSOCIATION = "aws:ec2/eipAssociation:EipAssociation"
+BUCKET = "aws:s3/bucket:Bucket"
+LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
@@ -34,8 +36,10 @@ UNTAGGED = {
     "aws:ec2/volumeAttachment:VolumeAttachment",
     "aws:iam/rolePolicy:RolePolicy",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
     "aws:s3/bucketPolicy:BucketPolicy",
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "aws:s3/bucketVersioning:BucketVersioning",
     "aws:sns/topicPolicy:TopicPolicy",
@@ -154,6 +158,7 @@ def test_what_holds_data_or_the_public_address_is_protected_and_nothing_else(pro
     volumes = {(VOLUME, v.name) for v in program.of(VOLUME)}
     caches = {i.name for i in program.of(INSTANCE) if i.inputs["tags"]["ha:tier"] == "cache"}
     assert {v for _, v in volumes} == {"db1-data", "db2-data", "monitor1-data", *(f"{name}-data" for name in caches)}
+    # Not the default lock of new versions: without protection it has to go.
     assert protected == volumes | {
         *((r.type, r.name) for r in program.resources if r.type.startswith("aws:s3/bucket") and "Object" not in r.type),
         ("aws:ec2/eip:Eip", "public-address"),
@@ -262,17 +267,74 @@ def test_every_resource_has_a_parent_and_every_component_registers_its_outputs(p
     assert components <= program.registered_outputs
 
 
-def test_the_bucket_is_private_encrypted_and_versioned(program: Program) -> None:
-    (block,) = program.of("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
-    assert all(
-        block.inputs[k] for k in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-    )
-    (versioning,) = program.of("aws:s3/bucketVersioning:BucketVersioning")
-    assert versioning.inputs["versioningConfiguration"] == {"status": "Enabled"}
-    assert program.of("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
-    (policy,) = program.of("aws:s3/bucketPolicy:BucketPolicy")
-    (statement,) = json.loads(policy.inputs["policy"])["Statement"]
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+def test_every_bucket_is_private_encrypted_and_versioned_and_takes_tls_only(program: Program) -> None:
+    def of(type_: str) -> dict[str, Resource]:
+        return {r.inputs["bucket"]: r for r in program.of(type_)}
+
+    blocks = of("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
+    versions = of("aws:s3/bucketVersioning:BucketVersioning")
+    keys = of("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
+    policies = of("aws:s3/bucketPolicy:BucketPolicy")
+    buckets = program.of(BUCKET)
+    assert {b.name for b in buckets} >= {"artifacts-bucket", "backups-bucket"}
+    for bucket in buckets:
+        closed = blocks[f"{bucket.name}-id"].inputs
+        assert all(
+            closed[k] for k in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+        )
+        assert versions[f"{bucket.name}-id"].inputs["versioningConfiguration"] == {"status": "Enabled"}
+        (rule,) = keys[f"{bucket.name}-id"].inputs["rules"]
+        assert rule["applyServerSideEncryptionByDefault"] == {"sseAlgorithm": "AES256"}
+        (statement,) = json.loads(policies[f"{bucket.name}-id"].inputs["policy"])["Statement"]
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        arn = f"arn:aws:s3:::{bucket.inputs['bucket']}"
+        assert statement["Resource"] == [arn, f"{arn}/*"]
+
+
+def test_backups_are_locked_and_outlive_a_protected_stack(program: Program) -> None:
+    buckets = [b.name for b in program.of(BUCKET) if b.name.startswith("backups")]
+    for bucket in buckets:
+        parts = [r for r in program.resources if r.inputs.get("bucket") == f"{bucket}-id" and "Object" not in r.type]
+        assert len(parts) == 5
+        for kept in [program.named(BUCKET, bucket), *parts]:
+            assert (kept.protect, kept.retain_on_delete) == (True, True), kept.name
+        (lock,) = [r for r in program.of(LOCK) if r.inputs["bucket"] == f"{bucket}-id"]
+        assert lock.inputs["rule"] == {"defaultRetention": {"mode": "GOVERNANCE", "days": 14 + 7 + 2}}
+        (lifecycle,) = [r for r in parts if "Lifecycle" in r.type]
+        (rule,) = lifecycle.inputs["rules"]
+        assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 14 + 7 + 2}
+        assert rule["expiration"] == {"expiredObjectDeleteMarker": True}
+        assert rule["abortIncompleteMultipartUpload"] == {"daysAfterInitiation": 7}
+        assert not program.named(BUCKET, bucket).inputs["forceDestroy"]
+
+
+def test_without_protection_backups_are_not_locked_and_go_with_the_stack() -> None:
+    program = run_program("prod", protect=False)
+    assert not program.of(LOCK)
+    for resource in program.resources:
+        if resource.name.startswith("backups"):
+            assert (resource.protect, resource.retain_on_delete) == (False, False), resource.name
+    assert all(bucket.inputs["forceDestroy"] for bucket in program.of(BUCKET))
+
+
+def test_backups_are_copied_to_the_second_region_once_both_buckets_are_locked() -> None:
+    program = run_program("prod")
+    (config,) = program.of("aws:s3/bucketReplicationConfig:BucketReplicationConfig")
+    (rule,) = config.inputs["rules"]
+    copy = program.named(BUCKET, "backups-copy-bucket")
+    assert rule["destination"] == {"bucket": f"arn:aws:s3:::{copy.inputs['bucket']}"}
+    assert (rule["filter"], rule["deleteMarkerReplication"]) == ({"prefix": ""}, {"status": "Enabled"})
+    before = waited_for(program)[config.urn]
+    assert {lock.urn for lock in program.of(LOCK)} <= before
+    assert program.named("aws:iam/rolePolicy:RolePolicy", "backups-replication").urn in before
+    role = program.named("aws:iam/role:Role", "backups-replication")
+    (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    assert trust["Principal"] == {"Service": "s3.amazonaws.com"}
+    (provider,) = program.of("pulumi:providers:aws")
+    assert provider.inputs["region"] == "us-west-2"
+    in_copy = {r.name for r in program.resources if r.provider.startswith(provider.urn)}
+    assert in_copy == {r.name for r in program.resources if r.name.startswith("backups-copy-") and r != provider}
+    assert not run_program("dev").of("aws:s3/bucketReplicationConfig:BucketReplicationConfig")
 
 
 def test_the_topic_takes_alarms_and_has_no_key_that_would_stop_them(program: Program) -> None:
@@ -288,9 +350,9 @@ def test_the_topic_takes_alarms_and_has_no_key_that_would_stop_them(program: Pro
 
 def test_a_boundary_limits_every_role_when_the_settings_name_one(program: Program) -> None:
     assert not any("permissionsBoundary" in role.inputs for role in program.of("aws:iam/role:Role"))
-    roles = run_program("dev", permissions_boundary="ha-dev-boundary").of("aws:iam/role:Role")
+    roles = run_program("prod", permissions_boundary="ha-dev-boundary").of("aws:iam/role:Role")
     arn = f"arn:aws:iam::{EXAMPLE_ACCOUNT_ID}:policy/ha-dev-boundary"
-    assert [role.inputs["permissionsBoundary"] for role in roles] == [arn] * len(Tier)
+    assert [role.inputs["permissionsBoundary"] for role in roles] == [arn] * (len(Tier) + 1)  # and S3's
 
 
 def test_the_budget_is_the_stacks(program: Program) -> None:

@@ -134,6 +134,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a bucket in capitals": (_given(artifact_bucket="Artifacts"), "artifact_bucket", "^[a-z0-9][a-z0-9-]{1,61}"),
     "an address that is none": (_given(alerts__email="nobody"), "alerts.email", "nobody"),
+    "no retention": (_given(backups__retention_days=0), "backups.retention_days", "1 or more"),
+    "a quarter of a year": (_given(backups__retention_days=91), "backups.retention_days", "90 or less"),
+    "no full backup": (_given(backups__full_every_days=31), "backups.full_every_days", "30 or less"),
+    "five hours": (_given(backups__incremental_every_hours=5), "backups.incremental_every_hours", "6, 8, 12 or 24"),
+    "a copy beside the backups": (_given(backups__copy_region="us-east-1"), "ha:settings", "is the stack's own"),
+    "a copy in China": (_given(backups__copy_region="cn-north-1"), "ha:settings", "in amazonaws.com"),
+    "a copy in a zone": (_given(backups__copy_region="us-west-2a"), "backups.copy_region", "us-west-2a"),
+    "a region with a long name": (_given(backups__copy_region="xx-aaaaaaaaaaaaaa-1"), "backups.copy_region", "18"),
     "the region in the wrong place": (_given(region="us-east-1"), "region", "aws:region"),
 }
 
@@ -220,8 +228,10 @@ def test_a_broken_stack_file_is_named(tmp_path: Path, text: str, message: str) -
     assert "Pulumi.dev.yaml" in refused.value.where
 
 
-@pytest.mark.parametrize("name", ["My_Stack", "x", "dev.1", "-dev", "a-stack-name-that-is-too-long"])
-def test_a_stack_name_that_aws_would_not_take_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["My_Stack", "x", "dev.1", "-dev", "a-stack-name-that-is-too-long", "dev-backups", "a-backups-b"]
+)
+def test_a_stack_name_that_aws_would_not_take_or_that_names_backups_is_refused(name: str) -> None:
     with pytest.raises(HaError, match="is not a valid stack name") as refused:
         load_settings(REPOSITORY, name)
     assert refused.value.exit_code == 2
@@ -239,3 +249,11 @@ def test_a_stack_that_does_not_exist_is_told_which_do(tmp_path: Path) -> None:
         load_settings(tmp_path, "staging")
     assert refused.value.exit_code == 2
     assert refused.value.fix == "use one of: dev"
+
+
+def test_backups_are_locked_until_the_next_full_one_is_older_than_the_retention() -> None:
+    settings = parse_settings(_given(), "us-east-1", source="Pulumi.dev.yaml")
+    assert settings.backups.lock_days == 14 + 7 + 2
+    assert settings.backups.copy_region is None
+    longer = parse_settings(_given(backups__retention_days=30), "us-east-1", source="Pulumi.dev.yaml")
+    assert longer.backups.lock_days == 39

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from components.policies import role_policy
+from components.policies import bucket_policy, role_policy
 from lab.aws.actions import Place
 from lab.aws.credentials import Credentials, HostKey
 from lab.aws.gate import Gate
@@ -393,3 +393,99 @@ def test_it_may_not_give_it_away_or_release_it(addresses: Addresses) -> None:
         addresses.host.disassociate_address(AssociationId=seen["AssociationId"])
     with pytest.raises(ClientError):
         addresses.host.release_address(AllocationId=addresses.ids["public"])
+
+
+# --- Backups, with the policy of the database hosts
+
+BACKUPS = "ha-prod-backups-123456789012-us-east-1"
+OTHERS = "ha-dev-backups-123456789012-us-east-1"
+PREFIX = "pgbackrest/7300000000000000000"
+
+
+@pytest.fixture(scope="module")
+def database(guarded: AwsService, credentials: Credentials) -> Any:
+    """S3 as a database host of prod has it; the buckets are locked."""
+    iam, s3 = guarded.client("iam"), guarded.client("s3")
+    iam.create_role(RoleName="database", AssumeRolePolicyDocument="{}")
+    iam.put_role_policy(
+        RoleName="database", PolicyName="database", PolicyDocument=json.dumps(role_policy(Tier.DB, SCOPE))
+    )
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 23}}}
+    for bucket in (BACKUPS, OTHERS):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=lock)
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(bucket_policy(f"arn:aws:s3:::{bucket}")))
+        s3.put_object(Bucket=bucket, Key=f"{PREFIX}/backup.info", Body=b"good")
+    return host_client(guarded, credentials.issue("i-0123456789abcdef0", "database"), "s3")
+
+
+def test_a_database_host_writes_lists_reads_and_expires_backups(database: Any) -> None:
+    key = f"{PREFIX}/archive/ha/1"
+    database.put_object(Bucket=BACKUPS, Key=key, Body=b"segment")
+    upload = database.create_multipart_upload(Bucket=BACKUPS, Key=f"{key}.parts")["UploadId"]
+    part = database.upload_part(Bucket=BACKUPS, Key=f"{key}.parts", UploadId=upload, PartNumber=1, Body=b"x")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    database.complete_multipart_upload(Bucket=BACKUPS, Key=f"{key}.parts", UploadId=upload, MultipartUpload=parts)
+    listed = database.list_objects_v2(Bucket=BACKUPS, Prefix=f"{PREFIX}/archive/")["Contents"]
+    assert [one["Key"] for one in listed] == [key, f"{key}.parts"]
+    assert database.get_object(Bucket=BACKUPS, Key=key)["Body"].read() == b"segment"
+    database.delete_object(Bucket=BACKUPS, Key=key)
+    database.delete_objects(Bucket=BACKUPS, Delete={"Objects": [{"Key": f"{key}.parts"}]})
+    with pytest.raises(ClientError) as missing:
+        database.head_object(Bucket=BACKUPS, Key=key)
+    assert code(missing) == "404"
+
+
+def test_a_database_host_destroys_no_version_and_shortens_no_lock(guarded: AwsService, database: Any) -> None:
+    """Each way is refused by the role's policy; the lock would refuse the deletions by itself."""
+    named = {"Bucket": BACKUPS, "Key": f"{PREFIX}/backup.info"}
+    version = database.head_object(**named)["VersionId"]
+    retention = {"Mode": "GOVERNANCE", "RetainUntilDate": time.time()}
+    attempts: list[Callable[[], object]] = [
+        lambda: database.delete_object(**named, VersionId=version),
+        lambda: database.delete_object(**named, VersionId=version, BypassGovernanceRetention=True),
+        lambda: database.delete_objects(
+            Bucket=BACKUPS, Delete={"Objects": [{"Key": named["Key"], "VersionId": version}]}
+        ),
+        lambda: database.put_object_retention(**named, Retention=retention),
+        lambda: database.put_object_retention(**named, Retention=retention, BypassGovernanceRetention=True),
+        lambda: database.put_object_legal_hold(**named, LegalHold={"Status": "OFF"}),
+        lambda: database.put_bucket_versioning(Bucket=BACKUPS, VersioningConfiguration={"Status": "Suspended"}),
+        lambda: database.put_bucket_policy(Bucket=BACKUPS, Policy="{}"),
+        lambda: database.put_object_lock_configuration(
+            Bucket=BACKUPS, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
+        ),
+        lambda: database.delete_bucket(Bucket=BACKUPS),
+        lambda: database.get_object(**named, VersionId=version),
+        lambda: database.put_object(Bucket=BACKUPS, Key="elsewhere", Body=b""),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ClientError) as denied:
+            attempt()
+        assert code(denied) == "AccessDenied"
+    assert guarded.client("s3").get_object(**named)["Body"].read() == b"good"
+
+
+def test_a_database_host_reads_and_writes_no_backups_of_another_stack(database: Any) -> None:
+    key = f"{PREFIX}/backup.info"
+    attempts: list[Callable[[], object]] = [
+        lambda: database.get_object(Bucket=OTHERS, Key=key),
+        lambda: database.put_object(Bucket=OTHERS, Key=key, Body=b""),
+        lambda: database.delete_object(Bucket=OTHERS, Key=key),
+        lambda: database.list_objects_v2(Bucket=OTHERS),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ClientError) as denied:
+            attempt()
+        assert code(denied) == "AccessDenied"
+
+
+def test_a_lock_keeps_a_version_from_those_who_may_delete_it(guarded: AwsService, database: Any) -> None:
+    s3 = guarded.client("s3")
+    key = f"{PREFIX}/locked"
+    version = s3.put_object(Bucket=BACKUPS, Key=key, Body=b"kept")["VersionId"]
+    with pytest.raises(ClientError):
+        s3.delete_object(Bucket=BACKUPS, Key=key, VersionId=version)
+    assert s3.get_object(Bucket=BACKUPS, Key=key, VersionId=version)["Body"].read() == b"kept"
+    s3.delete_object(Bucket=BACKUPS, Key=key, VersionId=version, BypassGovernanceRetention=True)

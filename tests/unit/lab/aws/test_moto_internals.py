@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -278,3 +280,64 @@ def test_a_delete_marker_can_be_deleted_after_versioning_was_suspended(api: AwsS
     marker = s3.list_object_versions(Bucket="emptied")["DeleteMarkers"][0]
     s3.delete_object(Bucket="emptied", Key="key", VersionId=marker["VersionId"])
     assert "DeleteMarkers" not in s3.list_object_versions(Bucket="emptied")
+
+
+# --- Object Lock and replication
+
+
+LOCK: Any = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 23}}}
+
+
+@pytest.fixture
+def locked(api: AwsService) -> Iterator[tuple[Any, str]]:
+    """A bucket with Object Lock."""
+    s3 = api.client("s3")
+    s3.create_bucket(Bucket="locked")
+    s3.put_bucket_versioning(Bucket="locked", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object_lock_configuration(Bucket="locked", ObjectLockConfiguration=LOCK)
+    yield s3, "locked"
+    for version in s3.list_object_versions(Bucket="locked").get("Versions", ()):
+        named = {"Key": version["Key"], "VersionId": version["VersionId"]}
+        s3.delete_object(Bucket="locked", BypassGovernanceRetention=True, **named)
+    s3.delete_bucket(Bucket="locked")
+
+
+def test_objects_are_locked_by_default_also_those_of_several_parts(locked: tuple[Any, str]) -> None:
+    s3, bucket = locked
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    s3.complete_multipart_upload(
+        Bucket=bucket, Key="parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]}
+    )
+    s3.put_object(Bucket=bucket, Key="whole", Body=b"x")
+    for key in ("parts", "whole"):
+        found = s3.head_object(Bucket=bucket, Key=key)
+        assert found["ObjectLockMode"] == "GOVERNANCE"
+        assert 22 < (found["ObjectLockRetainUntilDate"] - datetime.now(UTC)).total_seconds() / 86400 <= 23
+        with pytest.raises(ClientError):
+            s3.delete_object(Bucket=bucket, Key=key, VersionId=found["VersionId"])
+
+
+def test_a_bucket_with_objects_takes_another_default_lock_and_keeps_its_versions(locked: tuple[Any, str]) -> None:
+    s3, bucket = locked
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    assert "Rule" not in s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    with pytest.raises(ClientError, match="InvalidBucketState"):
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_a_replication_is_answered_as_it_was_put(locked: tuple[Any, str]) -> None:
+    s3, bucket = locked
+    rule = {
+        "ID": "all",
+        "Priority": 1,
+        "Status": "Enabled",
+        "Filter": {"Prefix": "a/"},
+        "DeleteMarkerReplication": {"Status": "Enabled"},
+        "Destination": {"Bucket": "arn:aws:s3:::elsewhere"},
+    }
+    s3.put_bucket_replication(
+        Bucket=bucket, ReplicationConfiguration={"Role": "arn:aws:iam::123456789012:role/x", "Rules": [rule]}
+    )
+    assert s3.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]["Rules"] == [rule]

@@ -16,7 +16,7 @@ from tests.unit.cloud_init.simulated_host import SimulatedHost
 STEPS_OF = {
     "lb": ["05-host", "35-base-services", "40-haproxy", "50-public-address", "60-monitor-watch"],
     "app": ["05-host", "35-base-services", "40-database-route", "50-application"],
-    "db": ["35-base-services", "40-postgres", "50-node", "60-database"],
+    "db": ["35-base-services", "40-postgres", "50-node", "60-database", "70-backups"],
     "cache": ["35-base-services", "38-sentinel", "40-redis", "50-redis-role"],
     "monitor": ["35-base-services", "40-monitor", "50-metrics", "60-sentinel"],
 }
@@ -54,6 +54,11 @@ CHANGES = [
         ["restart ha-fence", "restart ha-primary-check", "restart ha-stalled-standby"],
     ),
     ("db", "/usr/local/lib/ha/stalled-disk", ["restart ha-stalled-disk"]),
+    # PostgreSQL and the timers start these anew each time.
+    ("db", "/usr/local/lib/ha/pgbackrest-archive-push", []),
+    ("db", "/usr/local/lib/ha/repository.py", []),
+    ("db", "/usr/local/lib/ha/archive-watch", []),
+    ("db", "/etc/pgbackrest/pgbackrest.conf", []),
     ("db", "/etc/systemd/system/ha-stalled-keeper.service", ["restart ha-stalled-keeper"]),
     ("db", "/etc/default/prometheus-postgres-exporter", ["restart prometheus-postgres-exporter"]),
     ("cache", "/etc/redis/redis.conf", ["restart redis-server"]),
@@ -107,7 +112,10 @@ def _db(host: SimulatedHost) -> None:
 
 def _postgres(host: SimulatedHost) -> None:
     host.edit("/srv/data/postgresql/created", "")
-    host.replace_program("/usr/local/sbin/ha-postgres", "cat >/dev/null")
+    host.replace_program(
+        "/usr/local/sbin/ha-postgres",
+        "case $1 in pg_controldata) echo 'Database system identifier: 42' ;; *) cat >/dev/null ;; esac",
+    )
     # What needs a restart.
     host.replace_program("/usr/local/lib/ha/postgres-settings", "cat ROOT/pending 2>/dev/null || true")
 

@@ -68,7 +68,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     made = Bucket(tmp_path / "bucket")
     made.folder.mkdir()
-    client = lambda service: made  # noqa: E731
+    client = lambda service, region: made  # noqa: E731
     client.cache_clear = lambda: None  # type: ignore[attr-defined]
     monkeypatch.setattr("ha_host.client", client)
     return made

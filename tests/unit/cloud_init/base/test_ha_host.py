@@ -29,10 +29,15 @@ class Store:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.before_put: Callable[[], object] = lambda: None
         self.clients = 0
+        self.elsewhere: Store | None = None
 
-    def new_client(self, service: str) -> Store:
+    def new_client(self, service: str, region: str = "") -> Store:
         assert service == "ssm"
         self.clients += 1
+        if region:
+            assert region == "eu-west-1"
+            assert self.elsewhere
+            return self.elsewhere
         return self
 
     def get_parameter(self, **given: Any) -> dict[str, Any]:
@@ -173,3 +178,44 @@ def test_a_given_value_is_put_again_while_ssm_does_not_show_it(
     host.main(["--stdin", "db/ca"])
     assert [given["Value"] for what, given in store.calls if what == "put"] == ["the authority\n"] * 2
     assert capsys.readouterr().out == "the authority\n"
+
+
+PASSPHRASE = "/ha-backups/dev/cipher-passphrase"
+
+
+def test_a_copied_secret_is_read_back_in_the_other_region(host: ModuleType, store: Store) -> None:
+    store.elsewhere = Store()
+    assert host.copied(PASSPHRASE, lambda: "made", "eu-west-1") == "made"
+    assert store.values == store.elsewhere.values == {PASSPHRASE: "made"}
+    assert store.elsewhere.calls[-1][0] == "get"
+
+
+def test_a_stack_that_is_made_again_takes_the_secret_of_the_other_region(host: ModuleType, store: Store) -> None:
+    store.elsewhere = Store()
+    store.elsewhere.values[PASSPHRASE] = "of old"
+    assert host.copied(PASSPHRASE, lambda: "made", "eu-west-1") == "of old"
+    assert store.values == {PASSPHRASE: "of old"}
+
+
+def test_two_regions_with_different_values_are_refused(host: ModuleType, store: Store) -> None:
+    store.values[PASSPHRASE] = "one"
+    store.elsewhere = Store()
+    store.elsewhere.values[PASSPHRASE] = "two"
+    with pytest.raises(SystemExit, match="its values in us-east-1 and eu-west-1 are not equal") as refusal:
+        host.main(["--copy=eu-west-1", "--wait=5", PASSPHRASE])
+    assert "one " not in str(refusal.value)
+
+
+def test_a_copy_once_read_needs_no_aws(host: ModuleType, store: Store) -> None:
+    store.elsewhere = Store()
+    host.copied(PASSPHRASE, lambda: "made", "eu-west-1")
+    store.failures = store.elsewhere.failures = [AssertionError("asked again")] * 5
+    assert host.copied(PASSPHRASE, lambda: "other", "eu-west-1") == "made"
+
+
+def test_without_an_answer_of_the_other_region_nothing_is_created(host: ModuleType, store: Store) -> None:
+    store.elsewhere = Store()
+    store.elsewhere.failures = [refused("AccessDeniedException")] * 1000
+    with pytest.raises(ClientError, match="AccessDenied"):
+        host.copied(PASSPHRASE, lambda: "made", "eu-west-1", wait_s=20)
+    assert store.values == {}

@@ -21,6 +21,7 @@ def sizes(folder: Path, *, here: int | None = None, peer: int | None = None, wan
     sandbox.stand_in("df", "echo Avail; echo 20000M")
     for name in ("ha-secret", "install", "chown"):
         sandbox.stand_in(name)
+    sandbox.stand_in("ha-place", 'cat >"$1"')
     replace = {
         "/var/lib/postgresql": str(folder),
         "/etc/ha/postgresql.d": str(folder),

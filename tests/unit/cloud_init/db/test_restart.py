@@ -99,6 +99,13 @@ def test_a_primary_is_handed_over(tmp_path: Path) -> None:
     assert order(host) == ["failover"]
 
 
+def test_a_backup_is_stopped_before_the_hand_over(tmp_path: Path) -> None:
+    host = database(tmp_path, recovers="f", synchronous="1", asked="1")
+    host.stand_in("systemctl", 'echo "$*" >>ROOT/order; exit 5')
+    assert program(host, "hand-over").returncode == 0
+    assert order(host) == ["stop ha-backup-now.service", "failover"]
+
+
 @pytest.mark.parametrize("known", [{"recovers": "t"}, {"down": ""}])
 def test_a_node_that_serves_nobody_has_nothing_to_hand_over(tmp_path: Path, known: dict[str, str]) -> None:
     host = database(tmp_path, **known)

@@ -53,6 +53,13 @@ DB2_SETTLED = 'pgautofailover_node_settled{host="monitor1",node="db2"}'
 IS_REPLICA = 'pg_replication_is_replica{host="%s"}'
 READ_ONLY = 'pg_settings_default_transaction_read_only{host="%s"}'
 
+WAITING = 'ha_archive_waiting_seconds{host="db1"}'
+ARCHIVE_FILE = 'node_textfile_mtime_seconds{host="db1",file="/var/lib/prometheus/node-exporter/archive.prom"}'
+NEWEST, INTERVAL = (
+    'ha_backup_newest_timestamp_seconds{host="db1",type="%s"}',
+    'ha_backup_interval_seconds{host="db1",type="%s"}',
+)
+
 PAIR = {IS_REPLICA % "db1": "0x60", IS_REPLICA % "db2": "1x60"}
 
 CASES = (
@@ -186,6 +193,43 @@ CASES = (
     ),
     Case("FailoverMonitorDown", fires={STATES_FILE: "0x60"}, quiet={STATES_FILE: "0+10x60"}),
     Case("FailoverMonitorDown", fires={"up": "1x60"}, quiet={STATES_FILE: "0+10x60"}),
+    Case("ArchiveStalled", fires={WAITING: "310x60"}, quiet={WAITING: "0+6x49 0x11", ARCHIVE_FILE: "0+10x60"}),
+    Case(
+        "ArchiveStalled",  # its program has ended
+        fires={WAITING: "0x120", ARCHIVE_FILE: "0x120"},
+        quiet={WAITING: "0x120", ARCHIVE_FILE: "0+10x120"},
+        minutes=10,
+    ),
+    Case("ArchiveStalled", fires=PAIR, quiet={**PAIR, WAITING: "0x10 _x6 0x44"}),  # the primary says nothing
+    Case(
+        "ArchiveQueueNearLimit",
+        fires={'ha_archive_queue_used_ratio{host="db1"}': "0.6x60"},
+        quiet={'ha_archive_queue_used_ratio{host="db1"}': "0.4x60"},
+    ),
+    Case(
+        "ArchiveIncomplete",
+        fires={'ha_archive_complete{host="db1"}': "0x60"},
+        quiet={'ha_archive_complete{host="db1"}': "0x12 1x48"},
+        minutes=8,
+    ),
+    Case(
+        "BackupOverdue",  # six hours, a quarter more, half an hour and one
+        fires={NEWEST % "any": "0x3600", INTERVAL % "any": "21600x3600"},
+        quiet={NEWEST % "any": "0x1600 16000x2000", INTERVAL % "any": "21600x3600"},
+        minutes=560,
+    ),
+    Case(
+        "BackupOverdue",  # there is no full one
+        fires={NEWEST % "full": "-1000000x600", INTERVAL % "full": "604800x600"},
+        quiet={NEWEST % "full": "-600000x600", INTERVAL % "full": "604800x600"},
+        minutes=90,
+    ),
+    Case(
+        "BackupRepositoryUnreachable",
+        fires={'ha_backup_repository_reachable{host="db1"}': "0x120"},
+        quiet={'ha_backup_repository_reachable{host="db1"}': "0x55 1x65"},
+        minutes=15,
+    ),
 )
 
 

@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,23 @@ def _run(*command: str) -> Any:
     return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else {}
 
 
+def _known(name: str, fresh_s: float) -> Any:
+    """What the last look at the archive or the backups found; None on a standby, and when that was too long ago."""
+    path = Path(f"/run/ha/{name}.json")
+    with suppress(FileNotFoundError):
+        if time.time() - path.stat().st_mtime < fresh_s:
+            return json.loads(path.read_text(encoding="utf-8"))
+    return None
+
+
 def _planned_nodes() -> int:
     return len(set(re.findall(r"\bdb\d+\b", Path("/etc/hosts").read_text(encoding="utf-8"))))
 
 
 def facts() -> dict[str, Any]:
-    """`replication`: sync, async or none on the primary; a standby knows only whether it is streaming."""
+    """`replication`: sync, async or none on the primary; a standby knows only whether it is streaming. `archive` and
+    `backups` are the primary's: what waits and for how many seconds, and when the newest backups began.
+    """
     state = _run("pg_autoctl", "show", "state", "--local", "--json")
     found = _run("psql", "-XqAt", "-d", "postgres", "-c", QUERY)
     return {
@@ -42,6 +55,8 @@ def facts() -> dict[str, Any]:
         "role": found.get("role", "down"),
         "replication": found.get("replication", "none"),
         "lag_bytes": found.get("lag_bytes", 0),
+        "archive": _known("archive", 120),
+        "backups": _known("backups", 1800),
     }
 
 

@@ -1,0 +1,170 @@
+"""pgBackRest's repository and the archive, as a database host sees them."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DATA = Path("/srv/data/postgresql/main")
+CONFIGURATION = Path("/etc/pgbackrest/pgbackrest.conf")
+METRICS = Path("/var/lib/prometheus/node-exporter")
+STANZA = "ha"
+# pgBackRest's codes of a stanza's status: an error of the repository, and a stanza that is not there or not complete.
+UNREADABLE, NO_STANZA = 99, (1, 3)
+_PRIMARY = (
+    "select json_build_object('system_identifier', (select system_identifier::text from pg_control_system()),"
+    " 'timeline', left(pg_walfile_name(pg_current_wal_lsn()), 8),"
+    " 'segment_bytes', pg_size_bytes(current_setting('wal_segment_size')))"
+    " where not pg_is_in_recovery() and not current_setting('default_transaction_read_only')::bool"
+)
+_ARCHIVER = (
+    "select json_build_object('last_archived_wal', last_archived_wal, 'last_archived_time', last_archived_time,"
+    " 'failed_count', failed_count, 'last_failed_time', last_failed_time) from pg_stat_archiver"
+)
+
+
+class Failed(Exception):
+    """A program failed; the text says which one and what it printed."""
+
+
+@dataclass(frozen=True)
+class Primary:
+    """A writable database: the identifier that its data has since it was made, its timeline, its segments' size."""
+
+    system_identifier: str
+    timeline: int
+    segment_bytes: int
+
+
+def as_postgres(*command: str, timeout_s: float = 10) -> str:
+    """What a command prints when run as postgres. :raises Failed: when it fails or takes longer."""
+    full = ["/usr/local/sbin/ha-postgres", *command]
+    try:
+        done = subprocess.run(full, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{command[0]}: no answer within {timeout_s:.0f} s") from None
+    if done.returncode:
+        raise Failed(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def sql(query: str) -> str:
+    return as_postgres("psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", query).strip()
+
+
+def pgbackrest(*arguments: str, timeout_s: float = 150) -> str:
+    return as_postgres("pgbackrest", f"--stanza={STANZA}", *arguments, timeout_s=timeout_s)
+
+
+def may_be_primary() -> bool:
+    """By its files, without a connection: a standby is stopped for a rewind only when nobody is connected to it."""
+    if (DATA / "standby.signal").exists():
+        return False
+    try:
+        lines = (DATA / "postmaster.pid").read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return False
+    return "stopping" not in lines
+
+
+def primary() -> Primary | None:
+    """The database of this node, if it is the writable one; None also when it does not answer."""
+    with suppress(Failed):
+        if may_be_primary() and (found := sql(_PRIMARY)):
+            known = json.loads(found)
+            return Primary(known["system_identifier"], int(known["timeline"], 16), known["segment_bytes"])
+    return None
+
+
+def controldata() -> dict[str, str]:
+    """What PostgreSQL's control file says, by its names; also while PostgreSQL does not run."""
+    lines = (line.partition(":") for line in as_postgres("pg_controldata").splitlines())
+    return {name: value.strip() for name, _, value in lines}
+
+
+def stanza_info() -> dict[str, Any]:
+    """What `pgbackrest info` says of the stanza. :raises Failed: when the repository cannot be read."""
+    found = json.loads(pgbackrest("--output=json", "info"))
+    stanza: dict[str, Any] = next((one for one in found if one["name"] == STANZA), {"status": {"code": NO_STANZA[0]}})
+    if stanza["status"]["code"] == UNREADABLE:
+        said = [repo.get("status", {}).get("message", "") for repo in stanza.get("repo", [])]
+        raise Failed(f"pgbackrest info: {' '.join(said)}")
+    return stanza
+
+
+def newest(backups: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """When the newest full backup and the newest of any kind began, in seconds since the epoch; 0: there is none."""
+    return {
+        kind: max((one["timestamp"]["start"] for one in backups if kind in ("any", one["type"])), default=0)
+        for kind in ("full", "any")
+    }
+
+
+def due(
+    backups: Sequence[Mapping[str, Any]], timeline: int, now: float, full_every_s: float, any_every_s: float
+) -> str | None:
+    """The kind of backup that is due; None: none is. `backups`: those of `pgbackrest info`.
+
+    A new timeline gets one at once, so that a restore does not depend on the archive of a primary that was lost.
+    """
+    began = newest(backups)
+    if now - began["full"] >= full_every_s:
+        return "full"
+    last = max(int(one["archive"]["start"][:8], 16) for one in backups)
+    return "incr" if now - began["any"] >= any_every_s or last < timeline else None
+
+
+def waiting() -> list[float]:
+    """Since when each file waits to be archived, in seconds since the epoch."""
+    since = []
+    for path in (DATA / "pg_wal/archive_status").glob("*.ready"):
+        with suppress(FileNotFoundError):  # archived at this moment
+            since.append(path.stat().st_mtime)
+    return since
+
+
+def archiver() -> dict[str, Any]:
+    """PostgreSQL's own word about the archive, and how many files wait. Nulls when it does not answer."""
+    said = dict.fromkeys(("last_archived_wal", "last_archived_time", "failed_count", "last_failed_time"))
+    with suppress(Failed):
+        said = json.loads(sql(_ARCHIVER))
+    return {**said, "ready": len(waiting())}
+
+
+def switches(history: str) -> dict[int, int]:
+    """From a timeline's history file: where each earlier timeline ended, as a position in the WAL in bytes."""
+    found = {}
+    for line in history.splitlines():
+        if (words := line.partition("#")[0].split()) and len(words) >= 2:
+            high, low = words[1].split("/")
+            found[int(words[0])] = (int(high, 16) << 32) + int(low, 16)
+    return found
+
+
+def ended_before(names: Iterable[str], switched: Mapping[int, int], size: int) -> list[str]:
+    """The segments of earlier timelines that were complete when their timeline ended. `size`: of one, in bytes."""
+
+    def complete(name: str) -> bool:
+        if len(name) != 24 or not set(name) <= set("0123456789ABCDEF"):
+            return False
+        timeline, high, low = (int(name[at : at + 8], 16) for at in (0, 8, 16))
+        end = (high << 32) + (low + 1) * size
+        return end <= switched.get(timeline, 0)
+
+    return sorted(filter(complete, names))
+
+
+def export(name: str, values: Mapping[str, float] | None) -> None:
+    """Metrics for the node exporter, in a file of this name; None: this host has none, as the other one has them."""
+    file = METRICS / f"{name}.prom"
+    if values is None:
+        file.unlink(missing_ok=True)
+        return
+    METRICS.mkdir(parents=True, exist_ok=True)
+    new = file.with_suffix(".new")
+    new.write_text("".join(f"{metric} {value}\n" for metric, value in values.items()), encoding="utf-8")
+    new.chmod(0o644)
+    new.replace(file)

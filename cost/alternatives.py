@@ -77,7 +77,10 @@ class Saving(BaseModel, frozen=True):
 
 
 def managed(estimate: Estimate, book: PriceBook, usage: Usage) -> Managed:
-    """Application hosts, network and alerts stay; load balancers, databases, caches and the monitor are replaced."""
+    """Application hosts, network and alerts stay; load balancers, databases, caches and the monitor are replaced.
+
+    So are backups: the price of RDS includes as much storage for them as the database has.
+    """
 
     def instance_types(tier: Tier) -> list[str]:
         return [line.instance_type for line in estimate.lines if line.instance_type and line.tier is tier]
@@ -97,12 +100,19 @@ def managed(estimate: Estimate, book: PriceBook, usage: Usage) -> Managed:
         name, key = f"db.{databases[0]}", f"rds.postgres.multi-az.db.{databases[0]}.hour"
         wanted += [
             (f"RDS Multi-AZ {name}", HOURS_PER_MONTH, Unit.HOUR, key),
-            ("RDS Multi-AZ storage, gp3", max([_MIN_RDS_GIB, *volumes]), Unit.GB_MONTH, "rds.multi-az.gp3.gb"),
+            (
+                "RDS Multi-AZ storage, gp3, with backups",
+                max([_MIN_RDS_GIB, *volumes]),
+                Unit.GB_MONTH,
+                "rds.multi-az.gp3.gb",
+            ),
         ]
     if caches := instance_types(Tier.CACHE):
         name, key = f"cache.{caches[0]}", f"elasticache.redis.cache.{caches[0]}.hour"
         wanted.append((f"ElastiCache, {len(caches)} of {name}", len(caches) * HOURS_PER_MONTH, Unit.HOUR, key))
-    kept_usd = total(line for line in estimate.lines if line.tier not in _REPLACED_TIERS)
+    kept_usd = total(
+        line for line in estimate.lines if line.tier not in _REPLACED_TIERS and line.group is not Group.BACKUPS
+    )
     parts, missing = [], []
     for item, quantity, unit, key in wanted:
         try:

@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 
 from cost.money import Quantity, Usd
 from cost.prices import Confidence, MissingPrice, Price, PriceBook, Unit
-from cost.resource_types import FREE, INSTANCE, NAT_GATEWAY, PAID, Charge, Counts, Group, Unpriceable
-from cost.resources import Resource
+from cost.resource_types import FREE, INSTANCE, NAT_GATEWAY, PAID, VOLUME, Charge, Counts, Group, Unpriceable
+from cost.resources import AWS_PROVIDER, Resource, is_default
 from cost.usage import Usage
 from spec.tags import TIER_TAG
 from spec.tiers import Tier
@@ -107,16 +107,16 @@ def total(lines: Iterable[Line]) -> Decimal:
 def estimate(declared: Sequence[Resource], book: PriceBook, usage: Usage) -> Estimate:
     """Every resource becomes lines, or is free for a reason, or is unpriced for one. Nothing is left out."""
     of_type = Counter(resource.type for resource in declared)
-    counts = Counts(instances=of_type[INSTANCE], nat_gateways=of_type[NAT_GATEWAY])
+    counts = Counts(instances=of_type[INSTANCE], nat_gateways=of_type[NAT_GATEWAY], database_gb=_database_gb(declared))
     lines: list[Line] = []
     free: list[FreeResource] = []
     unpriced: list[UnpricedResource] = []
     for resource in declared:
         identity = {"component": resource.component, "resource": resource.name, "type": resource.type}
         try:
-            _check_region(resource, book)
+            here = _book_of(resource, book)
             charges = _charges(resource, counts, usage)
-            found = [Line.of(resource, charge, book.price(charge.key, charge.unit)) for charge in charges]
+            found = [Line.of(resource, charge, here.price(charge.key, charge.unit)) for charge in charges]
         except (Unpriceable, MissingPrice) as why:
             unpriced.append(UnpricedResource(**identity, reason=str(why)))
             continue
@@ -126,13 +126,6 @@ def estimate(declared: Sequence[Resource], book: PriceBook, usage: Usage) -> Est
     return Estimate(tuple(lines), tuple(free), tuple(unpriced))
 
 
-def _check_region(resource: Resource, book: PriceBook) -> None:
-    """A resource or a provider may name a region of its own. :raises Unpriceable: when it is not the book's."""
-    region = resource.inputs.get("region")
-    if region not in (None, book.region):
-        raise Unpriceable(f"it is in region {region}, and the estimate has the prices of {book.region}")
-
-
 def _charges(resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
     charges_of = PAID.get(resource.type)
     if charges_of is not None:
@@ -140,6 +133,24 @@ def _charges(resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
     if resource.type in FREE:
         return []
     raise Unpriceable(f"no price mapping for resource type {resource.type}: add one, as docs/costs.md says")
+
+
+def _book_of(resource: Resource, book: PriceBook) -> PriceBook:
+    """The prices for a resource: it, or its provider, may name a region of its own.
+
+    :raises Unpriceable: for the engine's own provider in another region than the estimate, and all else with it.
+    :raises MissingPrice: for a region without prices.
+    """
+    region = resource.inputs.get("region") or book.region
+    if resource.type == AWS_PROVIDER and is_default(resource.name) and region != book.region:
+        raise Unpriceable(f"it is in region {region}, and the estimate has the prices of {book.region}")
+    return book.in_region(region)
+
+
+def _database_gb(declared: Sequence[Resource]) -> Decimal:
+    """The size of a database host's volume; 0 when there is none, or it is known only after the update."""
+    sizes = (one.inputs.get("size") for one in declared if one.type == VOLUME and _tier(one) is Tier.DB)
+    return max((Decimal(size) for size in sizes if isinstance(size, int | float)), default=Decimal(0))
 
 
 def _tier(resource: Resource) -> Tier | None:

@@ -74,6 +74,11 @@ _MISSING: tuple[tuple[str, Callable[[Line], bool], str], ...] = (
         "what visitors get, and what crosses between the two zones, is billed by the GB",
     ),
     (
+        "Backups",
+        lambda line: line.group is Group.BACKUPS,
+        "the guide's table has no row for them; the price of RDS includes its own",
+    ),
+    (
         "Alarms, alerts, releases",
         lambda line: line.group in (Group.ALERTS, Group.OBJECTS, Group.OTHER),
         "CloudWatch watches every host, and hosts fetch their release from a bucket",

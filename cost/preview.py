@@ -57,6 +57,7 @@ def _registration(step: Any, path: Path) -> Registration | None:
         delete_before_replace=False,
         depends_on=(),
         urn=state["urn"],
+        provider=str(state.get("provider") or ""),
     )
 
 

@@ -21,6 +21,8 @@ _PREFIXES: Mapping[str, tuple[str, ...]] = {
     "eu-central-1": ("EUC1-",),
     "ap-southeast-1": ("APS1-",),
 }
+_ELSEWHERE = "{elsewhere}"
+"""In a usage type: what AWS writes for the region that data goes to."""
 
 # AWS's unit → how many of ours it is.
 _UNITS: Mapping[Unit, Mapping[str, Decimal]] = {
@@ -72,10 +74,16 @@ def query(key: str, region: str) -> Query | None:
                 service,
                 {place: region, **filters},
                 unit,
-                tuple(prefix + usage for prefix in prefixes),
+                tuple(prefix + one for prefix in prefixes for one in _usages(usage, region)),
                 reserved,
             )
     return None
+
+
+def _usages(usage: str, region: str) -> list[str]:
+    """A usage type; for one to another region, that to each of the table: they must have one price."""
+    others = [prefix for other, prefixes in _PREFIXES.items() if other != region for prefix in prefixes if prefix]
+    return [usage.replace(_ELSEWHERE, prefix) for prefix in others] if _ELSEWHERE in usage else [usage]
 
 
 def known_regions() -> list[str]:
@@ -140,6 +148,11 @@ _QUERIES: tuple[tuple[str, Callable[[re.Match[str]], Made]], ...] = (
     (
         r"transfer\.cross-zone\.gb",
         _fixed("AWSDataTransfer", {"transferType": "IntraRegion"}, Unit.GB, "DataTransfer-Regional-Bytes"),
+    ),
+    # Its usage types name both regions.
+    (
+        r"transfer\.inter-region\.gb",
+        _fixed("AWSDataTransfer", {"transferType": "InterRegion Outbound"}, Unit.GB, f"{_ELSEWHERE}AWS-Out-Bytes"),
     ),
     (r"s3\.standard\.gb", _fixed("AmazonS3", {"volumeType": "Standard"}, Unit.GB_MONTH, "TimedStorage-ByteHrs")),
     (r"s3\.put", _fixed("AmazonS3", {"productFamily": "API Request"}, Unit.REQUESTS_1K, "Requests-Tier1")),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,19 @@ class MissingPrice(Exception):
 
 @dataclass(frozen=True)
 class PriceBook:
-    """The prices of one region."""
+    """The prices of one region, whose file is in `folder`."""
 
     region: str
     prices: Mapping[str, Price]
+    folder: Path = PRICES_DIR
+
+    def in_region(self, region: object) -> PriceBook:
+        """The book of a region. :raises MissingPrice: when there is none."""
+        if region == self.region:
+            return self
+        if region not in regions(self.folder):
+            raise MissingPrice(f"it is in region {region}, which has no prices")
+        return _loaded(str(region), self.folder)
 
     def price(self, key: str, unit: Unit) -> Price:
         """The row of a key. :raises MissingPrice: when there is none, or it is for another unit."""
@@ -126,7 +136,10 @@ def load(region: str, folder: Path = PRICES_DIR) -> PriceBook:
         if price.key in prices:
             raise _refused(f"{path.name}, row {number}", f"duplicate key {price.key}")
         prices[price.key] = price
-    return PriceBook(region, prices)
+    return PriceBook(region, prices, folder)
+
+
+_loaded = cache(load)
 
 
 def dump(prices: Iterator[Price]) -> str:

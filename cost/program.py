@@ -102,6 +102,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                 depends_on=tuple(request.dependencies),
                 urn=answer.urn,
                 retain_on_delete=request.retainOnDelete,
+                provider=request.provider,
             )
         )
         return answer

@@ -37,6 +37,7 @@ class Group(StrEnum):
     TRANSFER = "data transfer"
     ALERTS = "alarms and alerts"
     OBJECTS = "objects in S3"
+    BACKUPS = "backups"
     OTHER = "other"
 
 
@@ -46,6 +47,7 @@ class Counts:
 
     instances: int
     nat_gateways: int
+    database_gb: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,10 +324,11 @@ def _subscription(resource: Resource, _counts: Counts, usage: Usage) -> list[Cha
     ]
 
 
-def _bucket(resource: Resource, _counts: Counts, usage: Usage) -> list[Charge]:
+def _bucket(resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
     bucket = usage.buckets.get(resource.name)
     if bucket is None:
         raise Unpriceable(f"its quantities are unknown: add buckets.{resource.name} to cost/usage.yaml")
+    group = Group.OBJECTS if bucket.storage_of_database is None else Group.BACKUPS
 
     def requests(item: str, quantity: Decimal, key: str, reason: str) -> Charge:
         return Charge(
@@ -334,22 +337,59 @@ def _bucket(resource: Resource, _counts: Counts, usage: Usage) -> list[Charge]:
             quantity=quantity / 1000,
             unit=Unit.REQUESTS_1K,
             key=key,
-            group=Group.OBJECTS,
+            group=group,
             assumed=reason,
         )
 
-    return [
-        Charge(
-            item="storage, standard",
-            diff_key="storage",
-            quantity=bucket.storage_gb.quantity,
+    def storage(item: str, diff_key: str, quantity: Decimal, reason: str) -> Charge:
+        return Charge(
+            item=item,
+            diff_key=diff_key,
+            quantity=quantity,
             unit=Unit.GB_MONTH,
             key="s3.standard.gb",
-            group=Group.OBJECTS,
-            assumed=bucket.storage_gb.reason,
-        ),
+            group=group,
+            assumed=reason,
+        )
+
+    charges = [storage("storage, standard", "storage", bucket.storage_gb.quantity, bucket.storage_gb.reason)]
+    if (of_database := bucket.storage_of_database) is not None:
+        quantity = _database_used(counts, usage) * of_database.quantity
+        charges.append(storage("storage of backups, standard", "backups", quantity, of_database.reason))
+    return [
+        *charges,
         requests("PUT and LIST requests", bucket.put_requests.quantity, "s3.put", bucket.put_requests.reason),
         requests("GET requests", bucket.get_requests.quantity, "s3.get", bucket.get_requests.reason),
+    ]
+
+
+def _database_used(counts: Counts, usage: Usage) -> Decimal:
+    return counts.database_gb * usage.database_used.quantity
+
+
+def _replication(_resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
+    """What S3 copies leaves the region; storage and requests are of the bucket that it is copied to."""
+
+    def transfer(item: str, diff_key: str, quantity: Decimal, reason: str) -> Charge:
+        return Charge(
+            item=item,
+            diff_key=diff_key,
+            quantity=quantity,
+            unit=Unit.GB,
+            key="transfer.inter-region.gb",
+            group=Group.BACKUPS,
+            assumed=reason,
+        )
+
+    log, backups = usage.replicated_gb, usage.replicated_of_database
+    return [
+        transfer("write-ahead log to the second region", "log", log.quantity, log.reason),
+        transfer(
+            "backups to the second region",
+            "backups",
+            _database_used(counts, usage) * backups.quantity,
+            backups.reason,
+        ),
     ]
 
 
@@ -381,6 +421,7 @@ PAID: Mapping[str, ChargesOf] = {
     "aws:sns/topic:Topic": _topic,
     "aws:sns/topicSubscription:TopicSubscription": _subscription,
     "aws:s3/bucket:Bucket": _bucket,
+    "aws:s3/bucketReplicationConfig:BucketReplicationConfig": _replication,
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _encryption,
     "aws:budgets/budget:Budget": _budget,
 }
@@ -405,6 +446,7 @@ FREE: Mapping[str, str] = {
     "aws:iam/role:Role": _IDENTITY,
     "aws:iam/rolePolicy:RolePolicy": _IDENTITY,
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _BUCKET_SETTING,
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": _BUCKET_SETTING,
     "aws:s3/bucketObjectv2:BucketObjectv2": "its bytes are in the storage of the bucket",
     "aws:s3/bucketPolicy:BucketPolicy": _BUCKET_SETTING,
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _BUCKET_SETTING,

@@ -39,6 +39,12 @@ class Requests(Assumption):
     unit: Literal["requests"]
 
 
+class Ratio(Assumption):
+    """Of something else, which the unit names."""
+
+    unit: Literal["of the volume", "GB a GB that the database uses"]
+
+
 class Notifications(Assumption):
     unit: Literal["notifications"]
 
@@ -49,6 +55,7 @@ class CapacityUnits(Assumption):
 
 class BucketUsage(_Strict):
     storage_gb: GigabyteMonths
+    storage_of_database: Ratio | None = None
     put_requests: Requests
     get_requests: Requests
 
@@ -59,6 +66,9 @@ class Usage(_Strict):
     internet_out_gb: Gigabytes
     cross_zone_gb: Gigabytes
     nat_gb_per_host: Gigabytes
+    database_used: Ratio
+    replicated_gb: Gigabytes
+    replicated_of_database: Ratio
     buckets: Mapping[str, BucketUsage]
     notifications: Requests
     emails: Notifications

@@ -84,8 +84,9 @@ def _lines(found: Report) -> str:
 def _assumptions(assumed: usage.Usage) -> str:
     rows: list[Sequence[str]] = []
 
-    def add(name: str, value: Assumption) -> None:
-        rows.append((f"`{name}`", f"{quantity(value.quantity)} {value.unit}", value.reason))
+    def add(name: str, value: Assumption | None) -> None:
+        if value is not None:
+            rows.append((f"`{name}`", f"{quantity(value.quantity)} {value.unit}", value.reason))
 
     for name, value in assumed:
         if isinstance(value, Assumption):

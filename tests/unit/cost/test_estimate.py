@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cost.estimate import Estimate, estimate
-from cost.prices import Price, PriceBook, Unit
+from cost.prices import Price, PriceBook, Unit, load
 from cost.resources import Resource
 from cost.usage import Usage
 from spec.tiers import Tier
@@ -15,15 +15,17 @@ from tests.unit.cost.conftest import Make
 @pytest.mark.parametrize(
     ("type_", "name"), [("aws:ec2/eip:Eip", "address"), ("pulumi:providers:aws", "west")], ids=["resource", "provider"]
 )
-def test_what_is_in_another_region_is_not_priced_by_this_ones(
+def test_what_is_in_another_region_is_priced_there_or_not_at_all(
     type_: str, name: str, book: PriceBook, assumed: Usage
 ) -> None:
     here = Resource(type=type_, name=name, component="", inputs={"region": "us-east-1"})
     assert estimate([here], book, assumed).unpriced == ()
     there = Resource(type=type_, name=name, component="", inputs={"region": "eu-west-1"})
-    (unpriced,) = estimate([there], book, assumed).unpriced
+    assert estimate([there], book, assumed).lines == estimate([there], load("eu-west-1"), assumed).lines
+    nowhere = Resource(type=type_, name=name, component="", inputs={"region": "ap-south-2"})
+    (unpriced,) = estimate([nowhere], book, assumed).unpriced
     assert unpriced.resource == name
-    assert "it is in region eu-west-1" in unpriced.reason
+    assert "it is in region ap-south-2, which has no prices" in unpriced.reason
 
 
 def test_a_type_in_neither_list_is_unpriced_by_name(book: PriceBook, assumed: Usage) -> None:

@@ -21,15 +21,14 @@ SAME_IN_BOTH: list[Row] = [
     ("database and monitor hosts db1, db2, monitor1", "ec2.t3.small.hour", "3", "730", "0.0208", "45.552"),
     ("NAT gateway", "nat-gateway.hour", "1", "730", "0.045", "32.85"),
     ("what visitors get", "transfer.internet.gb", "1", "50", "0.09", "4.50"),
-    ("60 GB between zones, billed on both sides", "transfer.cross-zone.gb", "2", "60", "0.01", "1.20"),
+    ("96 GB between zones, billed on both sides", "transfer.cross-zone.gb", "2", "96", "0.01", "1.92"),
     ("a thousand messages", "sns.requests", "1", "0.001", "0.50", "0.0005"),
-    ("releases", "s3.standard.gb", "1", "1", "0.023", "0.023"),
-    ("uploads and lists", "s3.put", "1", "1", "0.005", "0.005"),
-    ("fetches", "s3.get", "1", "1", "0.0004", "0.0004"),
 ]
 
 # Root volumes have 8 GB each: dev's 7 have 56 GB, prod's 9 have 72 GB.
 # Data: dev 20 + 20 + 10 + 8 = 58, prod 40 + 40 + 20 + 10 + 10 = 120.
+# A quarter of a database's volume is used: dev 5 GB, prod 10 GB. Backups: 13 GB of log and 3.5 times what is used, dev
+# 13 + 17.5 = 30.5 GB, prod 13 + 35 = 48 GB, and as much in the second region; 9 + 2.4 x 10 = 33 GB a month go there.
 OWN: dict[str, list[Row]] = {
     "dev": [
         ("load balancer and cache hosts lb1, cache1", "ec2.t3.micro.hour", "2", "730", "0.0104", "15.184"),
@@ -37,6 +36,9 @@ OWN: dict[str, list[Row]] = {
         ("2 GB of updates for each of 7 hosts", "nat-gateway.gb", "7", "2", "0.045", "0.63"),
         ("Elastic IPs of the NAT gateway and of lb1", "public-ipv4.hour", "2", "730", "0.005", "7.30"),
         ("status and CPU credit alarms of 7 hosts", "cloudwatch.alarm", "14", "1", "0.10", "1.40"),
+        ("1 GB of releases, 30.5 GB of backups", "s3.standard.gb", "1", "31.5", "0.023", "0.7245"),
+        ("uploads and lists, 1 + 95 thousand", "s3.put", "1", "96", "0.005", "0.48"),
+        ("fetches, 1 + 100 thousand", "s3.get", "1", "101", "0.0004", "0.0404"),
     ],
     "prod": [
         ("load balancer and cache hosts, two of each", "ec2.t3.micro.hour", "4", "730", "0.0104", "30.368"),
@@ -44,13 +46,18 @@ OWN: dict[str, list[Row]] = {
         ("2 GB of updates for each of 9 hosts", "nat-gateway.gb", "9", "2", "0.045", "0.81"),
         ("Elastic IPs: NAT, the public one, lb1's and lb2's own", "public-ipv4.hour", "4", "730", "0.005", "14.60"),
         ("status and CPU credit alarms of 9 hosts", "cloudwatch.alarm", "18", "1", "0.10", "1.80"),
+        ("1 GB of releases, twice 48 GB of backups", "s3.standard.gb", "1", "97", "0.023", "2.231"),
+        ("uploads and lists, 1 + 95 + 100 thousand", "s3.put", "1", "196", "0.005", "0.98"),
+        ("fetches, 1 + 100 + 50 thousand", "s3.get", "1", "151", "0.0004", "0.0604"),
+        ("backups and log to the second region", "transfer.inter-region.gb", "1", "33", "0.02", "0.66"),
     ],
 }
 
-# The same in both: hosts 60.736 + 45.552 = 106.288, NAT gateway 32.85, transfer 4.50 + 1.20 = 5.70, messages 0.0005,
-# objects 0.023 + 0.005 + 0.0004 = 0.0284: together 144.8669.
-# dev's own: 15.184 + 9.12 + 0.63 + 7.30 + 1.40 = 33.634; prod's own: 30.368 + 15.36 + 0.81 + 14.60 + 1.80 = 62.938.
-TOTALS = {"dev": "178.5009", "prod": "207.8049"}
+# The same in both: hosts 60.736 + 45.552 = 106.288, NAT gateway 32.85, transfer 4.50 + 1.92 = 6.42, messages 0.0005:
+# together 145.5585.
+# dev's own: 15.184 + 9.12 + 0.63 + 7.30 + 1.40 = 33.634, objects 0.7245 + 0.48 + 0.0404 = 1.2449;
+# prod's own: 30.368 + 15.36 + 0.81 + 14.60 + 1.80 = 62.938, objects 2.231 + 0.98 + 0.0604 = 3.2714, copies 0.66.
+TOTALS = {"dev": "180.4374", "prod": "212.4279"}
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
@@ -104,13 +111,13 @@ def test_the_guides_table_at_list_price(report_of: Make) -> None:
 
 def test_managed_services_and_savings_options_of_dev(report_of: Make) -> None:
     found = report_of("dev")
-    # Kept: 2 t3.medium 60.736, their root disks 1.28 and 4 alarms 0.40, NAT 33.48 and its address 3.65, transfer 5.70,
-    # messages 0.0005, releases 0.0284 = 105.2749
-    assert found.managed.kept_usd == Decimal("105.2749")
+    # Kept: 2 t3.medium 60.736, their root disks 1.28 and 4 alarms 0.40, NAT 33.48 and its address 3.65, transfer 6.42,
+    # messages 0.0005, releases 0.0284 = 105.9949, and no backups
+    assert found.managed.kept_usd == Decimal("105.9949")
     # ALB 730 x 0.0225 = 16.425 and 73 LCU x 0.008 = 0.584, two addresses 7.30, RDS 730 x 0.072 = 52.56 and
     # 20 x 0.23 = 4.60, ElastiCache 730 x 0.017 = 12.41: 93.879
     assert sum(part.monthly_usd for part in found.managed.parts) == Decimal("93.879")
-    assert found.managed.monthly_usd == Decimal("199.1539")
+    assert found.managed.monthly_usd == Decimal("199.8739")
     saves = {saving.name: saving.saves_usd for saving in found.savings}
     # 730 x (2 x (0.0416 - 0.0336) + 3 x (0.0208 - 0.0168) + 2 x (0.0104 - 0.0084)) = 730 x 0.032
     assert saves["Graviton instances"] == Decimal("23.36")
@@ -119,6 +126,6 @@ def test_managed_services_and_savings_options_of_dev(report_of: Make) -> None:
     # The reservations of t3.small and t3.micro are derived from t3.medium's, which the report says beside the number.
     unsure = {saving.name: saving.low_confidence for saving in found.savings if saving.low_confidence}
     assert unsure == {"one-year commitment": ["ec2.t3.micro.reserved-1yr.hour", "ec2.t3.small.reserved-1yr.hour"]}
-    assert "$133.31 (unconfirmed)" in text.savings_table(found)
+    assert "$135.25 (unconfirmed)" in text.savings_table(found)
     # 33.48 and the gateway's address 3.65, less an address for each of 6 private hosts: 37.13 - 21.90
     assert saves["no NAT gateway"] == Decimal("15.23")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -18,7 +19,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lab.engine import Changes
     from lab.lab import HostPhase
-    from ops.status import Status
+    from ops.status import BackupStatus, Status
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -126,6 +127,8 @@ def print_status(status: Status) -> None:
     lag = "" if database.lag_bytes is None else f", {database.lag_bytes} bytes behind"
     pair = f"primary {database.primary or 'none'}, standby {database.standby or 'none'}"
     out.print(f"\ndatabase: {pair} ({database.replication}{lag})", markup=False)
+    if status.backups:
+        out.print(f"backups:  {_backups_in_words(status.backups)}", markup=False, soft_wrap=True)
     for host in status.hosts:
         if host.console:
             out.print(f"console of {host.name} ({host.instance_id}):", markup=False)
@@ -135,6 +138,26 @@ def print_status(status: Status) -> None:
         out.print(f"problem:  {problem}", markup=False)
     verdict = "healthy" if status.healthy else "NOT healthy"
     out.print(f"{status.stack} on {status.target}: {verdict}  {status.url or ''}", markup=False)
+
+
+def _backups_in_words(told: BackupStatus) -> str:
+    age_s = None if told.newest is None else max(0, int((datetime.now(UTC) - told.newest).total_seconds()))
+    newest = "none" if age_s is None else f"the newest began {duration(age_s)} ago"
+    if told.waiting_segments is None:
+        return newest
+    since = f", the first for {duration(told.waiting_s)}" if told.waiting_segments and told.waiting_s else ""
+    return f"{newest}; {told.waiting_segments} segments of WAL wait for the archive{since}"
+
+
+def duration(seconds: float) -> str:
+    """A duration for a person: 5.9 s, 4 min 12 s, 2 h 5 min, 3 d 4 h."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours = minutes // 60
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 def table(*columns: str) -> Table:

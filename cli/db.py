@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from cli import console
 from cli.options import EstateStack, Json, settings_of
+from spec.errors import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from ops.backups import Backups
+    from ops.recovery import Made, Verified
 
 app = typer.Typer(help="The database pair.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -38,6 +45,124 @@ def switchover(context: typer.Context, stack: EstateStack = "", json: Json = Fal
     console.out.print(
         f"{done.stack} on {done.target}: {done.primary_after} is the primary now, {done.primary_before} was. "
         f"It accepted writes after {done.writable_s:.1f} s and was redundant after {done.took_s:.0f} s.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    full: Annotated[bool, typer.Option("--full", help="A full backup instead of what changed since the last.")] = False,
+    stack: EstateStack = "",
+    json: Json = False,
+) -> None:
+    """Make a backup now, on the primary.
+
+    Refused while another operation runs on the estate, or another backup. It goes on when you interrupt this command.
+    """
+    from cli.connect import connect
+    from ops.lease import process_lease
+    from ops.recovery import backup as make
+    from ops.scope import scope_of
+
+    settings = settings_of(stack)
+    estate = connect(stack, settings, lab=context.obj.lab)
+    lease = process_lease(estate.client("s3"), scope_of(estate, settings).artifact_bucket, "ha db backup")
+    with console.progress() as progress:
+        made = make(estate, lease, progress.step, full=full)
+    if json:
+        console.print_json(made)
+    else:
+        _print_made(made)
+
+
+@app.command()
+def backups(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
+    """Show which backups there are, from when to when one can go back, and what is missing."""
+    from cli.connect import connect
+    from ops.recovery import backups as ask
+
+    settings = settings_of(stack)
+    estate = connect(stack, settings, lab=context.obj.lab)
+    with console.progress() as progress:
+        found = ask(estate, settings.backups, progress.step)
+    if json:
+        console.print_json(found)
+    else:
+        _print_backups(found)
+
+
+@app.command()
+def verify(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
+    """Read all backups and all archived WAL, and compare checksums. Exit code 1 when something is damaged or missing.
+
+    It reads the whole repository: minutes, and more with a large database.
+    """
+    from cli.connect import connect
+    from ops.recovery import verify as check
+
+    estate = connect(stack, settings_of(stack), lab=context.obj.lab)
+    with console.progress() as progress:
+        done = check(estate, progress.step)
+    if json:
+        console.print_json(done)
+    else:
+        _print_verified(done)
+    if not done.good:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _print_backups(found: Backups) -> None:
+    """Print what there is to go back to, and what is wrong with it."""
+    from ops.backups import clock, progress_in_words, size
+
+    if found.backups:
+        shown = console.table("backup", "type", "ended (UTC)", "took", "database", "copied", "added", "kept until", "")
+        for one in found.backups:
+            took = console.duration((one.stopped - one.started).total_seconds())
+            kept = f"{one.kept_until:%Y-%m-%d %H:%M}" if one.kept_until else ""
+            sizes = (size(count) for count in (one.database_bytes, one.copied_bytes, one.added_bytes))
+            fault = "cannot be restored" if one.fault else ""
+            shown.add_row(one.label, one.type, f"{one.stopped:%Y-%m-%d %H:%M:%S}", took, *sizes, kept, fault)
+        console.out.print(shown)
+        console.out.print()
+    for one_range in found.ranges:
+        until = clock(one_range.until) if one_range.until else "the newest archived WAL"
+        console.out.print(f"one can go back to: {clock(one_range.since)} until {until}", markup=False, soft_wrap=True)
+    if found.running:
+        console.out.print(f"running:  a backup, {progress_in_words(found.running)}", markup=False, soft_wrap=True)
+    for problem in found.problems:
+        console.out.print(f"problem:  {problem}", markup=False, soft_wrap=True)
+    waiting = f", {found.waiting_segments} segments wait" if found.waiting_segments else ""
+    archived = f"archived until {clock(found.archived)}{waiting}" if found.archived else "what is archived is not known"
+    count = "1 backup" if len(found.backups) == 1 else f"{len(found.backups)} backups"
+    where = f"{found.stack} on {found.target}"
+    console.out.print(f"{where}: {count}, {archived} (as {found.host} says)", markup=False, soft_wrap=True)
+
+
+def _print_made(made: Made) -> None:
+    from ops.backups import size
+
+    kind = "full" if made.type == "full" else "incremental"
+    console.out.print(
+        f"{made.stack} on {made.target}: {made.host} made the {kind} backup {made.label} in "
+        f"{console.duration(made.took_s)}: {size(made.repository_bytes)} added to the repository for a "
+        f"database of {size(made.bytes)}.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _print_verified(done: Verified) -> None:
+    from ops.backups import in_words
+
+    for line in (*(f"damaged: {one}" for one in done.damaged), *(f"missing: {in_words(one)}" for one in done.holes)):
+        console.out.print(line, markup=False, soft_wrap=True)
+    verdict = "all are good, and no WAL is missing" if done.good else "NOT good"
+    console.out.print(
+        f"{done.stack} on {done.target}: {done.host} read {done.files} files of the repository in "
+        f"{console.duration(done.took_s)}: {verdict}.",
         markup=False,
         soft_wrap=True,
     )

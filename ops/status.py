@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -53,6 +54,18 @@ class DatabaseStatus(BaseModel):
     lag_bytes: int | None
 
 
+class BackupStatus(BaseModel):
+    """What the primary last saw, without asking the repository again: `ha db backups` does.
+
+    `newest`: when the newest backup began. `waiting_segments` of WAL are not archived yet, the first of them for
+    `waiting_s` seconds. Null: not known.
+    """
+
+    newest: datetime | None
+    waiting_segments: int | None
+    waiting_s: int | None
+
+
 class CacheStatus(BaseModel):
     primary: str | None
 
@@ -65,7 +78,7 @@ class LoadBalancerStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """The document of `ha status --json`."""
+    """The document of `ha status --json`. `backups` is null without a primary that says something of them."""
 
     stack: str
     target: Literal["aws", "lab"]
@@ -73,6 +86,7 @@ class Status(BaseModel):
     healthy: bool
     hosts: list[HostStatus]
     database: DatabaseStatus
+    backups: BackupStatus | None = None
     cache: CacheStatus
     load_balancer: LoadBalancerStatus
     problems: list[str]
@@ -161,6 +175,7 @@ def judge(
         healthy=not problems,
         hosts=hosts,
         database=database,
+        backups=_backups(_of(observations, Tier.DB), database.primary),
         cache=CacheStatus(primary=cache),
         load_balancer=balancer,
         problems=problems,
@@ -276,6 +291,24 @@ def database_of(seen: Sequence[Observation]) -> DatabaseStatus:
         replication=_REPLICATION.get(str(facts.get("replication")), "none"),
         lag_bytes=lag_bytes if isinstance(lag_bytes, int) else None,
     )
+
+
+def _backups(seen: Sequence[Observation], primary: str | None) -> BackupStatus | None:
+    facts = next((o.facts for o in seen if o.instance.host == primary), {})
+    backups, archive = mapping(facts.get("backups")), mapping(facts.get("archive"))
+    if not backups and not archive:
+        return None
+    newest = _count(backups.get("newest_any"))  # 0: there is none
+    return BackupStatus(
+        newest=datetime.fromtimestamp(newest, UTC) if newest else None,
+        waiting_segments=_count(archive.get("waiting_segments")),
+        waiting_s=_count(archive.get("waiting_seconds")),
+    )
+
+
+def _count(value: object) -> int | None:
+    """A number of a host's document, of seconds since 1970 at most."""
+    return int(value) if isinstance(value, int | float) and 0 <= value < 2**33 else None
 
 
 def _load_balancer(seen: Sequence[Observation]) -> LoadBalancerStatus:

@@ -20,6 +20,7 @@ OPERATION_PAGES: Final = [
     AWS,
     REPOSITORY / "docs" / "changes.md",
     REPOSITORY / "docs" / "pull-requests.md",
+    REPOSITORY / "docs" / "recovery.md",
     *sorted((REPOSITORY / "docs" / "runbooks").glob("*.md")),
 ]
 
@@ -65,6 +66,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "aws ec2 start-instances": ("deployer", "StartInstances instance"),
     "aws ec2 stop-instances": ("deployer", "StopInstances instance"),
     "aws iam attach-role-policy": (SET_UP, ""),
+    "aws iam detach-role-policy": (SET_UP, ""),
     "aws iam create-open-id-connect-provider": (SET_UP, ""),
     "aws iam create-policy": (SET_UP, ""),
     "aws iam create-policy-version": (SET_UP, ""),
@@ -90,7 +92,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "aws sts decode-authorization-message": ("deployer", "sts:DecodeAuthorizationMessage"),
     "aws sts get-caller-identity": ("deployer", "sts:GetCallerIdentity"),
+    "ha db backup": ("deployer operator", CHANGES),
+    "ha db backups": ("deployer operator", HOSTS),
     "ha db switchover": ("deployer operator", CHANGES),
+    "ha db verify": ("deployer operator", HOSTS),
     "ha status": ("deployer operator", HOSTS),
     "ha unlock": ("deployer operator", CHANGES),
     "pulumi cancel": ("deployer", STATE),
@@ -102,6 +107,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pulumi stack init": ("deployer", STATE),
     "pulumi stack output": ("deployer preview", READ_STATE),
     "pulumi stack rm": ("deployer", STATE),
+    "pulumi state": ("deployer", STATE),
     "pulumi up": ("deployer", f"{STATE}{CHANGES}"),  # and each resource: test_documented_policies.py
 }
 _COMMAND: Final = re.compile(

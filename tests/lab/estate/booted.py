@@ -100,13 +100,17 @@ class Booted:
         return addresses
 
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """Every SSM parameter of the stack by its name below the stack's path, decrypted."""
-        prefix = f"/ha/{self.stack}/"
+        """Every SSM parameter of the stack by its name below the stack's path or that of its backups, decrypted."""
+        prefixes = (f"/ha/{self.stack}/", f"/ha-backups/{self.stack}/")
 
         def read() -> dict[str, dict[str, Any]]:
             pages = self.client("ssm").get_paginator("get_parameters_by_path")
-            answers = pages.paginate(Path=prefix, Recursive=True, WithDecryption=True)
-            return {p["Name"].removeprefix(prefix): p for page in answers for p in page["Parameters"]}
+            return {
+                parameter["Name"].removeprefix(prefix): parameter
+                for prefix in prefixes
+                for page in pages.paginate(Path=prefix, Recursive=True, WithDecryption=True)
+                for parameter in page["Parameters"]
+            }
 
         found: dict[str, dict[str, Any]] = self.in_network(read)
         return found

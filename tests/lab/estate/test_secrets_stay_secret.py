@@ -13,7 +13,7 @@ import pytest
 from components.user_data import LIMIT_BYTES
 from lab.boot import engine_of
 from spec.project import REPOSITORY
-from spec.secrets import PARAMETERS
+from spec.secrets import CIPHER_PASSPHRASE, PARAMETERS
 from tests.lab.checkout import STACK
 from tests.lab.estate.booted import Booted
 
@@ -29,7 +29,7 @@ def needles(booted: Booted) -> dict[str, str]:
         if parameter["Type"] == "SecureString":
             value = parameter["Value"]
             found[name] = value.splitlines()[1] if "PRIVATE KEY" in value else value
-    made = {p.name for p in PARAMETERS if p.secret}
+    made = {p.name for p in (*PARAMETERS, CIPHER_PASSPHRASE) if p.secret}
     if booted.settings.cache.count == 1:
         made -= {"cache/sentinel-password"}  # a cache that is alone has no sentinels
     assert set(found) == made

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from cli import console
 from cli.main import app
-from ops import switchover
+from ops import host_job, switchover
 from ops.lease import Lease
-from spec.errors import HaError
+from spec.errors import EXIT_FAILED, HaError
+from spec.project import REPOSITORY
 from tests.unit.conftest import Bucket
+from tests.unit.ops.backed_up import BackedUp
 from tests.unit.ops.pair import Pair
+from tests.unit.repository import archived, at, described, run, stanza, usual, wal
 
 
 @pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch, bucket: Bucket) -> Callable[[Pair], None]:
-    def to(pair: Pair) -> None:
+def connected(monkeypatch: pytest.MonkeyPatch, bucket: Bucket) -> Callable[[Any], None]:
+    def to(pair: Any) -> None:
         monkeypatch.setattr(switchover, "_POLL_S", 0.0)
+        monkeypatch.setattr(host_job, "POLL_S", 0.0)
         monkeypatch.setattr("ops.lease._leases", {})
         monkeypatch.setattr(pair, "client", bucket.api.client, raising=False)
         monkeypatch.setattr("cli.connect.connect", lambda *_, **__: pair)
@@ -53,3 +60,80 @@ def test_the_command_is_refused_while_another_operation_runs(connected: Callable
     assert isinstance(done.exception, HaError)
     assert "another operation is under way: 'pulumi up'" in done.exception.what
     assert pair.asked == []
+
+
+@pytest.fixture
+def pair(tmp_path: Path, connected: Callable[[Any], None]) -> BackedUp:
+    made = BackedUp(tmp_path)
+    connected(made)
+    return made
+
+
+def test_a_backup_in_words_and_in_json(pair: BackedUp) -> None:
+    done = CliRunner().invoke(app, ["--lab", "db", "backup", "--full"])
+    assert done.stdout == (
+        "dev on lab: db1 made the full backup 20261201-200000F in 5.9 s: 21.5 MiB added to the repository "
+        "for a database of 172 MiB.\n"
+    )
+    assert "db1 makes a full backup" in done.stderr
+    done = CliRunner().invoke(app, ["--lab", "db", "backup", "--json"])
+    assert json.loads(done.stdout)["label"] == "20261201-200000F"
+    assert pair.given("ha-backup") == ["full", "incr"]
+
+
+def test_a_backup_is_refused_with_who_operates_on_the_estate(pair: BackedUp, bucket: Bucket) -> None:
+    with Lease(bucket.s3, bucket.name, "ha db backup"):
+        done = CliRunner().invoke(app, ["--lab", "db", "backup"])
+    assert isinstance(done.exception, HaError)
+    assert "another operation is under way: 'ha db backup' by " in done.exception.what
+    assert pair.given("ha-backup") == []
+
+
+def test_what_there_is_in_words(pair: BackedUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.out, "_width", 200)
+    pair.describes(described(stanza(usual()), wal=archived(run(1, 10, at(3)), run(15, 40, at(8)))))
+    done = CliRunner().invoke(app, ["--lab", "db", "backups"])
+    assert done.exit_code == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0] == "backup type ended (UTC) took database copied added kept until"
+    assert lines[1] == "20261201-120000F full 2026-12-01 12:01:00 1 min 0 s 172 MiB 172 MiB 21.5 MiB"
+    assert "one can go back to: 2026-12-01 12:01:00 UTC until 2026-12-01 15:00:00 UTC" in lines
+    assert "one can go back to: 2026-12-01 18:00:06 UTC until 2026-12-01 20:00:00 UTC" in lines
+    hole = f"problem: a hole in the archive: 4 segments are missing after {wal(10)}, before {wal(15)}"
+    assert hole in lines
+    assert lines[-1] == "dev on lab: 2 backups, archived until 2026-12-01 19:59:30 UTC (as db1 says)"
+
+
+def test_the_page_shows_what_the_command_prints(pair: BackedUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.out, "_width", 200)
+    pair.describes(described(stanza(usual()), wal=archived(run(1, 10, at(3)), run(15, 40, at(8)))))
+    printed = CliRunner().invoke(app, ["--lab", "db", "backups"]).stdout
+    shown = [line for line in map(str.rstrip, printed.splitlines()) if " is of " not in line]  # the clock's
+    assert "\n".join(shown) in (REPOSITORY / "docs/recovery.md").read_text(encoding="utf-8")
+
+
+def test_nothing_yet_in_words(pair: BackedUp) -> None:
+    pair.describes(described(stanza(code=2, message="no valid backups"), wal=archived()))
+    done = CliRunner().invoke(app, ["--lab", "db", "backups"])
+    assert done.stdout.splitlines()[0] == "problem:  there is no backup yet: `ha db backup` makes one"
+
+
+def test_what_there_is_in_json(pair: BackedUp) -> None:
+    done = CliRunner().invoke(app, ["--lab", "db", "backups", "--json"])
+    found = json.loads(done.stdout)
+    assert [one["label"] for one in found["backups"]] == [one["label"] for one in usual()]
+    assert found["ranges"][0]["since"] == "2026-12-01T12:01:00Z"
+    assert found["holes"] == []
+
+
+def test_a_check_ends_with_1_when_something_is_damaged(pair: BackedUp) -> None:
+    pair.prints("ha-backup-verify", "status: ok\n  archiveId: 17-1, total WAL checked: 12, total valid WAL: 12\n")
+    done = CliRunner().invoke(app, ["--lab", "db", "verify"])
+    assert (done.exit_code, done.stdout.partition(" in ")[0]) == (0, "dev on lab: db1 read 12 files of the repository")
+    pair.prints("ha-backup-verify", "  backup: 20261201-120000F, status: invalid, total files checked: 9, total valid")
+    done = CliRunner().invoke(app, ["--lab", "db", "verify"])
+    assert done.exit_code == EXIT_FAILED
+    assert "damaged: backup: 20261201-120000F, status: invalid" in done.stdout
+    assert "NOT good" in done.stdout
+    done = CliRunner().invoke(app, ["--lab", "db", "verify", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["good"]) == (EXIT_FAILED, False)

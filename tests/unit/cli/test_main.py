@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -15,7 +17,7 @@ from typer.testing import CliRunner
 from cli import console
 from cli.main import app, main
 from lab.engine import Changes, ResourceChange
-from ops.status import CacheStatus, DatabaseStatus, HostStatus, LoadBalancerStatus, Status
+from ops.status import BackupStatus, CacheStatus, DatabaseStatus, HostStatus, LoadBalancerStatus, Status
 from spec.project import REPOSITORY
 from tests.stacks import STACKS
 
@@ -117,6 +119,45 @@ def test_names_and_resources_are_not_broken_at_the_terminals_edge(capsys: pytest
     assert "db-partition-monitor" in told
 
 
+def _status(**changed: Any) -> Status:
+    status = Status(
+        stack="dev",
+        target="aws",
+        url=None,
+        healthy=False,
+        hosts=[],
+        database=DatabaseStatus(primary=None, standby=None, replication="none", lag_bytes=None),
+        cache=CacheStatus(primary=None),
+        load_balancer=LoadBalancerStatus(active=None, servers={}),
+        problems=[],
+    )
+    return status.model_copy(update=changed)
+
+
+@pytest.mark.parametrize(
+    ("age", "waiting", "line"),
+    [
+        (timedelta(hours=2, minutes=5, seconds=30), (0, 0), "the newest began 2 h 5 min ago; 0 segments of WAL wait"),
+        (
+            timedelta(days=2, hours=7, minutes=1),
+            (3, 400),
+            "began 2 d 7 h ago; 3 segments of WAL wait for the archive, ",
+        ),
+        (None, (3, 400), "backups:  none; 3 segments of WAL wait for the archive, the first for 6 min 40 s\n"),
+        (None, (None, None), "backups:  none\n"),
+    ],
+)
+def test_one_line_says_how_old_the_newest_backup_is(
+    age: timedelta | None, waiting: tuple[Any, Any], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newest = datetime.now(UTC) - age if age else None
+    backups = BackupStatus(newest=newest, waiting_segments=waiting[0], waiting_s=waiting[1])
+    console.print_status(_status(backups=backups))
+    assert line in capsys.readouterr().out
+    console.print_status(_status())
+    assert "backups" not in capsys.readouterr().out
+
+
 def test_the_console_of_a_host_that_cannot_be_asked_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     line = (
         "ha-ssm-agent[230]: refused: [bold]https://s3.us-east-1.amazonaws.com/amazon-ssm-us-east-1[/bold] " + "x" * 100
@@ -134,19 +175,7 @@ def test_the_console_of_a_host_that_cannot_be_asked_is_printed_as_it_is(capsys: 
         release="",
         console=[line],
     )
-    console.print_status(
-        Status(
-            stack="dev",
-            target="aws",
-            url=None,
-            healthy=False,
-            hosts=[host],
-            database=DatabaseStatus(primary=None, standby=None, replication="none", lag_bytes=None),
-            cache=CacheStatus(primary=None),
-            load_balancer=LoadBalancerStatus(active=None, servers={}),
-            problems=[],
-        )
-    )
+    console.print_status(_status(hosts=[host]))
     assert f"console of app1 (i-0123):\n    {line}\n" in capsys.readouterr().out
 
 

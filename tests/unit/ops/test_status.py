@@ -193,3 +193,36 @@ def test_a_host_that_runs_something_else_than_its_pointer_names_is_a_problem_wit
         "app1: it runs bundle aaaaaaaaaaaa, release cccccccccccc, but the pointer names bundle bbbb"
     )
     assert drift.endswith("`pulumi up` settles it, or a reboot if that sees no change")
+
+
+NONE: tuple[Any, ...] = (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("backups", "archive", "seen"),
+    [
+        (
+            {"newest_full": 1796126400, "newest_any": 1796148000},
+            {"waiting_segments": 3, "waiting_seconds": 12.6, "complete": 1},
+            ("2026-12-01T18:00:00+00:00", 3, 12),
+        ),
+        ({"newest_full": 0, "newest_any": 0}, None, NONE),
+        (None, {"waiting_segments": 0, "waiting_seconds": 0.0}, (None, 0, 0)),
+        ({"newest_any": "x"}, {"waiting_segments": -1, "waiting_seconds": [1]}, NONE),
+        ({"newest_any": 1e300}, {"waiting_segments": float("nan"), "waiting_seconds": 2**60}, NONE),
+    ],
+)
+def test_the_primary_says_how_old_the_newest_backup_is(backups: Any, archive: Any, seen: tuple[Any, ...]) -> None:
+    told = {"backups": backups, "archive": archive}
+    status = _judged(db1=_well("db1", **told), db2=_well("db2", backups={"newest_any": 1}))
+    assert status.backups is not None
+    found = status.backups
+    newest = found.newest.isoformat() if found.newest else None
+    assert (newest, found.waiting_segments, found.waiting_s) == seen
+    assert status.healthy  # backups do not decide that yet
+
+
+@pytest.mark.parametrize("told", [{}, {"backups": None, "archive": None}, {"backups": "x", "archive": 1}])
+def test_a_primary_that_says_nothing_of_backups_is_not_guessed_about(told: dict[str, Any]) -> None:
+    assert _judged(db1=_well("db1", **told)).backups is None
+    assert _judged(db1=_well("db1", role="down", backups={"newest_any": 1})).backups is None

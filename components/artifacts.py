@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pulumi.runtime import rpc
 
 from components.bundles import Bundle
 from components.component import Component
-from components.policies import bucket_policy
+from components.private_bucket import keep_private
 from spec.release import Release
 from spec.scope import Scope
 from spec.tiers import Tier
@@ -53,29 +52,12 @@ class Artifacts(Component):
             opts=self.child(pulumi.ResourceOptions(protect=args.protect)),
         )
         self.bucket_name: pulumi.Output[str] = bucket.bucket
-        # A bucket that is kept must stay private.
-        kept = pulumi.ResourceOptions(protect=args.protect)
-        closed = aws.s3.BucketPublicAccessBlock(
-            f"{name}-private",
-            bucket=bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=self.child(kept),
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            f"{name}-encrypted",
-            bucket=bucket.id,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
-            opts=self.child(kept),
-        )
-        versioned = aws.s3.BucketVersioning(
-            f"{name}-versioned",
-            bucket=bucket.id,
-            versioning_configuration={"status": "Enabled"},
-            opts=self.child(kept),
-        )
+
+        def kept(*after: pulumi.Resource) -> pulumi.ResourceOptions:
+            """A bucket that is kept must stay private."""
+            return self.child(pulumi.ResourceOptions(depends_on=[*after], protect=args.protect))
+
+        versioned = keep_private(name, bucket, args.scope.bucket_arn(args.scope.artifact_bucket), kept)
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
             bucket=bucket.id,
@@ -88,13 +70,7 @@ class Artifacts(Component):
                     "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
                 }
             ],
-            opts=self.child(pulumi.ResourceOptions(depends_on=[versioned], protect=args.protect)),
-        )
-        aws.s3.BucketPolicy(
-            f"{name}-tls-only",
-            bucket=bucket.id,
-            policy=json.dumps(bucket_policy(args.scope.bucket_arn(args.scope.artifact_bucket))),
-            opts=self.child(pulumi.ResourceOptions(depends_on=[closed], protect=args.protect)),
+            opts=kept(versioned),
         )
         uploaded = pulumi.ResourceOptions(depends_on=[versioned], retain_on_delete=True)
         self.needed: dict[Tier, list[pulumi.Resource]] = {

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import pulumi
 import pulumi_aws as aws
 
 from components.component import Component
-from components.policies import assumed_by, bucket_policy, replication_policy
+from components.policies import assumed_by, replication_policy
+from components.private_bucket import keep_private
 from spec.scope import Scope
 
 _ABORT_UPLOADS_DAYS = 7
@@ -83,28 +85,8 @@ class Backups(Component):
                 ),
             ),
         )
-        closed = aws.s3.BucketPublicAccessBlock(
-            f"{name}-private",
-            bucket=bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=self._kept(provider=provider),
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            f"{name}-encrypted",
-            bucket=bucket.id,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
-            opts=self._kept(provider=provider),
-        )
         ready: list[pulumi.Resource] = [
-            aws.s3.BucketVersioning(
-                f"{name}-versioned",
-                bucket=bucket.id,
-                versioning_configuration={"status": "Enabled"},
-                opts=self._kept(provider=provider),
-            )
+            keep_private(name, bucket, args.scope.bucket_arn(bucket_name), partial(self._kept, provider=provider))
         ]
         if args.protect:
             ready.append(
@@ -130,12 +112,6 @@ class Backups(Component):
                 }
             ],
             opts=self._kept(*ready, provider=provider),
-        )
-        aws.s3.BucketPolicy(
-            f"{name}-tls-only",
-            bucket=bucket.id,
-            policy=json.dumps(bucket_policy(args.scope.bucket_arn(bucket_name))),
-            opts=self._kept(closed, provider=provider),
         )
         return bucket.bucket, ready
 

@@ -12,6 +12,7 @@ from lab.aws.moto_internals.patching import LOCK, client_error, replace
 def change() -> None:
     """Change what moto does with these resources."""
     _interfaces_end_with_their_instance()
+    _launch_templates()
     _changes_of_instances()
     _user_data()
     _security_group_rules()
@@ -59,6 +60,29 @@ def _interfaces_end_with_their_instance() -> None:
 
     replace(Instance, "prep_nics", prepare_interfaces)
     replace(Instance, "terminate", end)
+
+
+def _launch_templates() -> None:
+    """What a call leaves out is taken from its launch template, and so are the tags of volumes.
+
+    moto takes some of it from there, but neither interfaces, nor the profile, nor metadata options, nor what a shutdown
+    does. User data of a template's later versions it would not find encoded as it expects.
+    """
+    from moto.ec2.responses.instances import InstanceResponse
+
+    run_instances = InstanceResponse.run_instances
+
+    @wraps(run_instances)
+    def run(self: Any) -> Any:
+        template = self._get_param("LaunchTemplate")
+        if template:
+            data = self.ec2_backend._get_template_from_args(template).data
+            own = {"ResourceType": "launch-template"}
+            tags = [one for one in data.get("TagSpecifications", ()) if one["ResourceType"] != own["ResourceType"]]
+            self.params = {**data, "TagSpecifications": tags, **self.params}
+        return run_instances(self)
+
+    replace(InstanceResponse, "run_instances", run)
 
 
 def _changes_of_instances() -> None:

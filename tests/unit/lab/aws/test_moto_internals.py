@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -341,3 +342,50 @@ def test_a_replication_is_answered_as_it_was_put(locked: tuple[Any, str]) -> Non
         Bucket=bucket, ReplicationConfiguration={"Role": "arn:aws:iam::123456789012:role/x", "Rules": [rule]}
     )
     assert s3.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]["Rules"] == [rule]
+
+
+def test_a_launch_takes_from_its_template_what_the_call_leaves_out(api: AwsService, network: Network) -> None:
+    ec2, iam = network.ec2, api.client("iam")
+    iam.create_instance_profile(InstanceProfileName="template")
+    tags = [{"Key": "ha:stack", "Value": "dev"}]
+    data: dict[str, Any] = {
+        "ImageId": network.image_id,
+        "InstanceType": "t3.small",
+        "IamInstanceProfile": {"Name": "template"},
+        "InstanceInitiatedShutdownBehavior": "terminate",
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
+        "NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": network.subnet_id, "PrivateIpAddress": "10.20.0.61"}],
+        "BlockDeviceMappings": [
+            {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8, "DeleteOnTermination": True}},
+            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 20, "Encrypted": True, "DeleteOnTermination": True}},
+        ],
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+    }
+    texts = ["#cloud-config\n# one", "#cloud-config\n# two"]
+    first, second = ({**data, "UserData": base64.b64encode(text.encode()).decode()} for text in texts)
+    template = ec2.create_launch_template(LaunchTemplateName="of-a-host", LaunchTemplateData=first)["LaunchTemplate"]
+    ec2.create_launch_template_version(LaunchTemplateName="of-a-host", LaunchTemplateData=second)
+    ec2.modify_launch_template(LaunchTemplateId=template["LaunchTemplateId"], DefaultVersion="2")
+    named = {"LaunchTemplate": {"LaunchTemplateName": "of-a-host"}, "MinCount": 1, "MaxCount": 1}
+    launched = ec2.run_instances(**named)["Instances"][0]
+    instance_id = launched["InstanceId"]
+    try:
+        assert launched["PrivateIpAddress"] == "10.20.0.61"
+        assert launched["InstanceType"] == "t3.small"
+        found = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+        assert found["IamInstanceProfile"]["Arn"].endswith("/template")
+        assert found["MetadataOptions"]["HttpTokens"] == "required"
+        assert {"Key": "ha:stack", "Value": "dev"} in found["Tags"]
+        assert read_user_data(api.snapshot_clients(), instance_id).decode() == texts[1]
+        asked = "instanceInitiatedShutdownBehavior"
+        behaviour = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=asked)
+        assert behaviour["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
+        attached = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
+        volumes = ec2.describe_volumes(Filters=attached)["Volumes"]
+        assert sorted(one["Size"] for one in volumes) == [8, 20]
+        assert all({"Key": "ha:stack", "Value": "dev"} in one["Tags"] for one in volumes)
+        with pytest.raises(ClientError, match="InUse"):
+            ec2.run_instances(**named)
+    finally:
+        ec2.terminate_instances(InstanceIds=[instance_id])
+    assert not ec2.describe_volumes(Filters=[{"Name": "size", "Values": ["20"]}])["Volumes"]

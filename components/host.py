@@ -13,7 +13,14 @@ from components.component import Component
 from spec.addresses import HostPlan
 from spec.instance_types import InstanceType
 
-_DATA_DEVICE = "/dev/sdf"  # EC2's first recommended name; on Nitro the kernel gives it another one
+DATA_DEVICE = "/dev/sdf"
+"""EC2's first recommended name; on Nitro the kernel gives it another one."""
+METADATA_OPTIONS: aws.ec2.InstanceMetadataOptionsArgsDict = {
+    "http_endpoint": "enabled",
+    "http_tokens": "required",
+    "http_put_response_hop_limit": 1,
+    "instance_metadata_tags": "disabled",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +76,7 @@ class Host(Component):
             iam_instance_profile=args.profile_name,
             user_data=args.user_data,
             user_data_replace_on_change=True,
-            metadata_options={
-                "http_endpoint": "enabled",
-                "http_tokens": "required",
-                "http_put_response_hop_limit": 1,
-                "instance_metadata_tags": "disabled",
-            },
+            metadata_options=METADATA_OPTIONS,
             credit_specification={"cpu_credits": "standard"} if args.machine.burstable else None,
             root_block_device={
                 "volume_type": "gp3",
@@ -108,7 +110,7 @@ class Host(Component):
         )
         return aws.ec2.VolumeAttachment(
             f"{name}-data",
-            device_name=_DATA_DEVICE,
+            device_name=DATA_DEVICE,
             volume_id=volume.id,
             instance_id=instance.id,
             stop_instance_before_detaching=True,

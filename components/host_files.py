@@ -100,9 +100,12 @@ def host_files(context: Context) -> list[HostFile]:
 
 
 def contexts(scope: Scope, settings: Settings) -> dict[str, Context]:
-    """The context of every host of the estate, by host name."""
+    """The context of every host of the estate, and of those that operations launch, by host name."""
     hosts = settings.plan_hosts()
-    return {h.name: Context(scope=scope, host=h, hosts=hosts, settings=settings) for h in hosts}
+    return {
+        h.name: Context(scope=scope, host=h, hosts=hosts, settings=settings)
+        for h in (*hosts, *settings.plan_on_demand())
+    }
 
 
 def listed(path: Path) -> list[str]:

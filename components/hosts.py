@@ -16,6 +16,7 @@ from components.firewall import Firewall
 from components.host import Host, HostArgs
 from components.identity import Identity
 from components.in_service import InService, InServiceArgs
+from components.launch_template import HostTemplate, HostTemplateArgs
 from components.network import Network
 from components.pointers import TierPointer, TierPointerArgs
 from components.public_address import LoadBalancerAddress, LoadBalancerAddressArgs, PublicAddress
@@ -63,7 +64,7 @@ class HostsArgs:
 
 class Hosts(Component):
     """Every host of the estate, and the pointer of every tier. Each depends on the one before it in the chain; a host
-    that boots waits by itself for what it needs of others.
+    that boots waits by itself for what it needs of others. Also the templates of hosts that operations launch.
     """
 
     token: ClassVar[str] = "ha:hosts:Hosts"
@@ -81,6 +82,8 @@ class Hosts(Component):
                 instance_ids[plan.name] = host.instance_id
                 chain = [self._in_service(host)]
         self._settings("settings-in-force", IN_FORCE_KEY, chain, None)
+        for plan in args.settings.plan_on_demand():
+            self._template(plan)
         aws.s3.BucketObjectv2(
             "in-service",
             bucket=args.artifacts.bucket_name,
@@ -147,6 +150,47 @@ class Hosts(Component):
                 alarm_prefix=args.scope.alarm_prefix,
                 protect=args.settings.protect,
                 after=after,
+            ),
+            opts=self.child(),
+        )
+
+    def _template(self, plan: HostPlan) -> None:
+        """A host that an operation launches is in nobody's way: it is not part of the chain."""
+        args, tier = self._args, plan.tier
+        pointer = TierPointer(
+            Pointer.resource_name(tier),
+            TierPointerArgs(
+                stack=args.scope.stack,
+                bucket=args.artifacts.bucket_name,
+                tier=tier,
+                pointer=args.pointers[tier],
+                settles=0,
+                after=args.artifacts.needed[tier],
+                hooks=None,
+            ),
+            opts=self.child(),
+        ).resource
+        machines, data_volume_gib = args.settings.hosts_of(tier), args.settings.data_volume_gib(tier)
+        assert data_volume_gib is not None
+        HostTemplate(
+            f"{tier}-template",
+            HostTemplateArgs(
+                scope=args.scope,
+                plan=plan,
+                machine=machines.machine,
+                image_id=args.image_id,
+                subnet_id=args.network.subnet_ids[plan.zone_index, tier.public],
+                security_group_id=args.firewall.group_ids[tier],
+                profile_name=args.identity.profile_names[tier],
+                user_data=args.user_data[plan.name],
+                root_volume_gib=machines.root_volume_gib,
+                data_volume_gib=data_volume_gib,
+                after=[
+                    *args.network.egress_dependencies,
+                    *args.firewall.rules,
+                    args.identity.policies[tier],
+                    pointer,
+                ],
             ),
             opts=self.child(),
         )

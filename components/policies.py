@@ -49,7 +49,7 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
         path = f"{scope.backup_secrets_path}/{CIPHER_PASSPHRASE.name}"
         passphrases = [scope.parameter_arn(path, region) for region in _backup_regions(scope)]
         readable += passphrases
-        creatable += passphrases
+        creatable += passphrases if tier in CIPHER_PASSPHRASE.creators else []
     if readable:
         statements.append(_allow("ReadOwnParameters", "ssm:GetParameter", sorted(readable)))
     if creatable:
@@ -63,6 +63,8 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
     statements.append(_allow("ReadWhatItRuns", "s3:GetObject", objects))
     if tier is Tier.DB:
         statements += _write_backups(scope)
+    if tier is Tier.RESTORE:
+        statements += _read_backups(scope)
     if tier is Tier.LB and scope.load_balancers > 1:
         statements += _move_the_public_address(scope)
     # The load balancer alerts when the monitor stops reporting.
@@ -96,6 +98,15 @@ _DESTROYS_BACKUPS = [
     "s3:PutObjectVersionAcl",
     "s3:PutReplicationConfiguration",
 ]
+
+
+def _read_backups(scope: Scope) -> list[dict[str, Any]]:
+    """What pgBackRest needs to restore, in the stack's own bucket."""
+    bucket = scope.bucket_arn(scope.backup_bucket)
+    return [
+        _allow("SeeBackups", "s3:ListBucket", bucket),
+        _allow("ReadBackups", "s3:GetObject", f"{bucket}/{BACKUP_KEYS}"),
+    ]
 
 
 def _write_backups(scope: Scope) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from spec import ports
-from spec.tiers import Tier
+from spec.tiers import PLANNED_TIERS, Tier
 
 WORLD: Final = "world"
 Peer = Tier | Literal["world"]
@@ -45,7 +45,11 @@ FLOWS: tuple[Flow, ...] = (
     Flow(Tier.DB, Tier.DB, ports.POSTGRES, "replication, pg_rewind, base backup"),
     Flow(Tier.DB, Tier.MONITOR, ports.POSTGRES, "keepers report to the failover monitor"),
     Flow(Tier.MONITOR, Tier.DB, ports.POSTGRES, "health checks of the failover monitor"),
-    *(Flow(Tier.MONITOR, tier, ports.NODE_EXPORTER, "host metrics") for tier in Tier if tier is not Tier.MONITOR),
+    *(
+        Flow(Tier.MONITOR, tier, ports.NODE_EXPORTER, "host metrics")
+        for tier in PLANNED_TIERS
+        if tier is not Tier.MONITOR
+    ),
     Flow(Tier.MONITOR, Tier.LB, ports.HAPROXY_STATS, "HAProxy metrics and statistics page"),
     Flow(Tier.MONITOR, Tier.APP, ports.APPLICATION, "application metrics"),
     Flow(Tier.MONITOR, Tier.DB, ports.POSTGRES_EXPORTER, "PostgreSQL metrics"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spec.settings import Settings
+from spec.tiers import Tier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,10 @@ class Scope:
         if self.permissions_boundary is None:
             return None
         return f"arn:{self.partition}:iam::{self.account}:policy/{self.permissions_boundary}"
+
+    def launch_template_name(self, tier: Tier) -> str:
+        """Of the host of a tier that operations launch."""
+        return f"{self.project}-{self.stack}-{tier}"
 
     @property
     def alarm_prefix(self) -> str:

@@ -5,6 +5,7 @@ This program never knows a value. A host that needs one creates it if it does no
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from spec.tiers import Tier
@@ -28,9 +29,9 @@ def _certificate_authority(owner: Tier, creators: set[Tier], clients: set[Tier])
     )
 
 
-def _shared(name: str, *tiers: Tier) -> Parameter:
-    """A secret that the first host of `tiers` that needs it creates."""
-    return Parameter(name, frozenset(tiers), frozenset(tiers))
+def _shared(name: str, *tiers: Tier, readers: Collection[Tier] = ()) -> Parameter:
+    """A secret that the first host of `tiers` that needs it creates; `readers` only read it."""
+    return Parameter(name, frozenset(tiers), frozenset([*tiers, *readers]))
 
 
 PARAMETERS: tuple[Parameter, ...] = (
@@ -49,7 +50,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _shared("app/admin-password", Tier.APP),
 )
 
-CIPHER_PASSPHRASE = _shared("cipher-passphrase", Tier.DB)
+CIPHER_PASSPHRASE = _shared("cipher-passphrase", Tier.DB, readers=[Tier.RESTORE])
 """Of the backups. Under `Scope.backup_secrets_path`, as it outlives the stack, and the same in the copy's region."""
 
 

@@ -444,4 +444,12 @@ class Settings(_Group):
         return {tier: self.host_count(tier) for tier in reversed(Tier)}
 
     def plan_hosts(self) -> tuple[HostPlan, ...]:
+        """The hosts that the program makes."""
+        return tuple(host for host in self._all_hosts() if not host.tier.traits.on_demand)
+
+    def plan_on_demand(self) -> tuple[HostPlan, ...]:
+        """The hosts that operations launch."""
+        return tuple(host for host in self._all_hosts() if host.tier.traits.on_demand)
+
+    def _all_hosts(self) -> tuple[HostPlan, ...]:
         return plan_hosts(self.plan_subnets(), self._counts)

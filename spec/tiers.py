@@ -1,4 +1,4 @@
-"""The five tiers of the estate, one record each; every host belongs to one."""
+"""The tiers of the estate, one record each; every host belongs to one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Tier(StrEnum):
     DB = "db"
     CACHE = "cache"
     MONITOR = "monitor"
+    RESTORE = "restore"
+    """No request passes it: a host that holds a restored copy of the database for a while."""
 
     @property
     def traits(self) -> Traits:
@@ -46,6 +48,8 @@ class Traits:
     """The systemd unit of its main service."""
     hosts: int | None = None
     """How many hosts it has; None: the `count` of its settings group."""
+    on_demand: bool = False
+    """Whether an operation launches its one host and ends it. The program makes all that the host needs."""
     public: bool = False
     """Whether its hosts are in the public subnets and may have the public address."""
     third_zone: bool = False
@@ -95,4 +99,16 @@ TRAITS: Mapping[Tier, Traits] = {
         data_volume=True,
         paired_with=Tier.CACHE,  # a sentinel is on it
     ),
+    Tier.RESTORE: Traits(
+        role="restore",
+        settings_group="database",
+        first_address=25,
+        main_unit="ha-restored",
+        hosts=1,
+        on_demand=True,
+        data_volume=True,
+    ),
 }
+
+PLANNED_TIERS: tuple[Tier, ...] = tuple(tier for tier in Tier if not TRAITS[tier].on_demand)
+"""Those whose hosts the program makes."""

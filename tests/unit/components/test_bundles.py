@@ -172,11 +172,11 @@ def test_a_file_that_is_not_text_is_refused_by_its_name(tmp_path: Path, monkeypa
     assert refused.value.exit_code == 2
 
 
-def test_only_database_hosts_are_told_of_backups() -> None:
+def test_only_hosts_that_write_or_read_backups_are_told_of_them() -> None:
     copied = estate(backups={"copy_region": "us-west-2"})
     for name, context in {**ESTATES["pairs"], **copied}.items():
         told = {f.path: f.content for f in host_files(context)}["/etc/ha/host.env"]
-        assert ("HA_BACKUP_" in told) == (context.host.tier is Tier.DB), name
+        assert ("HA_BACKUP_" in told) == (context.host.tier in (Tier.DB, Tier.RESTORE)), name
     scope = copied["db1"].scope
     told = {f.path: f.content for f in host_files(copied["db1"])}["/etc/ha/host.env"]
     assert f"\nHA_BACKUP_BUCKET={scope.backup_bucket}\n" in told

@@ -45,11 +45,12 @@ def test_a_tier_reads_and_creates_the_parameters_that_the_table_gives_it_and_no_
 
     certificate = {SCOPE.parameter_arn("/certificates/example")} if tier is Tier.LB else set()
     path = "/ha-backups/dev/cipher-passphrase"
-    backups = {SCOPE.parameter_arn(path), SCOPE.parameter_arn(path, "us-west-2")} if tier is Tier.DB else set()
+    backups = {SCOPE.parameter_arn(path), SCOPE.parameter_arn(path, "us-west-2")}
+    read, written = backups if tier in (Tier.DB, Tier.RESTORE) else set(), backups if tier is Tier.DB else set()
     readable = {p.name for p in PARAMETERS if tier in p.readers}
     creatable = {p.name for p in PARAMETERS if tier in p.creators}
-    assert set(_resources(tier, "ssm:GetParameter")) == arns(readable) | certificate | backups
-    assert set(_resources(tier, "ssm:PutParameter")) == arns(creatable) | backups
+    assert set(_resources(tier, "ssm:GetParameter")) == arns(readable) | certificate | read
+    assert set(_resources(tier, "ssm:PutParameter")) == arns(creatable) | written
 
 
 @pytest.mark.parametrize("tier", [t for t in Tier if any(t in p.creators for p in PARAMETERS)])
@@ -93,11 +94,22 @@ def test_no_host_writes_to_the_artifacts_lists_them_or_acts_on_another_host(tier
     may = {
         action
         for statement in role_policy(tier, replace(SCOPE, load_balancers=2))["Statement"]
-        if statement["Effect"] == "Allow" and statement["Sid"] not in ("ListBackups", "WriteBackups")
+        if statement["Effect"] == "Allow" and statement["Sid"] not in ("ListBackups", "WriteBackups", "SeeBackups")
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
     assert {action for action in may if action.startswith("s3:")} == {"s3:GetObject"}
     assert not may & {"ssm:SendCommand", "sts:AssumeRole", "ec2:RunInstances", "iam:PassRole"}
+
+
+def test_the_host_of_a_restore_reads_backups_and_changes_nothing_anywhere() -> None:
+    may = {
+        action
+        for statement in role_policy(Tier.RESTORE, SCOPE)["Statement"]
+        if statement["Sid"] != "SessionManagerAgent"
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    assert may == {"ssm:GetParameter", "s3:GetObject", "s3:ListBucket"}
+    assert _resources(Tier.RESTORE, "s3:ListBucket") == [SCOPE.bucket_arn(SCOPE.backup_bucket)]
 
 
 def test_the_load_balancer_holds_no_secret_but_its_certificate() -> None:

@@ -15,7 +15,7 @@ from spec.changes import CHANGE_ORDER
 from spec.flows import FLOWS, TCP, WORLD, Flow, flows
 from spec.project import EXAMPLE_ACCOUNT_ID, REPOSITORY
 from spec.stack_file import load_settings, read_stack_config
-from spec.tiers import Tier
+from spec.tiers import PLANNED_TIERS, Tier
 from tests.stacks import STACKS
 from tests.unit.program.recorded import Program, Resource, run_program
 
@@ -196,7 +196,7 @@ def test_one_pointer_or_host_of_the_whole_estate_changes_at_a_time(program: Prog
         chain.append(program.named(OBJECT, f"pointer-{tier}"))
         chain += [r for h in hosts for r in (h, program.named(OBJECT, f"{h.name}-in-service"))]
     chain.append(program.named(OBJECT, "in-service"))
-    assert set(Tier) == set(CHANGE_ORDER)
+    assert set(PLANNED_TIERS) == set(CHANGE_ORDER)
     for earlier, later in pairwise(chain):
         assert earlier.urn in before[later.urn], f"{later.name} does not wait for {earlier.name}"
         assert later.urn not in before[earlier.urn]

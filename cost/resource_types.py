@@ -7,7 +7,7 @@ add one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
@@ -17,6 +17,7 @@ from cost.resources import AWS_PROVIDER, Resource
 from cost.usage import Usage
 
 INSTANCE = "aws:ec2/instance:Instance"
+LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 VOLUME = "aws:ebs/volume:Volume"
 NAT_GATEWAY = "aws:ec2/natGateway:NatGateway"
 
@@ -188,6 +189,30 @@ def _instance(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge
     if _flag(inputs, "associatePublicIpAddress"):
         charges.append(_address("public IPv4 address"))
     return charges
+
+
+def _launch_template(resource: Resource, _counts: Counts, usage: Usage) -> list[Charge]:
+    """A template costs nothing; the hosts that are launched from it do, for as long as they are there."""
+    inputs, hours = resource.inputs, usage.restore_hours
+    name, part = _text(inputs, "instanceType"), hours.quantity / HOURS_PER_MONTH
+    disks: list[Charge] = []
+    for number, mapping in enumerate(_groups(inputs, "blockDeviceMappings"), 1):
+        ebs = mapping.get("ebs")
+        if not isinstance(ebs, Mapping):
+            raise Unpriceable("a block device has no volume whose size is known")
+        disks += _disk(ebs, type_name="volumeType", size_name="volumeSize", what=f"volume {number}, while it is there")
+    return [
+        Charge(
+            item=f"instance {name}, while it is there",
+            diff_key="instance",
+            quantity=hours.quantity,
+            unit=Unit.HOUR,
+            key=f"ec2.{name}.hour",
+            group=Group.BACKUPS,
+            assumed=hours.reason,
+        ),
+        *(replace(one, quantity=one.quantity * part, group=Group.BACKUPS, assumed=hours.reason) for one in disks),
+    ]
 
 
 def _address(item: str) -> Charge:
@@ -411,6 +436,7 @@ def _budget(resource: Resource, _counts: Counts, _usage: Usage) -> list[Charge]:
 # A function may find that nothing is paid for a resource as it is declared; the reason is then in FREE as well.
 PAID: Mapping[str, ChargesOf] = {
     INSTANCE: _instance,
+    LAUNCH_TEMPLATE: _launch_template,
     VOLUME: _volume,
     NAT_GATEWAY: _nat_gateway,
     "aws:ec2/eip:Eip": _eip,

@@ -49,6 +49,10 @@ class Notifications(Assumption):
     unit: Literal["notifications"]
 
 
+class Hours(Assumption):
+    unit: Literal["hours"]
+
+
 class CapacityUnits(Assumption):
     unit: Literal["LCU"]
 
@@ -69,6 +73,7 @@ class Usage(_Strict):
     database_used: Ratio
     replicated_gb: Gigabytes
     replicated_of_database: Ratio
+    restore_hours: Hours
     buckets: Mapping[str, BucketUsage]
     notifications: Requests
     emails: Notifications

@@ -23,6 +23,7 @@ DOCUMENTED: Final = {
     "deployer": ("deployer-hosts", "deployer-estate", "deployer-operations"),
     "deployer of backups": ("deployer-hosts", "deployer-estate", "deployer-operations", "deployer-backups"),
     "operator": ("operator",),
+    "operator of restores": ("operator", "operator-restore"),
     "preview": ("preview",),
     "a role of the deployer's making": ("boundary",),
 }

@@ -151,6 +151,14 @@ NEEDED: Final = {
         CreateTags instance
         DeleteTags volume
         TerminateInstances instance""",
+    "aws:ec2/launchTemplate:LaunchTemplate": """
+        CreateLaunchTemplate +launch-template
+        DescribeLaunchTemplates
+        DescribeLaunchTemplateVersions
+        CreateLaunchTemplateVersion launch-template
+        ModifyLaunchTemplate launch-template
+        CreateTags launch-template
+        DeleteLaunchTemplate launch-template""",
     "aws:ebs/volume:Volume": """
         CreateVolume +volume
         DescribeVolumes
@@ -326,10 +334,11 @@ def test_nobody_unlocks_shares_or_holds_a_backup(bucket: str, iam: Asked) -> Non
     assert taken == []
 
 
-def test_only_database_hosts_read_and_write_backups(iam: Asked) -> None:
-    calls = [f"s3:{name} backup" for name in ("GetObject", "PutObject", "AbortMultipartUpload")]
-    may = {who for who in ROLES for line in calls if iam.allows(who, *request(line))}
-    assert may == {"a role of the deployer's making", "db"}
+def test_only_database_hosts_write_backups_and_only_restores_read_them_too(iam: Asked) -> None:
+    makes = {"a role of the deployer's making"}
+    for name, hosts in {"GetObject": {"db", "restore"}, "PutObject": {"db"}, "AbortMultipartUpload": {"db"}}.items():
+        may = {who for who in ROLES if iam.allows(who, *request(f"s3:{name} backup"))}
+        assert may == makes | hosts, name
 
 
 def test_what_deletes_versions_is_the_deployer_while_it_makes_the_buckets(iam: Asked) -> None:
@@ -367,7 +376,8 @@ def test_the_passphrase_is_made_once_in_both_regions(region: str, iam: Asked) ->
     passphrase = f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/ha-backups/dev/cipher-passphrase"
     for who in ROLES:
         may = who in ("db", "a role of the deployer's making") and region != "eu-west-1"
-        assert iam.allows(who, Call("ssm:GetParameter", passphrase)) == may
+        reads = may or (who == "restore" and region != "eu-west-1")
+        assert iam.allows(who, Call("ssm:GetParameter", passphrase)) == reads
         assert iam.allows(who, Call("ssm:PutParameter", passphrase, {"ssm:Overwrite": "false"})) == may
         assert not iam.allows(who, Call("ssm:PutParameter", passphrase, {"ssm:Overwrite": "true"}))
 
@@ -416,6 +426,41 @@ def test_the_operator_operates_its_own_stack_only(iam: Asked) -> None:
     assert [line for line in changes if iam.allows("operator", *request(line, "prod"))] == []
 
 
+def launch(stack: str, **context: str) -> list[Call]:
+    """What `ha db restore` asks of EC2: all but the template comes from the template."""
+
+    def arn(kind: str) -> str:
+        return f"arn:aws:ec2:{REGION}:{ACCOUNT if kind != 'image' else ''}:{kind}/x-0"
+
+    tagged = {f"aws:RequestTag/{tags.STACK_TAG}": stack, f"aws:RequestTag/{tags.TIER_TAG}": "restore"}
+    own = {f"aws:ResourceTag/{tags.STACK_TAG}": stack}
+    parts = ("image", "instance", "network-interface", "security-group", "subnet", "volume")
+    role = {"iam:PassedToService": "ec2.amazonaws.com"}
+    return [
+        Call("ec2:RunInstances", arn("launch-template"), {f"aws:ResourceTag/{tags.STACK_TAG}": stack}),
+        *(Call("ec2:RunInstances", arn(kind), {**tagged, **own, **FROM_TEMPLATE, **context}) for kind in parts),
+        *(
+            Call("ec2:CreateTags", arn(kind), {**tagged, "ec2:CreateAction": "RunInstances"})
+            for kind in ("instance", "volume")
+        ),
+        Call("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/ha-{stack}-restore-0", role),
+    ]
+
+
+def test_an_operator_of_restores_launches_what_the_template_says_and_nothing_else(iam: Asked) -> None:
+    who = "operator of restores"
+    assert iam.allows(who, *launch("dev"))
+    assert not iam.allows(who, *launch("prod"))
+    assert not iam.allows("operator", *launch("dev"))
+    # Another subnet, image or role than the template's.
+    assert not iam.allows(who, *launch("dev", **{"ec2:IsLaunchTemplateResource": "false"}))
+    assert not iam.allows(who, *request("iam:PassRole role"))
+    host = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-0"
+    for tier, may in (("restore", True), ("db", False)):
+        own = {f"aws:ResourceTag/{tags.STACK_TAG}": "dev", f"aws:ResourceTag/{tags.TIER_TAG}": tier}
+        assert iam.allows(who, Call("ec2:TerminateInstances", host, own)) == may
+
+
 READS: Final = re.compile(r"(ec2:)?Describe|\w+:(Describe|Get|List|View)")
 
 
@@ -444,6 +489,10 @@ def ec2(kind: str) -> str:
     return f"arn:aws:ec2:{REGION}:{ACCOUNT}:{kind}/x-0"
 
 
+FROM_TEMPLATE: Final = {
+    "ec2:LaunchTemplate": f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/lt-0",
+    "ec2:IsLaunchTemplateResource": "true",
+}
 PROD: Final = own("prod")
 TO_DEV: Final = {"aws:RequestTag/ha:stack": "dev", "aws:TagKeys": ["ha:stack"]}
 BOUNDED: Final = {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/ha-dev-boundary"}
@@ -525,7 +574,9 @@ ESCALATIONS: Final = {
     "a snapshot of another's volume": Call("ec2:CreateSnapshot", ec2("volume"), PROD),
     "a snapshot for another account": Call("ec2:ModifySnapshotAttribute", f"arn:aws:ec2:{REGION}::snapshot/snap-0"),
     "an image of a host": Call("ec2:CreateImage", ec2("instance"), own()),
-    "another's instance, another way": Call("ec2:CreateLaunchTemplate", ec2("launch-template"), TO_DEV),
+    "another's launch template": Call("ec2:CreateLaunchTemplateVersion", ec2("launch-template"), PROD),
+    "an instance from another's template": Call("ec2:RunInstances", ec2("launch-template"), PROD),
+    "a template's instance in another's subnet": Call("ec2:RunInstances", ec2("subnet"), {**PROD, **FROM_TEMPLATE}),
     "a key for another's instance": Call("ec2-instance-connect:SendSSHPublicKey", ec2("instance"), PROD),
     "a command on another's host": Call("ssm:SendCommand", ec2("instance"), PROD),
     "a command by another document": Call(

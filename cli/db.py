@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import console
 from cli.options import EstateStack, Json, settings_of
-from spec.errors import EXIT_FAILED
+from spec.errors import EXIT_FAILED, EXIT_USAGE, HaError
 
 if TYPE_CHECKING:
+    from ops.proof import Proof
+
     from ops.backups import Backups
     from ops.recovery import Made, Verified
+    from ops.restore import Restored
+    from spec.settings import Settings
 
 app = typer.Typer(help="The database pair.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -81,7 +86,7 @@ def backup(
 def backups(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
     """Show which backups there are, from when to when one can go back, and what is missing."""
     from cli.connect import connect
-    from ops.recovery import backups as ask
+    from ops.recovery import described as ask
 
     settings = settings_of(stack)
     estate = connect(stack, settings, lab=context.obj.lab)
@@ -111,6 +116,142 @@ def verify(context: typer.Context, stack: EstateStack = "", json: Json = False) 
         _print_verified(done)
     if not done.good:
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    to: Annotated[
+        str, typer.Option("--to", help='To which point: "2026-12-01 14:05 UTC", lsn:0/3000148, newest; see --help.')
+    ] = "",
+    end: Annotated[bool, typer.Option("--end", help="End the host of an earlier restore instead.")] = False,
+    backup: Annotated[
+        str,
+        typer.Option("--backup", help="The label of the backup to begin with, instead of the newest that leads there."),
+    ] = "",
+    stack: EstateStack = "",
+    json: Json = False,
+) -> None:
+    """Restore the database beside the running one, on a host of its own, to look and to copy rows out.
+
+    --to takes a time with its zone ("2026-12-01 14:05 Europe/Berlin", "2026-12-01T14:05:09+01:00"), a position in the
+    WAL (lsn:0/3000148), the moment just before a transaction (before-transaction:7421), or newest. The running database
+    is not touched. The host costs money until `--end`, or until it ends by itself after a day.
+    """
+    from cli.connect import connect
+    from ops import restore as restores
+    from ops import restore_host
+    from ops.lease import process_lease
+    from ops.scope import scope_of
+    from ops.target import parse
+
+    settings = settings_of(stack)
+    if bool(to) == end:
+        raise HaError(
+            "say to which point, or end an earlier restore",
+            where="ha db restore",
+            fix="ha db restore --to TIME, or ha db restore --end",
+            exit_code=EXIT_USAGE,
+        )
+    target = parse(to, now=datetime.now(UTC)) if to else None
+    estate = connect(stack, settings, lab=context.obj.lab)
+    with console.progress() as progress:
+        if target is None:
+            ended = restore_host.end_all(estate, progress.step)
+        else:
+            progress.step(f"a host of its own costs {_price_of_restore(settings)} an hour")
+            scope = scope_of(estate, settings)
+            lease = process_lease(estate.client("s3"), scope.artifact_bucket, "ha db restore")
+            made = restores.restore(estate, scope, settings.backups, lease, target, progress.step, named=backup or None)
+    if target is None:
+        console.out.print(
+            f"{stack}: {', '.join(ended) or 'no host'} ended" if ended else f"{stack}: there is no restore"
+        )
+    elif json:
+        console.print_json(made)
+    else:
+        _print_restored(made)
+
+
+@app.command()
+def prove(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
+    """Prove the newest backup: restore it on a host of its own, read all of it, and end the host.
+
+    The monitor reads the result, and alerts when it is bad or older than a week. Exit code 1 when it is bad.
+    """
+    from cli.connect import connect
+    from ops.lease import process_lease
+    from ops.prove import prove as prove_newest
+    from ops.scope import scope_of
+
+    settings = settings_of(stack)
+    estate = connect(stack, settings, lab=context.obj.lab)
+    scope = scope_of(estate, settings)
+    lease = process_lease(estate.client("s3"), scope.artifact_bucket, "ha db prove")
+    with console.progress() as progress:
+        progress.step(f"a host of its own costs {_price_of_restore(settings)} an hour")
+        proof = prove_newest(estate, scope, settings.backups, lease, progress.step)
+    if json:
+        console.print_json(proof)
+    else:
+        _print_proof(stack, proof)
+    if not proof.good:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _price_of_restore(settings: Settings) -> str:
+    """What the host of a restore costs an hour."""
+    from cost.prices import HOURS_PER_MONTH, MissingPrice, Unit, load
+
+    try:
+        book = load(settings.region)
+        hour = book.price(f"ec2.{settings.database.instance_type}.hour", Unit.HOUR).usd
+        disk = book.price("ebs.gp3.gb", Unit.GB_MONTH).usd / HOURS_PER_MONTH
+    except (FileNotFoundError, MissingPrice):
+        return "an amount that is not known for this region"
+    return f"${hour + disk * (settings.database.volume_gib + settings.database.root_volume_gib):.3f}"
+
+
+def _print_restored(made: Restored) -> None:
+    from ops.backups import clock, size
+
+    where = f"{made.stack} on {made.target}"
+    for one in made.skipped:
+        console.out.print(f"damaged:  {one}", markup=False, soft_wrap=True)
+    until = f"its last transaction is of {clock(made.recovered_until)}" if made.recovered_until else "no transaction"
+    console.out.print(
+        f"{where}: {made.host} ({made.instance_id}) holds the database as of {made.to}: {until}. From the backup "
+        f"{made.backup}, {size(made.bytes)}: fetched in {console.duration(made.fetched_s)}, recovered in "
+        f"{console.duration(made.recovered_s)}, {console.duration(made.took_s)} in all.",
+        markup=False,
+        soft_wrap=True,
+    )
+    ends = f"it ends by itself at {clock(made.ends)}" if made.ends else "it ends by itself a day after its launch"
+    console.out.print(
+        f"look:     ha {'--lab ' if made.target == 'lab' else ''}db restore --help, docs/recovery.md; {ends}, "
+        "or by `ha db restore --end`",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _print_proof(stack: str, proof: Proof) -> None:
+    from ops.backups import clock, size
+
+    if not proof.good:
+        console.out.print(
+            f"{stack}: the backup {proof.backup} is NOT proven: {proof.why}", markup=False, soft_wrap=True
+        )
+        return
+    newest = (
+        f"its newest row was {console.duration(proof.rpo_s)} old" if proof.rpo_s is not None else "it has no canary row"
+    )
+    console.out.print(
+        f"{stack}: the backup {proof.backup} ({size(proof.bytes)}) was restored in {console.duration(proof.restore_s)} "
+        f"and read whole at {clock(proof.at)}; {newest}.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _print_backups(found: Backups) -> None:

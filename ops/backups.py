@@ -169,6 +169,7 @@ class Backups(BaseModel):
     stack: str
     target: Literal["aws", "lab"]
     host: str
+    system_identifier: SystemIdentifier
     backups: list[Listed]
     ranges: list[Range]
     holes: list[Hole] | None
@@ -209,6 +210,7 @@ def evaluate(
         stack=stack,
         target=target,
         host=host,
+        system_identifier=repository.system_identifier,
         backups=listed,
         ranges=_ranges(whole, archive, archiver),
         holes=holes,

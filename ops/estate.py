@@ -88,7 +88,17 @@ class Estate:
         return session.client(service, region_name=self.region, endpoint_url=self.endpoint_url, config=config)
 
     def instances(self) -> list[Instance]:
-        """The stack's hosts, by name, without terminated ones. :raises HaError: when a call to AWS fails."""
+        """The stack's hosts that the program made, by name, without terminated ones.
+
+        :raises HaError: when a call to AWS fails.
+        """
+        return [one for one in self._instances() if not one.tier.traits.on_demand]
+
+    def on_demand(self) -> list[Instance]:
+        """The stack's hosts that an operation launched. :raises HaError: when a call to AWS fails."""
+        return [one for one in self._instances() if one.tier.traits.on_demand]
+
+    def _instances(self) -> list[Instance]:
         filters = [
             {"Name": f"tag:{STACK_TAG}", "Values": [self.stack]},
             {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped", "shutting-down"]},

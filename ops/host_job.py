@@ -101,6 +101,13 @@ def wait(estate: Estate, on: Instance, name: str, meanwhile: Callable[[], None])
         time.sleep(POLL_S)
 
 
+def newest_line(estate: Estate, on: Instance, name: str) -> str:
+    """The last whole line that a job wrote to standard error so far."""
+    done = estate.run(on.instance_id, f"tail -c 2000 {_JOBS}/{name}/err", timeout_s=_COMMAND_S)
+    lines = printable(done.stdout.rpartition("\n")[0]).splitlines()
+    return lines[-1].strip() if lines else ""
+
+
 def last_line(done: CommandResult) -> str:
     """The last line of a command that failed, for a message."""
     said = printable(done.stderr.strip() or done.stdout).splitlines()

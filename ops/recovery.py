@@ -32,6 +32,7 @@ from ops.backups import (
 from ops.estate import CommandFailed, CommandResult, Estate, Instance
 from ops.host_job import StillRuns, last_line
 from ops.lease import Lease
+from ops.postgres import ADMIN_DATABASE, psql_command
 from ops.runs import clean, printable
 from ops.status import Observation, database_of, observe
 from ops.wal import Hole
@@ -42,6 +43,7 @@ from spec.tiers import Tier
 STANZA: Final = "ha"
 BACKUP_JOB: Final = "ha-asked-backup"
 VERIFY_JOB: Final = "ha-asked-verify"
+_ARCHIVE_S: Final = 90
 _ASK_S: Final = 120
 """pgBackRest lists the repository, and retries when S3 is slow."""
 PROGRESS_S: Final = 15.0
@@ -83,7 +85,7 @@ class Verified(BaseModel):
     took_s: float
 
 
-def backups(estate: Estate, settings: BackupSettings, say: Say) -> Backups:
+def described(estate: Estate, settings: BackupSettings, say: Say) -> Backups:
     """What there is. Without a primary, another database host describes it.
 
     :raises HaError: when no database host answers, or what it answers is damaged.
@@ -109,6 +111,35 @@ def backups(estate: Estate, settings: BackupSettings, say: Say) -> Backups:
         host=on.instance.host,
         primary=on is primary,
     )
+
+
+def archive_now(estate: Estate, say: Say) -> bool:
+    """Let the primary archive all that is committed. False: there is no primary, or its archive does not answer."""
+    on = _primary(observe(estate, [Tier.DB]))
+    if on is None:
+        return False
+    say(f"{on.instance.host} archives what is committed")
+    try:
+        done = estate.run(on.instance.instance_id, "ha-archive-now", timeout_s=_ARCHIVE_S)
+    except CommandFailed as failed:
+        say(f"{on.instance.host}: {failed.what}")
+        return False
+    if done.exit_code != 0:
+        say(f"{on.instance.host}: {last_line(done)}")
+    return done.exit_code == 0
+
+
+def transaction_time(estate: Estate, xid: str) -> datetime | None:
+    """A time just before a transaction began, by the rows that the estate writes each minute; None: not known."""
+    on = _primary(observe(estate, [Tier.DB]))
+    if on is None:
+        return None
+    query = f"select max(at) from ha.canary where xid < '{int(xid)}'::xid8"  # noqa: S608 - a number
+    done = estate.run(on.instance.instance_id, psql_command(ADMIN_DATABASE, query))
+    try:
+        return datetime.fromisoformat(done.stdout.strip())
+    except ValueError:
+        return None
 
 
 def backup(estate: Estate, lease: Lease, say: Say, *, full: bool) -> Made:

@@ -3,7 +3,7 @@
 set -euo pipefail
 rm -f /run/ha/database
 ha-database
-systemctl start ha-database.timer
+systemctl start ha-database.timer ha-canary.timer
 ha-service prometheus-postgres-exporter
 ha-service ha-stalled-disk
 ha-service ha-stalled-keeper

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spec.pointer import Pointer
+from spec.proofs import NEWEST_PROOF_KEY
 from spec.scope import Scope
 from spec.secrets import CIPHER_PASSPHRASE, PARAMETERS, parameter_prefix
 from spec.tags import NAME_TAG, STACK_TAG, TIER_TAG, public_address_name
@@ -58,7 +59,8 @@ def role_policy(tier: Tier, scope: Scope) -> Document:
         # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
         never = {**_allow("NeverOverwrite", "ssm:PutParameter", "*"), "Effect": "Deny"}
         statements.append({**never, "Condition": {"StringEquals": {"ssm:Overwrite": "true"}}})
-    own = [Pointer.key(tier), f"bundles/{tier}/*", *(["releases/*"] if tier is Tier.APP else [])]
+    also = {Tier.APP: ["releases/*"], Tier.MONITOR: [NEWEST_PROOF_KEY]}
+    own = [Pointer.key(tier), f"bundles/{tier}/*", *also.get(tier, [])]
     objects = [f"arn:{scope.partition}:s3:::{scope.artifact_bucket}/{key}" for key in own]
     statements.append(_allow("ReadWhatItRuns", "s3:GetObject", objects))
     if tier is Tier.DB:

@@ -11,6 +11,7 @@ from components.policies import role_policy
 from spec.in_service import ESTATE_KEY, in_service_prefix
 from spec.pointer import Pointer, bundle_key
 from spec.project import EXAMPLE_ACCOUNT_ID
+from spec.proofs import NEWEST_PROOF_KEY, PROOFS_PREFIX
 from spec.release import Release
 from spec.scope import Scope
 from spec.secrets import PARAMETERS
@@ -78,8 +79,9 @@ def test_alerts_come_from_the_monitor_and_from_who_watches_it() -> None:
 @pytest.mark.parametrize("tier", list(Tier))
 def test_a_host_reads_its_own_tiers_pointer_and_bundles_and_the_application_releases_too(tier: Tier) -> None:
     objects = {Pointer.key(one): one for one in Tier} | {bundle_key(one, "ab" * 32): one for one in Tier}
-    objects |= {Release("ab" * 32).key: Tier.APP}
+    objects |= {Release("ab" * 32).key: Tier.APP, NEWEST_PROOF_KEY: Tier.MONITOR}
     nobodys = {"backups/base": None, "operations/lease": None, in_service_prefix("app1"): None, ESTATE_KEY: None}
+    nobodys |= {f"{PROOFS_PREFIX}2026-12-01T12:00:00Z.json": None}
     given = _resources(tier, "s3:GetObject")
     readable = {
         key

@@ -60,6 +60,12 @@ NEWEST, INTERVAL = (
     'ha_backup_interval_seconds{host="db1",type="%s"}',
 )
 
+CANARY = 'ha_canary_timestamp_seconds{host="%s"}'
+PROOF_GOOD, PROOF_AWAITED = (
+    'ha_backup_proof_good{host="monitor1"}',
+    'ha_backup_proof_awaited_timestamp_seconds{host="monitor1"}',
+)
+
 PAIR = {IS_REPLICA % "db1": "0x60", IS_REPLICA % "db2": "1x60"}
 
 CASES = (
@@ -230,6 +236,22 @@ CASES = (
         quiet={'ha_backup_repository_reachable{host="db1"}': "0x55 1x65"},
         minutes=15,
     ),
+    Case("CanaryGap", fires={**PAIR, CANARY % "db1": "0x60"}, quiet={**PAIR, CANARY % "db1": "0+10x60"}),
+    Case(
+        "CanaryGap",  # a failover just before a row, and its metric is gone with the host that wrote the last one
+        fires={**PAIR, CANARY % "db1": "-100x60"},
+        quiet={IS_REPLICA % "db2": "1x7 0x52", CANARY % "db1": "0x5 55x1", CANARY % "db2": "_x19 180x5 240x35"},
+        minutes=3,
+    ),
+    Case("CanaryGap", fires=PAIR, quiet={IS_REPLICA % "db1": "1x60", IS_REPLICA % "db2": "1x60"}),  # no primary
+    Case("BackupProofFailed", fires={PROOF_GOOD: "0x60"}, quiet={PROOF_GOOD: "1x60"}),
+    Case(
+        "BackupProofOverdue",
+        fires={PROOF_AWAITED: "-700000x420"},
+        quiet={PROOF_AWAITED: "-680000x420"},
+        minutes=70,
+    ),
+    Case("BackupProofOverdue", fires={"up": "1x420"}, quiet={PROOF_AWAITED: "0x420"}, minutes=70),  # nobody looks
 )
 
 

@@ -87,11 +87,13 @@ def backups(context: typer.Context, stack: EstateStack = "", json: Json = False)
     """Show which backups there are, from when to when one can go back, and what is missing."""
     from cli.connect import connect
     from ops.recovery import described as ask
+    from ops.scope import scope_of
 
     settings = settings_of(stack)
     estate = connect(stack, settings, lab=context.obj.lab)
+    bucket = scope_of(estate, settings).artifact_bucket
     with console.progress() as progress:
-        found = ask(estate, settings.backups, progress.step)
+        found = ask(estate, settings.backups, bucket, progress.step)
     if json:
         console.print_json(found)
     else:
@@ -271,6 +273,10 @@ def _print_backups(found: Backups) -> None:
     for one_range in found.ranges:
         until = clock(one_range.until) if one_range.until else "the newest archived WAL"
         console.out.print(f"one can go back to: {clock(one_range.since)} until {until}", markup=False, soft_wrap=True)
+    if found.proof:
+        proven, age = found.proof, console.duration(found.proof.rpo_s or 0)
+        line = f"proven by a restore: {proven.backup} at {clock(proven.at)}, its newest row was {age} old"
+        console.out.print(line, markup=False, soft_wrap=True)
     if found.running:
         console.out.print(f"running:  a backup, {progress_in_words(found.running)}", markup=False, soft_wrap=True)
     for problem in found.problems:

@@ -20,10 +20,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic import ValidationError as Invalid
 
-from ops.runs import clean
+from ops.labels import Label
+from ops.proof import Proof
+from ops.runs import clean, printable
 from ops.wal import Archive, Hole, Run, SegmentName
 from spec.errors import HaError
 from spec.settings import BackupSettings
@@ -34,10 +36,11 @@ _PAGE_ERRORS: Final = "pages of the database had wrong checksums when it was mad
 NOT_LISTED: Final = "the archive could not be listed: whether WAL is missing is not known"
 STANDS_STILL_S: Final = 300
 """So long WAL may wait for the archive."""
+PROVEN_WITHIN: Final = timedelta(days=8)
+"""A proof a week is planned, and may be late by a day."""
 _LATE: Final = timedelta(hours=1)
 """How much later than planned a backup may end: the timer's own delay, and how long it takes."""
 
-Label = Annotated[str, StringConstraints(pattern=r"^\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?$")]
 Bytes = Annotated[int, Field(ge=0)]
 Kind = Literal["full", "diff", "incr"]
 SystemIdentifier = Annotated[str, Field(coerce_numbers_to_str=True, pattern=r"^\d{1,20}$")]
@@ -142,10 +145,14 @@ class Repository(_Said):
 
 
 class Listed(Backup):
-    """`kept_until`: when it expires; null while no later full backup is there. `fault`: why it cannot be restored."""
+    """`kept_until`: when it expires; null while no later full backup is there. `fault`: why it cannot be restored.
+
+    `proven`: when it was last restored and found good.
+    """
 
     kept_until: AwareDatetime | None
     fault: str
+    proven: AwareDatetime | None
 
 
 class Range(BaseModel):
@@ -164,7 +171,10 @@ class Running(BaseModel):
 
 
 class Backups(BaseModel):
-    """The document of `ha db backups --json`. `host` described it; `holes` null: the archive could not be listed."""
+    """The document of `ha db backups --json`. `host` described it; `holes` null: the archive could not be listed.
+
+    `proof`: the newest good one.
+    """
 
     stack: str
     target: Literal["aws", "lab"]
@@ -176,6 +186,7 @@ class Backups(BaseModel):
     running: Running | None
     archived: datetime | None
     waiting_segments: int
+    proof: Proof | None
     problems: list[str]
 
 
@@ -183,6 +194,7 @@ def evaluate(
     repository: Repository,
     settings: BackupSettings,
     now: datetime,
+    proofs: Sequence[Proof] | None = (),
     *,
     stack: str,
     target: Literal["aws", "lab"],
@@ -191,10 +203,12 @@ def evaluate(
 ) -> Backups:
     """What there is and what is wrong with it.
 
+    :param proofs: newest first; None: they are not known.
     :param primary: whether the host that described it is the primary, which alone archives.
     """
     stanza, archiver, archive = repository.stanza, repository.archiver, repository.archive
-    listed = _listed(stanza, archive, settings.retention_days)
+    good = [one for one in proofs or () if one.good]
+    listed = _listed(stanza, archive, settings.retention_days, good)
     whole = [one for one in listed if not one.fault]
     holes = holes_of(repository)
     problems = [
@@ -205,6 +219,7 @@ def evaluate(
         *(in_words(hole) for hole in holes or ()),
         *([NOT_LISTED] if archive is None and not stanza.code else ()),
         *(_standing_still(archiver, now) if primary else ()),
+        *([] if proofs is None else _unproven(listed, proofs, good, now)),
     ]
     return Backups(
         stack=stack,
@@ -217,6 +232,7 @@ def evaluate(
         running=running_of(stanza),
         archived=archiver.last_archived if primary else None,
         waiting_segments=archiver.waiting if primary else 0,
+        proof=good[0] if good else None,
         problems=problems,
     )
 
@@ -276,14 +292,22 @@ def _full_of(backup: Backup) -> str:
     return backup.label.partition("_")[0]
 
 
-def _listed(stanza: Stanza, archive: Archive | None, retention_days: int) -> list[Listed]:
+def _listed(stanza: Stanza, archive: Archive | None, retention_days: int, good: Sequence[Proof]) -> list[Listed]:
     current = stanza.databases[-1].id if stanza.databases else None
     ends = kept_until(stanza.backups, retention_days)
+    proven = {one.backup: one.at for one in reversed(good)}
     faults: dict[str, str] = {}
     for one in stanza.backups:  # oldest first
         faults[one.label] = _fault(one, faults, current, archive)
     return [
-        Listed.model_validate({**dict(one), "kept_until": ends.get(one.label), "fault": faults[one.label]})
+        Listed.model_validate(
+            {
+                **dict(one),
+                "kept_until": ends.get(one.label),
+                "fault": faults[one.label],
+                "proven": proven.get(one.label),
+            }
+        )
         for one in stanza.backups
     ]
 
@@ -339,6 +363,16 @@ def _missing(listed: Sequence[Listed], whole: Sequence[Listed], settings: Backup
         if newest is not None and now - newest > interval + _LATE:
             hours = interval // timedelta(hours=1)
             problems.append(f"the newest {name} is of {clock(newest)}, but one is planned every {hours} h")
+    return problems
+
+
+def _unproven(listed: Sequence[Listed], proofs: Sequence[Proof], good: Sequence[Proof], now: datetime) -> list[str]:
+    failed = proofs and not proofs[0].good
+    problems = [f"the newest proof failed: {' '.join(printable(proofs[0].why).split())}"] if failed else []
+    # With the first backup the first week begins.
+    begin = min((one.started for one in listed), default=now)
+    if max([begin, *(one.at for one in good)]) < now - PROVEN_WITHIN:
+        problems.append(f"no backup was proven by a restore in the last {PROVEN_WITHIN.days} days")
     return problems
 
 

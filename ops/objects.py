@@ -97,7 +97,7 @@ def explained(bucket: str, key: str) -> Iterator[None]:
             raise HaError(
                 f"S3 denies access to {key} in the bucket {bucket}: {text}",
                 where=where,
-                fix=f"the operator's role needs s3:GetObject and s3:PutObject on {bucket}/operations/*, and "
+                fix=f"the role needs s3:GetObject and s3:PutObject on {bucket}/{key.partition('/')[0]}/*, and "
                 f"s3:ListBucket on {bucket} (without it, S3 denies a missing object too)",
             ) from None
         raise HaError(f"S3 failed: {code}: {text}", where=where, fix="check the credentials; try again") from None

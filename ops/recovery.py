@@ -20,7 +20,6 @@ from ops.backups import (
     Backups,
     Bytes,
     Kind,
-    Label,
     Repository,
     Running,
     Stanza,
@@ -31,8 +30,10 @@ from ops.backups import (
 )
 from ops.estate import CommandFailed, CommandResult, Estate, Instance
 from ops.host_job import StillRuns, last_line
+from ops.labels import Label
 from ops.lease import Lease
 from ops.postgres import ADMIN_DATABASE, psql_command
+from ops.proof import Proof, read_all
 from ops.runs import clean, printable
 from ops.status import Observation, database_of, observe
 from ops.wal import Hole
@@ -85,9 +86,10 @@ class Verified(BaseModel):
     took_s: float
 
 
-def described(estate: Estate, settings: BackupSettings, say: Say) -> Backups:
+def described(estate: Estate, settings: BackupSettings, artifact_bucket: str, say: Say) -> Backups:
     """What there is. Without a primary, another database host describes it.
 
+    :param artifact_bucket: where the proofs are. When they cannot be read, that is one of the problems.
     :raises HaError: when no database host answers, or what it answers is damaged.
     """
     say("asking the database hosts")
@@ -101,16 +103,27 @@ def described(estate: Estate, settings: BackupSettings, say: Say) -> Backups:
             fix="`ha status` shows what is wrong",
         )
     say(f"{on.instance.host} lists the repository")
-    found = _described(estate, on.instance)
-    return evaluate(
-        found,
+    described = _described(estate, on.instance)
+    proofs, unread = _proofs(estate, artifact_bucket)
+    found = evaluate(
+        described,
         settings,
         datetime.now(UTC),
+        proofs,
         stack=estate.stack,
         target=estate.target,
         host=on.instance.host,
         primary=on is primary,
     )
+    return found.model_copy(update={"problems": [*found.problems, *unread]})
+
+
+def _proofs(estate: Estate, bucket: str) -> tuple[list[Proof] | None, list[str]]:
+    """The proofs, newest first, or else what is wrong."""
+    try:
+        return read_all(estate.client("s3"), bucket), []
+    except HaError as failed:
+        return None, [f"which backups were proven by a restore is not known: {failed.what} ({failed.where})"]
 
 
 def archive_now(estate: Estate, say: Say) -> bool:

@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from ops import restore_host
-from ops.backups import Backups, Bytes, Label, Listed, SystemIdentifier, size
+from ops.backups import Backups, Bytes, Listed, SystemIdentifier, size
 from ops.estate import CommandResult, Estate, Instance
 from ops.host_job import last_line
+from ops.labels import Label
 from ops.lease import Lease
 from ops.recovery import archive_now, described, transaction_time
 from ops.restore_host import Say
@@ -98,7 +99,7 @@ def restore(
     began = time.monotonic()
     with lease:
         restore_host.refuse_second(estate)
-        target, found, chosen = plan(estate, settings, target, say, named=named, fresh=fresh)
+        target, found, chosen = plan(estate, scope, settings, target, say, named=named, fresh=fresh)
         say(f"beginning with the backup {chosen.label}, {size(chosen.database_bytes)}")
         host = restore_host.launch(estate, scope, say)
     try:
@@ -126,6 +127,7 @@ def restore(
 
 def plan(
     estate: Estate,
+    scope: Scope,
     settings: BackupSettings,
     target: Target,
     say: Say,
@@ -136,9 +138,9 @@ def plan(
     """The target with its time, what there is, and the backup to begin with. What is not archived yet, is."""
     if target.kind == "xid":
         target = Target("xid", target.value, transaction_time(estate, str(target.value)))
-    found = described(estate, settings, say)
+    found = described(estate, settings, scope.artifact_bucket, say)
     if fresh and _needs_more(found, target) and archive_now(estate, say):
-        found = described(estate, settings, say)
+        found = described(estate, settings, scope.artifact_bucket, say)
     return target, found, choose(found, target, named=named)
 
 

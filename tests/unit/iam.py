@@ -138,6 +138,7 @@ NAMED: Final = {
     "parameters": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/ha/STACK/",
     "port-document": f"arn:aws:ssm:{REGION}:{ACCOUNT}:document/AWS-StartPortForwardingSession",
     "profile": f"arn:aws:iam::{ACCOUNT}:instance-profile/ha-STACK-db-0",
+    "proof": f"arn:aws:s3:::ha-STACK-{ACCOUNT}-{REGION}/proofs/newest.json",
     "record": f"arn:aws:s3:::ha-STACK-{ACCOUNT}-{REGION}/operations/roll-out/app",
     "role": f"arn:aws:iam::{ACCOUNT}:role/ha-STACK-db-0",
     "session-document": f"arn:aws:ssm:{REGION}:{ACCOUNT}:document/SSM-SessionManagerRunShell",

@@ -93,7 +93,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "aws sts decode-authorization-message": ("deployer", "sts:DecodeAuthorizationMessage"),
     "aws sts get-caller-identity": ("deployer", "sts:GetCallerIdentity"),
     "ha db backup": ("deployer operator", CHANGES),
-    "ha db backups": ("deployer operator", HOSTS),
+    "ha db backups": ("deployer operator", f"{HOSTS}\n s3:GetObject proof"),
+    "ha db prove": ("deployer operator", f"{CHANGES}\n s3:GetObject proof\n s3:PutObject proof"),
     "ha db switchover": ("deployer operator", CHANGES),
     "ha db verify": ("deployer operator", HOSTS),
     "ha status": ("deployer operator", HOSTS),
@@ -189,11 +190,12 @@ def test_the_set_up_makes_the_roles_that_the_policies_mean(repository: str, tmp_
         expected = json.dumps(filled(name, state_bucket="my-pulumi-state", region=REGION)).replace("0" * 36, key)
         assert documents[policy] == json.loads(expected)
     roles = {option(call, "--role-name"): call for call in made if call[1] == "create-role"}
-    assert set(roles) == {"deployer-ha-dev", "operator-ha-dev", "github-ha-dev", "preview-ha"}
+    assert set(roles) == {"deployer-ha-dev", "operator-ha-dev", "github-ha-dev", "prove-ha-dev", "preview-ha"}
     # The deployer may change roles whose names begin so: those of hosts.
     assert not [role for role in roles if role.startswith("ha-")]
     for role, subjects in (
         ("github-ha-dev", f"repo:{repository}:environment:dev"),
+        ("prove-ha-dev", f"repo:{repository}:environment:prove-dev"),
         ("preview-ha", [f"repo:{repository}:pull_request", f"repo:{repository}:ref:refs/heads/main"]),
     ):
         (trust,) = json.loads(option(roles[role], "--assume-role-policy-document"))["Statement"]
@@ -203,5 +205,5 @@ def test_the_set_up_makes_the_roles_that_the_policies_mean(repository: str, tmp_
         attached[option(call, "--role-name")].add(option(call, "--policy-arn").rpartition("/")[2])
     deployer = {f"ha-dev-{name}" for name in DOCUMENTED["deployer"]}
     assert attached["deployer-ha-dev"] == attached["github-ha-dev"] == deployer
-    assert attached["operator-ha-dev"] == {"ha-dev-operator"}
+    assert attached["operator-ha-dev"] == attached["prove-ha-dev"] == {"ha-dev-operator"}
     assert attached["preview-ha"] == {"ha-dev-preview"}

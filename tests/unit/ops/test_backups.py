@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ops.backups import Backup, Backups, Repository, clock, evaluate, kept_until, progress_in_words, running_of, size
+from ops.proof import Proof
 from ops.wal import Hole
 from spec.errors import HaError
 from spec.settings import BackupSettings
@@ -19,10 +21,17 @@ def parsed(document: Any) -> Repository:
     return Repository.parse(json.dumps(document), where="db1")
 
 
-def judged(told: dict[str, Any], *, hours: float = 8, primary: bool = True, **changed: Any) -> Backups:
+def judged(
+    told: dict[str, Any],
+    *,
+    hours: float = 8,
+    primary: bool = True,
+    proofs: Sequence[Proof] | None = (),
+    **changed: Any,
+) -> Backups:
     now = NOON + timedelta(hours=hours)
     found = parsed(described(told, **changed))
-    return evaluate(found, BackupSettings(), now, stack="dev", target="lab", host="db1", primary=primary)
+    return evaluate(found, BackupSettings(), now, proofs, stack="dev", target="lab", host="db1", primary=primary)
 
 
 def moment(seconds: float) -> datetime:
@@ -239,3 +248,40 @@ def test_words_of_a_host_have_no_control_sequences() -> None:
 )
 def test_sizes(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def proof(hours: float, why: str = "", label: str = "20261201-120000F") -> Proof:
+    return Proof(at=moment(at(hours)), good=not why, why=why, backup=label, rpo_s=41, restore_s=60)
+
+
+def test_each_backup_has_when_it_was_last_proven() -> None:
+    found = judged(stanza(usual()), proofs=[proof(7), proof(5), proof(4, label="20261201-000000F")])
+    assert [one.proven for one in found.backups] == [moment(at(7)), None]
+    assert found.proof == proof(7)
+    assert found.problems == []
+
+
+def test_a_failed_proof_is_said_and_proves_nothing() -> None:
+    found = judged(stanza(usual()), proofs=[proof(7, why="no\x1b[2J room\n on it"), proof(5)])
+    assert [one.proven for one in found.backups] == [moment(at(5)), None]
+    assert found.proof == proof(5)
+    assert found.problems == ["the newest proof failed: no room on it"]
+
+
+UNPROVEN = "no backup was proven by a restore in the last 8 days"
+
+
+@pytest.mark.parametrize(
+    ("days", "proofs", "said"),
+    [
+        (7.9, [], False),  # of the first backup
+        (8.1, [], True),
+        (8.1, [proof(24)], False),
+        (9.1, [proof(24)], True),
+        (9.1, [proof(9 * 24, why="no room"), proof(24)], True),
+        (9.1, None, False),  # not known
+    ],
+)
+def test_a_proof_a_week_is_expected(days: float, proofs: list[Proof] | None, said: bool) -> None:
+    assert (UNPROVEN in judged(stanza(usual()), hours=days * 24, proofs=proofs).problems) == said
+    assert judged(stanza([]), hours=days * 24).problems == ["no backup can be restored"]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops import host_job, recovery
+from ops import proof as proofs
 from ops.estate import CommandFailed
 from ops.lease import Lease, look
 from ops.recovery import BACKUP_JOB, VERIFY_JOB, backup, backups, verify
 from spec.errors import HaError
 from spec.settings import BackupSettings
+from tests.unit.conftest import BUCKET as ARTIFACTS
 from tests.unit.conftest import Bucket
 from tests.unit.ops.backed_up import MADE, BackedUp
 from tests.unit.ops.pair import PRIMARY, STANDBY
@@ -31,8 +34,10 @@ def lease(bucket: Bucket) -> Lease:
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Any:
-    return BackedUp(tmp_path)
+def pair(tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = BackedUp(tmp_path)
+    monkeypatch.setattr(made, "client", bucket.api.client, raising=False)
+    return made
 
 
 def quietly(_: str) -> None:
@@ -40,31 +45,50 @@ def quietly(_: str) -> None:
 
 
 def test_the_primary_describes_what_there_is(pair: Any) -> None:
-    found = backups(pair, BackupSettings(), quietly)
+    found = backups(pair, BackupSettings(), ARTIFACTS, quietly)
     assert (found.host, len(found.backups), len(found.ranges)) == ("db1", 2, 1)
     assert found.archived is not None
     pair.facts = {"db1": {**STANDBY}, "db2": {**PRIMARY}}
-    assert backups(pair, BackupSettings(), quietly).host == "db2"
+    assert backups(pair, BackupSettings(), ARTIFACTS, quietly).host == "db2"
     assert pair.asked == ["db1", "db2"]
 
 
 def test_without_a_primary_a_standby_describes_it(pair: Any) -> None:
     pair.facts["db1"] = None
-    found = backups(pair, BackupSettings(), quietly)
+    found = backups(pair, BackupSettings(), ARTIFACTS, quietly)
     assert (found.host, len(found.backups)) == ("db2", 2)
     assert found.archived is None  # a standby archives nothing
     pair.facts["db2"] = None
     with pytest.raises(HaError, match="no database host answers"):
-        backups(pair, BackupSettings(), quietly)
+        backups(pair, BackupSettings(), ARTIFACTS, quietly)
+
+
+def test_what_was_proven_is_read_from_the_artifact_bucket(pair: Any, bucket: Bucket) -> None:
+    proof = proofs.Proof(at=datetime.now(UTC), good=True, backup="20261201-120000F", rpo_s=41, restore_s=60)
+    proofs.write(bucket.s3, ARTIFACTS, proof)
+    found = backups(pair, BackupSettings(), ARTIFACTS, quietly)
+    assert [one.proven for one in found.backups] == [proof.at, None]
+    assert found.proof == proof
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_proofs_that_cannot_be_read_are_a_problem_and_hide_nothing(pair: Any, bucket: Bucket, damaged: bool) -> None:
+    bucket.put("proofs/2026-12-01T12:00:00Z.json", b"{}")
+    found = backups(pair, BackupSettings(), ARTIFACTS if damaged else "another-bucket", quietly)
+    assert len(found.backups) == 2
+    (problem,) = [one for one in found.problems if "proven" in one]
+    what = "this is no proof of a backup: at: Field required" if damaged else "another-bucket does not exist"
+    assert problem.startswith("which backups were proven by a restore is not known: ")
+    assert what in problem
 
 
 def test_a_host_that_cannot_describe_it_is_told_in_its_words(pair: Any) -> None:
     pair.prints("ha-backups", "", "noise\n/etc/pgbackrest/pgbackrest.conf is not there yet\n", 1)
     with pytest.raises(HaError, match="the repository cannot be asked: /etc/pgbackrest/"):
-        backups(pair, BackupSettings(), quietly)
+        backups(pair, BackupSettings(), ARTIFACTS, quietly)
     pair.prints("ha-backups", "{}")
     with pytest.raises(HaError, match="the description of the backups is damaged"):
-        backups(pair, BackupSettings(), quietly)
+        backups(pair, BackupSettings(), ARTIFACTS, quietly)
 
 
 @pytest.mark.parametrize(("full", "given"), [(True, "full"), (False, "incr")])

@@ -237,10 +237,16 @@ TRIGGERS = {
     "pull requests of this repository": "pull_request",
     "every night": "schedule",
     "every day": "schedule",
+    "every week": "schedule",
     "on `main`": "push",
     "after it": "workflow_run",
 }
-RIGHTS = {"read the code", "comment", "assume the preview role", "assume the deploy role of the stack"}
+ROLES = {
+    "PREVIEW": "assume the preview role",
+    "DEPLOY": "assume the deploy role of the stack",
+    "PROVE": "assume the proof role of the stack",
+}
+RIGHTS = {"read the code", "comment", *ROLES.values()}
 
 
 def documented() -> list[tuple[str, str | None, str, str]]:
@@ -264,8 +270,7 @@ def jobs_of(workflow: str, only: str | None = None) -> list[dict[str, Any]]:
 def rights_of(job: dict[str, Any]) -> set[str]:
     roles = set(re.findall(r"vars\.AWS_(\w+)_ROLE_ARN", str(job.get("steps"))))
     assert bool(roles) == ("id-token" in job["permissions"]), job
-    names = {"PREVIEW": "assume the preview role", "DEPLOY": "assume the deploy role of the stack"}
-    found = {names[role] for role in roles}
+    found = {ROLES[role] for role in roles}
     if job["permissions"].get("pull-requests") == "write":
         return found | {"comment"}
     return found | ({"read the code"} if job["permissions"].get("contents") == "read" else set())
@@ -344,6 +349,20 @@ def test_a_session_lasts_as_long_as_the_role_allows_and_the_job_longer() -> None
     order = re.findall(r"role-to-assume|'command': 'up'|--wait-s", str(job["steps"]))
     assert order == ["role-to-assume", "'command': 'up'", "role-to-assume", "--wait-s"]
     assert int(wait_s) < 3600
+
+
+def test_a_proof_has_a_role_of_its_own_and_waits_for_nobody() -> None:
+    job = parsed(FOLDER / "prove-backups.yml")["jobs"]["prove"]
+    assert job["environment"] == "prove-${{ matrix.stack }}"  # a deployment's waits for an approval
+    trust = (REPOSITORY / "docs/policies/trust-prove.json").read_text(encoding="utf-8")
+    assert '"repo:REPOSITORY:environment:prove-STACK"' in trust
+    deployed = [one["with"]["stack"] for one in parsed(FOLDER / "deploy.yml")["jobs"].values()]
+    assert job["strategy"]["matrix"]["stack"] == deployed
+    page = PAGE.read_text(encoding="utf-8")
+    assert all(f"`prove-{stack}`" in page for stack in deployed)
+    assert job["steps"][-1]["run"] == '.venv/bin/ha db prove --stack "$STACK"'
+    (session_s,) = [s["with"]["role-duration-seconds"] for s in job["steps"] if "role-duration-seconds" in str(s)]
+    assert job["timeout-minutes"] * 60 > session_s
 
 
 def test_drift_looks_at_every_stack_that_has_a_file(tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ from cli.options import EstateStack, Json, settings_of
 from spec.errors import EXIT_FAILED, EXIT_USAGE, HaError
 
 if TYPE_CHECKING:
-    from ops.proof import Proof
-
     from ops.backups import Backups
+    from ops.proof import Proof
     from ops.recovery import Made, Verified
     from ops.restore import Restored
     from spec.settings import Settings
@@ -241,19 +240,14 @@ def _print_proof(stack: str, proof: Proof) -> None:
     from ops.backups import clock, size
 
     if not proof.good:
-        console.out.print(
-            f"{stack}: the backup {proof.backup} is NOT proven: {proof.why}", markup=False, soft_wrap=True
+        text = f"the backup {proof.backup or ''} is NOT proven: {proof.why}"
+    else:
+        text = (
+            f"the backup {proof.backup} ({size(proof.bytes or 0)}) was restored in "
+            f"{console.duration(proof.restore_s or 0)} and read whole at {clock(proof.at)}; its newest row was "
+            f"{console.duration(proof.rpo_s or 0)} old."
         )
-        return
-    newest = (
-        f"its newest row was {console.duration(proof.rpo_s)} old" if proof.rpo_s is not None else "it has no canary row"
-    )
-    console.out.print(
-        f"{stack}: the backup {proof.backup} ({size(proof.bytes)}) was restored in {console.duration(proof.restore_s)} "
-        f"and read whole at {clock(proof.at)}; {newest}.",
-        markup=False,
-        soft_wrap=True,
-    )
+    console.out.print(f"{stack}: {text}", markup=False, soft_wrap=True)
 
 
 def _print_backups(found: Backups) -> None:

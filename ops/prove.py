@@ -25,7 +25,7 @@ def prove(estate: Estate, scope: Scope, settings: BackupSettings, lease: Lease, 
     try:
         made = restore(estate, scope, settings, lease, parse(NEWEST, now=began), say, fresh=False)
     except RestoreFailed as failed:
-        proof = Proof(at=datetime.now(UTC), good=False, why=failed.what, backup=failed.backup)
+        proof = Proof(at=datetime.now(UTC), good=False, why=failed.what[:1000], backup=failed.backup)
     else:
         proof = _read_whole(estate, made, began, say)
     proofs.write(estate.client("s3"), scope.artifact_bucket, proof)
@@ -45,10 +45,11 @@ def _read_whole(estate: Estate, made: Restored, began: datetime, say: Say) -> Pr
         checked = check(estate, host, say)
     finally:
         end(estate, host)
+    why = _why(made, checked)
     return Proof(
         at=datetime.now(UTC),
-        good=not made.skipped and checked.good,
-        why=_why(made, checked),
+        good=not why,
+        why=why[:1000],
         backup=made.backup,
         recovered_until=made.recovered_until,
         rpo_s=round((began - made.canary).total_seconds(), 1) if made.canary else None,
@@ -58,6 +59,9 @@ def _read_whole(estate: Estate, made: Restored, began: datetime, say: Say) -> Pr
 
 
 def _why(made: Restored, checked: Checked) -> str:
+    """Why it proves nothing; empty when it does."""
     if made.skipped:
         return f"damaged: {'; '.join(made.skipped)}"
-    return "; ".join(checked.errors[:3])
+    if not checked.good:
+        return "; ".join(checked.errors[:3]) or "it could not be read whole"
+    return "" if made.canary else "it has none of the rows that the estate writes each minute"

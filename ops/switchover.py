@@ -27,7 +27,8 @@ _COMMAND_S = 90
 """Longer than the script's own timeout, whose message is more precise."""
 # SSM runs commands with sh.
 HAND_OVER: Final = f"bash -s <<'END'\n{Path(__file__).with_name('hand-over.sh').read_text(encoding='utf-8')}END\n"
-_CHECKPOINT = psql_command(ADMIN_DATABASE, "checkpoint")
+# As in the host's own hand-over: a backup ends with the role, and the switch must not wait until that is noticed.
+_READY = f"systemctl stop ha-backup-now.service 2>/dev/null; {psql_command(ADMIN_DATABASE, 'checkpoint')}"
 
 Say = Callable[[str], None]
 
@@ -90,7 +91,7 @@ def hand_over(estate: Estate, say: Say) -> HandedOver:
     primary, standby, lag_bytes = _pair(list(seen.values()), estate)
     before, after = primary.instance.host, standby.instance.host
     say(f"{before} is the primary, {after} its standby ({lag_bytes} bytes behind): running checkpoints on both")
-    _run(estate, primary, _CHECKPOINT)
+    _run(estate, primary, _READY)
     say(f"switching over from {before} to {after}")
     result = _run(estate, standby, HAND_OVER)
     return HandedOver(before, after, lag_bytes, int(result.stdout.split()[-1]) / 1000)

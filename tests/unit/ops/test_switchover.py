@@ -74,8 +74,9 @@ def test_the_primary_is_handed_over_by_its_standby_and_only_database_hosts_are_a
     done = switchover(estate(pair), lease, said.append)
     assert (done.primary_before, done.primary_after, done.lag_bytes, done.writable_s) == ("db1", "db2", 24, 1.423)
     assert [host for host, _ in pair.commands] == ["db1", "db2"]
-    checkpoint, hand = (command for _, command in pair.commands)
-    assert checkpoint.endswith("-c checkpoint")
+    ready, hand = (command for _, command in pair.commands)
+    assert ready.startswith("systemctl stop ha-backup-now.service ")
+    assert ready.endswith("-c checkpoint")
     assert hand == module.HAND_OVER
     assert set(pair.asked) == {"db1", "db2"}
     assert any("from db1 to db2" in line for line in said)

@@ -31,10 +31,10 @@ def step(host: SimulatedHost) -> subprocess.CompletedProcess[str]:
     return host.run("bash", f"{host.root}{STEPS}70-backups")
 
 
-def written(host: SimulatedHost) -> configparser.SectionProxy:
+def written(host: SimulatedHost, section: str = "global") -> configparser.SectionProxy:
     found = configparser.ConfigParser(delimiters="=", interpolation=None)
     found.read(host.root / "etc/pgbackrest/pgbackrest.conf")
-    return found["global"]
+    return found[section]
 
 
 def test_the_configuration_is_of_this_database_and_for_postgres_alone(tmp_path: Path) -> None:
@@ -53,23 +53,41 @@ def test_the_configuration_is_of_this_database_and_for_postgres_alone(tmp_path: 
     assert "correct-horse" not in (host.root / "calls").read_text()
 
 
-def test_the_queue_holds_no_more_than_the_standby_keeps(tmp_path: Path) -> None:
+def test_wal_is_dropped_by_our_own_limit_alone(tmp_path: Path) -> None:
+    """pgBackRest's drops all that waits, and leaves no mark."""
     host = set_up(tmp_path)
     step(host)
-    assert written(host)["archive-push-queue-max"] == "976MiB"
+    assert "archive-push-queue-max" not in written(host)
+    assert written(host)["process-max"] == "1"
+    pushes = written(host, "global:archive-push")
+    assert (pushes["process-max"], pushes["archive-timeout"]) == ("4", "15")
+
+
+NAME = "/ha-backups/dev/cipher-passphrase"
 
 
 @pytest.mark.parametrize(
-    ("backups", "asked"),
+    ("backups", "reachable", "asked"),
     [
-        ({}, "ha-secret /ha-backups/dev/cipher-passphrase"),
-        ({"copy_region": "eu-west-1"}, "ha-secret --copy=eu-west-1 /ha-backups/dev/cipher-passphrase"),
+        ({}, True, [f"ha-secret {NAME}"]),
+        ({"copy_region": "eu-west-1"}, True, [f"ha-secret --wait=20 --copy=eu-west-1 {NAME}"]),
+        (
+            {"copy_region": "eu-west-1"},
+            False,
+            [f"ha-secret --wait=20 --copy=eu-west-1 {NAME}", f"ha-secret {NAME}"],
+        ),
     ],
 )
-def test_the_passphrase_is_kept_wherever_the_backups_are(tmp_path: Path, backups: dict[str, str], asked: str) -> None:
+def test_the_region_of_the_copy_holds_up_no_host(
+    tmp_path: Path, backups: dict[str, str], reachable: bool, asked: list[str]
+) -> None:
     host = set_up(tmp_path, backups=backups)
-    step(host)
-    assert host.sandbox.calls("ha-secret") == [asked]
+    if not reachable:
+        host.stand_in("ha-secret", "case $* in *--copy=*) exit 1 ;; esac; echo correct-horse")
+    done = step(host)
+    assert done.returncode == 0, done.stderr
+    assert host.sandbox.calls("ha-secret") == asked
+    assert written(host)["repo1-cipher-pass"] == "correct-horse"
 
 
 @pytest.mark.parametrize("missing", ["identifier", "passphrase"])

@@ -24,6 +24,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(repository, "DATA", tmp_path / "main")
     monkeypatch.setattr(repository, "METRICS", tmp_path / "metrics")
     monkeypatch.setattr(repository, "CONFIGURATION", tmp_path / "pgbackrest.conf")
+    monkeypatch.setattr(repository, "HOME", tmp_path / "home")
+    monkeypatch.setattr(repository, "SIZES", tmp_path / "20-size.conf")
     (tmp_path / "main/pg_wal/archive_status").mkdir(parents=True)
     return repository
 
@@ -32,9 +34,9 @@ HOUR, DAY = 3600, 86400
 BIRTH = 20_000 * DAY
 
 
-def backup(kind: str, age_s: int, timeline: int = 1) -> dict[str, Any]:
-    """A backup that began when the pair was so old."""
-    first, start = f"{timeline:08X}0000000000000007", BIRTH + age_s
+def backup(kind: str, age_s: int, timeline: int = 1, segment: int = 7) -> dict[str, Any]:
+    """A backup that began when the pair was so old, in a segment."""
+    first, start = f"{timeline:08X}{segment:016X}", BIRTH + age_s
     return {"type": kind, "timestamp": {"start": start, "stop": start + 60}, "archive": {"start": first, "stop": first}}
 
 
@@ -62,21 +64,45 @@ def test_a_history_says_where_each_timeline_ended(repository: ModuleType) -> Non
     assert repository.switches("") == {}
 
 
-def test_only_complete_segments_of_earlier_timelines_count(repository: ModuleType) -> None:
-    names = [
-        "00000001000000000000002E",  # timeline 1, 46 MiB
-        "00000001000000000000002F",  # ends at 48 MiB, before the switch
-        "000000010000000000000030",  # the switch is in it
-        "000000010000000000000030.partial",
-        "000000020000000000000030",
-        "000000020000000100000001",  # ends where the timeline does
-        "000000020000000100000002",  # a recycled one, of a time that never came
-        "000000030000000100000002",  # the timeline of now
-        "00000003.history",
-        "archive_status",
-    ]
-    found = repository.ended_before(names, repository.switches(HISTORY), MIB)
-    assert found == [names[0], names[1], names[4], names[5]]
+@pytest.mark.parametrize(
+    ("segment", "began", "kind"),
+    [
+        (7, backup("incr", 60, segment=7), "incr"),  # it needs the segment that is lost
+        (7, backup("incr", 60, segment=8), None),
+        (7, backup("incr", 60, timeline=2, segment=8), None),
+        (9, backup("incr", 60, segment=8), "incr"),  # lost since
+    ],
+)
+def test_a_hole_makes_a_backup_due_until_one_began_after_it(
+    repository: ModuleType, segment: int, began: dict[str, Any], kind: str | None
+) -> None:
+    timeline = int(began["archive"]["start"][:8], 16)
+    lost = f"00000001{segment:016X}"
+    backups = [backup("full", 0), began]
+    assert repository.due(backups, timeline, BIRTH + 120, 7 * DAY, 6 * HOUR, lost) == kind
+
+
+def wal(first: int, last: int, timeline: int = 1) -> list[str]:
+    return [f"{timeline:08X}{number:016X}" for number in range(first, last + 1)]
+
+
+def test_what_leads_from_the_last_backup_before_to_the_timeline_of_now(repository: ModuleType) -> None:
+    history = "1\t0/3000148\tfirst\n2\t0/3200000\tsecond\n"  # in segment 48, and at the end of 49
+    old, new = backup("full", 0, segment=0x2C), backup("incr", 60, segment=0x2E)
+    assert repository.needed([old, new], history, MIB) == wal(0x2E, 0x2F) + wal(0x30, 0x31, 2)
+    # One of the timeline of now needs nothing of before, and says nothing of what leads to it.
+    assert repository.needed([new, backup("incr", 90, 3, 0x33)], history, MIB) == wal(0x2E, 0x2F) + wal(0x30, 0x31, 2)
+    assert repository.needed([new, backup("incr", 90, 2, 0x31)], history, MIB) == wal(0x31, 0x31, 2)
+    # An old primary that went on after it was replaced.
+    assert repository.needed([new, backup("incr", 90, 1, 0x33)], history, MIB) == wal(0x2E, 0x2F) + wal(0x30, 0x31, 2)
+    assert repository.needed([backup("incr", 90, 3, 0x33)], history, MIB) == []
+    assert repository.needed([], history, MIB) == []
+
+
+def test_segments_of_16_mib_have_other_names(repository: ModuleType) -> None:
+    history = "1\t1/2000148\tfirst\n"
+    found = repository.needed([backup("full", 0, segment=0xFE)], history, 16 * MIB)
+    assert found == ["0000000100000000000000FE", "0000000100000000000000FF", *wal(1 << 32, (1 << 32) + 1)]
 
 
 def test_a_standby_and_a_node_that_shuts_down_are_no_primary_without_being_asked(repository: ModuleType) -> None:
@@ -92,32 +118,42 @@ def test_a_standby_and_a_node_that_shuts_down_are_no_primary_without_being_asked
 
 
 class Host:
-    """A primary on timeline 2 whose archive is a set of names, and pgBackRest as far as it is used."""
+    """A primary on timeline 2 whose archive is a set of names, and pgBackRest as far as it is used. Timeline 1 ended in
+    segment 48; its last backup began in segment 46.
+    """
 
     def __init__(self, module: ModuleType, watch: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.watch, self.folder, self.timeline = watch, folder, 2
         self.archive = {"00000001000000000000002E"}
+        self.backups = [backup("full", 0, segment=0x2E)]
         self.locked = False
         self.calls: list[str] = []
-        self.reachable, self.primary, self.created = True, True, False
-        for name in ("00000001000000000000002E", "00000001000000000000002F", "000000010000000000000030"):
+        self.reachable, self.primary, self.created, self.copied = True, True, True, True
+        self.made = backup("incr", 8 * HOUR, 2, 0x50)
+        self.status = module.DATA / "pg_wal/archive_status"
+        for name in wal(0x2E, 0x30):
             (module.DATA / "pg_wal" / name).touch()
+            (self.status / f"{name}.done").touch()
         (module.DATA / "pg_wal/00000002.history").write_text("1\t0/3000148\tno recovery target specified\n")
-        module.CONFIGURATION.write_text("[global]\nrepo1-path=/pgbackrest/42\narchive-push-queue-max=4MiB\n")
-        (folder / "home/42").mkdir(parents=True)
+        module.CONFIGURATION.write_text("[global]\nrepo1-path=/pgbackrest/42\n")
+        module.SIZES.write_text("wal_keep_size = '4MB'\nmax_slot_wal_keep_size = '9MB'\n")
+        self.lost = folder / "home/42/lost"
+        self.lost.mkdir(parents=True)
         for target, name, value in (
-            (watch, "HOME", folder / "home"),
             (watch, "STATE", folder / "archive.json"),
             (watch, "pgbackrest", self.pgbackrest),
-            (module, "stanza_info", lambda: {"status": {"code": 0 if self.created else 1}}),
+            (module, "stanza_info", self.info),
             (module, "primary", lambda: module.Primary("42", self.timeline, MIB) if self.primary else None),
         ):
             monkeypatch.setattr(target, name, value)
 
-    def pgbackrest(self, *arguments: str) -> str:
-        self.calls.append(" ".join(arguments).replace(f"{self.folder}/", ""))
+    def info(self) -> dict[str, Any]:
         if not self.reachable:
             raise self.watch.Failed("no route to host")
+        return {"status": {"code": 0 if self.created else 1}, "backup": self.backups if self.created else []}
+
+    def pgbackrest(self, *arguments: str) -> str:
+        self.calls.append(" ".join(arguments))
         match arguments:
             case ("stanza-create",):
                 if self.locked:
@@ -130,9 +166,16 @@ class Host:
                 others = ["00000001000000000000002F.00000028.backup", "000000010000000000000030.partial-0a1b.zst"]
                 listed = [f"{name}-0a1b.zst" for name in self.archive] + others
                 return "".join(f"{name}\n" for name in listed if folder == f"archive/ha/17-1/{name[:16]}")
-            case (*_, "archive-push", path):
-                self.archive.add(Path(path).name)
         return ""
+
+    def postgresql(self) -> None:
+        """Archives what is ready."""
+        for path in self.status.glob("*.ready"):
+            self.archive.add(path.stem)
+            path.rename(path.with_suffix(".done"))
+
+    def ready(self) -> list[str]:
+        return sorted(path.stem for path in self.status.glob("*.ready"))
 
     def look(self) -> dict[str, float]:
         """Its metrics."""
@@ -148,34 +191,80 @@ def host(repository: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return Host(repository, program(f"{LIBRARY}archive-watch"), tmp_path, monkeypatch)
 
 
+LACKING = "00000001000000000000002F"
+
+
 def test_a_new_primary_archives_what_the_lost_one_had_not(host: Host) -> None:
+    assert host.look()["ha_archive_complete"] == 0
+    assert host.calls == ["repo-ls archive/ha", "repo-ls archive/ha/17-1/0000000100000000"]
+    assert host.ready() == [LACKING]
+    assert host.look()["ha_archive_waiting_seconds"] < 60  # not since it was received
+    assert host.ready() == [LACKING]
+    host.postgresql()
     assert host.look()["ha_archive_complete"] == 1
-    assert host.calls == [
-        "stanza-create",
-        "repo-ls archive/ha",
-        "repo-ls archive/ha/17-1/0000000100000000",
-        "--no-archive-async --archive-push-queue-max=1PiB archive-push main/pg_wal/00000001000000000000002F",
-    ]
     host.look()
     assert host.calls == []
+    assert list(host.lost.iterdir()) == []
+
+
+def test_a_segment_that_has_no_status_is_archived_too(host: Host) -> None:
+    (host.status / f"{LACKING}.done").unlink()
+    host.look()
+    assert host.ready() == [LACKING]
 
 
 def test_each_timeline_is_closed(host: Host) -> None:
     host.look()
+    host.postgresql()
+    host.look()
     host.timeline = 3
     (host.folder / "main/pg_wal/00000003.history").write_text("1\t0/3000148\tfirst\n2\t0/3200000\tsecond\n")
-    (host.folder / "main/pg_wal/000000020000000000000031").touch()
-    host.look()
-    assert "000000020000000000000031" in host.archive
+    for name in wal(0x30, 0x31, 2):
+        (host.folder / "main/pg_wal" / name).touch()
+    assert host.look()["ha_archive_complete"] == 0
+    assert host.ready() == wal(0x30, 0x31, 2)
 
 
-def test_what_could_not_be_archived_is_tried_again(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_no_node_has_is_a_hole_until_a_backup_began_after_it(host: Host, repository: ModuleType) -> None:
+    (host.folder / "main/pg_wal" / LACKING).unlink()
+    assert host.look()["ha_archive_complete"] == 0
+    assert [path.name for path in host.lost.iterdir()] == [LACKING]
+    assert host.ready() == []
+    assert host.look()["ha_archive_complete"] == 0
+    assert host.calls == []  # nothing is left to close
+    repository.forget_lost("42", [*host.backups, backup("incr", 90, segment=0x2F)])
+    assert host.look()["ha_archive_complete"] == 0
+    repository.forget_lost("42", [*host.backups, backup("incr", 90, 2, 0x30)])
+    assert host.look()["ha_archive_complete"] == 1
+
+
+def test_a_hole_that_a_backup_began_after_is_none(host: Host) -> None:
+    (host.folder / "main/pg_wal" / LACKING).unlink()
+    host.backups.append(backup("incr", 90, 2, 0x30))
+    assert host.look()["ha_archive_complete"] == 1
+
+
+def test_wal_that_was_dropped_is_a_hole(host: Host) -> None:
+    host.archive.add(LACKING)
+    assert host.look()["ha_archive_complete"] == 1
+    (host.lost / "000000020000000000000040").touch()
+    assert host.look()["ha_archive_complete"] == 0
+
+
+def test_what_a_node_noted_before_it_lost_the_role_is_looked_at_again(host: Host) -> None:
+    (host.lost / "000000010000000000000020").touch()
+    host.archive.add(LACKING)
+    assert host.look()["ha_archive_complete"] == 1
+
+
+def test_an_archive_that_cannot_be_asked_is_asked_again(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     host.reachable = False
     assert host.look()["ha_archive_complete"] == 0
     assert "no route to host" in capsys.readouterr().err
+    assert host.ready() == []
     host.reachable = True
-    assert host.look()["ha_archive_complete"] == 1
-    assert "00000001000000000000002F" in host.archive
+    host.look()
+    assert host.ready() == [LACKING]
 
 
 def test_a_stanza_of_the_other_node_is_not_created_again(host: Host) -> None:
@@ -184,14 +273,26 @@ def test_a_stanza_of_the_other_node_is_not_created_again(host: Host) -> None:
     assert "stanza-create" not in host.calls
 
 
-def test_a_push_that_holds_pgbackrests_lock_keeps_no_hole_open(host: Host) -> None:
+def test_a_stanza_is_created_once(host: Host) -> None:
+    host.created, host.timeline = False, 1
     host.locked = True
     assert host.look()["ha_archive_complete"] == 0
-    assert "00000001000000000000002F" in host.archive
+    host.locked = False
+    assert host.look()["ha_archive_complete"] == 1
+    assert host.calls == ["stanza-create"]
+    host.look()
+    assert host.calls == []
+
+
+def test_a_stanza_that_cannot_be_created_keeps_a_hole_open(host: Host) -> None:
+    host.created, host.locked = False, True
+    assert host.look()["ha_archive_complete"] == 0
+    assert not (host.folder / "home/42/closed").exists()
 
 
 def test_what_waits_is_told_before_a_hole_is_closed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing one may take minutes."""
+    host.archive.add(LACKING)
     told: list[dict[str, float]] = []
     monkeypatch.setattr(host.watch, "tell", told.append)
     host.look()
@@ -201,10 +302,11 @@ def test_what_waits_is_told_before_a_hole_is_closed(host: Host, monkeypatch: pyt
 def test_a_pair_that_never_failed_over_has_nothing_to_close(host: Host) -> None:
     host.timeline = 1
     assert host.look()["ha_archive_complete"] == 1
-    assert host.calls == ["stanza-create"]
+    assert host.calls == []
 
 
 def test_what_waits_is_measured_against_the_queue(host: Host) -> None:
+    host.archive.add(LACKING)
     assert host.look()["ha_archive_waiting_seconds"] == 0
     for name in ("000000020000000000000031", "000000020000000000000032"):
         (host.folder / f"main/pg_wal/archive_status/{name}.ready").touch()
@@ -234,10 +336,12 @@ def due(host: Host, tmp_path: Path, repository: ModuleType, monkeypatch: pytest.
     module = program(f"{LIBRARY}backup-due")
     monkeypatch.setattr(module, "STATE", tmp_path / "backups.json")
     monkeypatch.setattr(module.time, "time", lambda: BIRTH + 8 * HOUR)
-    monkeypatch.setattr(repository, "stanza_info", lambda: {"status": {"code": 0}, "backup": [backup("full", 0, 2)]})
+    host.backups[:] = [backup("full", 0, 2)]
+    monkeypatch.setattr(repository, "passphrase_is_copied", lambda: host.copied)
 
     def run(command: list[str], check: bool) -> Any:
         host.calls.append(" ".join(command))
+        host.backups.append(host.made)
         return type("Done", (), {"returncode": 0})
 
     monkeypatch.setattr(module.subprocess, "run", run)
@@ -257,22 +361,41 @@ def test_a_due_backup_is_taken_and_the_newest_ones_are_exported(due: ModuleType,
     assert found["ha_backup_repository_reachable"] == 1
 
 
-def test_a_repository_that_cannot_be_read_is_exported_as_that(
-    due: ModuleType, host: Host, repository: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unreadable() -> None:
-        raise repository.Failed("pgbackrest info: no route to host")
+def test_after_a_hole_a_backup_is_due_at_once(due: ModuleType, host: Host) -> None:
+    host.backups[:] = [backup("full", 7 * HOUR, 2)]
+    assert due.main(7 * DAY, 6 * HOUR) == 0
+    assert host.calls == []
+    (host.lost / "000000020000000000000040").touch()
+    assert due.main(7 * DAY, 6 * HOUR) == 0
+    assert host.calls == ["/usr/local/sbin/ha-backup incr"]
+    assert list(host.lost.iterdir()) == []
 
-    monkeypatch.setattr(repository, "stanza_info", unreadable)
+
+def test_a_hole_stays_when_the_backup_began_before_it(due: ModuleType, host: Host) -> None:
+    host.backups[:] = [backup("full", 7 * HOUR, 2)]
+    (host.lost / "000000020000000000000060").touch()
+    due.main(7 * DAY, 6 * HOUR)
+    assert len(host.calls) == 1
+    assert len(list(host.lost.iterdir())) == 1
+
+
+def test_a_passphrase_without_its_copy_is_exported(due: ModuleType, host: Host) -> None:
+    due.main(7 * DAY, 6 * HOUR)
+    assert exported(host.folder)["ha_backup_passphrase_copied"] == 1
+    host.copied = False
+    due.main(7 * DAY, 6 * HOUR)
+    assert exported(host.folder)["ha_backup_passphrase_copied"] == 0
+
+
+def test_a_repository_that_cannot_be_read_is_exported_as_that(due: ModuleType, host: Host) -> None:
+    host.reachable = False
     assert due.main(7 * DAY, 6 * HOUR) == 1
     assert host.calls == []
     assert exported(host.folder)["ha_backup_repository_reachable"] == 0
 
 
-def test_without_a_stanza_nothing_is_due(
-    due: ModuleType, host: Host, repository: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(repository, "stanza_info", lambda: {"status": {"code": 3}, "backup": []})
+def test_without_a_stanza_nothing_is_due(due: ModuleType, host: Host) -> None:
+    host.created = False
     assert due.main(7 * DAY, 6 * HOUR) == 0
     assert host.calls == []
     assert exported(host.folder)['ha_backup_newest_timestamp_seconds{type="any"}'] == 0

@@ -252,6 +252,12 @@ CASES = (
         minutes=70,
     ),
     Case("BackupProofOverdue", fires={"up": "1x420"}, quiet={PROOF_AWAITED: "0x420"}, minutes=70),  # nobody looks
+    Case(
+        "BackupPassphraseNotCopied",
+        fires={'ha_backup_passphrase_copied{host="db1"}': "0x600"},
+        quiet={'ha_backup_passphrase_copied{host="db1"}': "0x300 1x300"},
+        minutes=75,
+    ),
 )
 
 

@@ -1,13 +1,20 @@
 """pgBackRest's repository and the archive, as a database host sees them."""
 
 import json
+import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ha_host import environment
+
+HOME = Path("/srv/data/pgbackrest")
+SIZES = Path("/etc/ha/postgresql.d/20-size.conf")
 DATA = Path("/srv/data/postgresql/main")
 CONFIGURATION = Path("/etc/pgbackrest/pgbackrest.conf")
 METRICS = Path("/var/lib/prometheus/node-exporter")
@@ -103,18 +110,78 @@ def newest(backups: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def due(
-    backups: Sequence[Mapping[str, Any]], timeline: int, now: float, full_every_s: float, any_every_s: float
-) -> str | None:
-    """The kind of backup that is due; None: none is. `backups`: those of `pgbackrest info`.
+def begins_after(backups: Sequence[Mapping[str, Any]], segment: str) -> bool:
+    """Whether a backup begins after a segment, and so does not need it. Names are in the order of the WAL."""
+    return any(one["archive"]["start"] > segment for one in backups)
 
-    A new timeline gets one at once, so that a restore does not depend on the archive of a primary that was lost.
+
+def due(
+    backups: Sequence[Mapping[str, Any]],
+    timeline: int,
+    now: float,
+    full_every_s: float,
+    any_every_s: float,
+    lost: str | None = None,
+) -> str | None:
+    """The kind of backup that is due; None: none is. `backups`: those of `pgbackrest info`. `lost`: see `lost_segment`.
+
+    A new timeline gets one at once, so that a restore does not depend on the archive of a primary that was lost. After
+    a hole nothing can be restored without one.
     """
     began = newest(backups)
     if now - began["full"] >= full_every_s:
         return "full"
     last = max(int(one["archive"]["start"][:8], 16) for one in backups)
-    return "incr" if now - began["any"] >= any_every_s or last < timeline else None
+    hole = lost is not None and not begins_after(backups, lost)
+    return "incr" if now - began["any"] >= any_every_s or last < timeline or hole else None
+
+
+def lost_segment(system_identifier: str) -> str | None:
+    """The newest segment of a hole in the archive that no backup began after, as far as this node knows. The mark is
+    an empty file of that name: no writer can change what another one is about to delete.
+    """
+    return max((path.name for path in _lost(system_identifier).glob("*")), default=None)
+
+
+def note_lost(system_identifier: str, segment: str) -> None:
+    folder = _lost(system_identifier)
+    (folder / segment).touch()
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def forget_lost(system_identifier: str, backups: Sequence[Mapping[str, Any]]) -> None:
+    """Remove the marks of the holes that a backup began after, whichever node made it."""
+    for path in _lost(system_identifier).glob("*"):
+        if begins_after(backups, path.name):
+            path.unlink(missing_ok=True)
+
+
+def _lost(system_identifier: str) -> Path:
+    return HOME / system_identifier / "lost"
+
+
+def passphrase_is_copied() -> bool:
+    """Whether the passphrase was read in the region of the copy as well. It is written there if it is not yet."""
+    known = environment()
+    region = known["HA_BACKUP_COPY_REGION"]
+    name = f"{known['HA_BACKUP_SECRETS_PATH']}/cipher-passphrase"
+    if not region:
+        return True
+    command = ["/usr/local/sbin/ha-secret", "--wait=60", f"--copy={region}", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"the passphrase of the backups is not in {region}: {done.stderr.strip()}", file=sys.stderr, flush=True)
+    return done.returncode == 0
+
+
+def queue_bytes() -> int:
+    """How much WAL may wait before pgbackrest-archive-push drops some: as much as the standby keeps as well."""
+    found = re.search(r"^wal_keep_size = '(\d+)MB'$", SIZES.read_text(encoding="utf-8"), re.MULTILINE)
+    return int(found[1]) << 20 if found else 0
 
 
 def waiting() -> list[float]:
@@ -144,17 +211,28 @@ def switches(history: str) -> dict[int, int]:
     return found
 
 
-def ended_before(names: Iterable[str], switched: Mapping[int, int], size: int) -> list[str]:
-    """The segments of earlier timelines that were complete when their timeline ended. `size`: of one, in bytes."""
+def needed(backups: Iterable[Mapping[str, Any]], history: str, size: int) -> list[str]:
+    """The segments that lead from the newest backup on an earlier timeline to the timeline of now, as its history file
+    says. `size`: of a segment, in bytes. That in which a timeline ends is on the next one as well, and not in the list.
+    """
+    switched = switches(history)
 
-    def complete(name: str) -> bool:
-        if len(name) != 24 or not set(name) <= set("0123456789ABCDEF"):
-            return False
-        timeline, high, low = (int(name[at : at + 8], 16) for at in (0, 8, 16))
-        end = (high << 32) + (low + 1) * size
-        return end <= switched.get(timeline, 0)
+    def position(segment: str) -> int:
+        return int(segment[8:16], 16) * ((1 << 32) // size) + int(segment[16:], 16)
 
-    return sorted(filter(complete, names))
+    # Not those of a primary that went on beside the timeline of now.
+    starts = [one["archive"]["start"] for one in backups]
+    first = max((s for s in starts if position(s) * size < switched.get(int(s[:8], 16), 0)), default=None)
+    if first is None:
+        return []
+    names, begin = [], position(first)
+    for timeline, end in sorted(switched.items()):
+        if timeline >= int(first[:8], 16):
+            for at in range(begin, end // size):
+                log, segment = divmod(at, (1 << 32) // size)
+                names.append(f"{timeline:08X}{log:08X}{segment:08X}")
+            begin = end // size
+    return names
 
 
 def export(name: str, values: Mapping[str, float] | None) -> None:

@@ -10,6 +10,7 @@ import typer
 from cli import console
 from cli.options import EstateStack, Json, settings_of
 from spec.errors import EXIT_FAILED, EXIT_USAGE, HaError
+from spec.limits import WAL_SEGMENT_MIB
 
 if TYPE_CHECKING:
     from ops.backups import Backups
@@ -273,6 +274,13 @@ def _print_backups(found: Backups) -> None:
         console.out.print(line, markup=False, soft_wrap=True)
     if found.running:
         console.out.print(f"running:  a backup, {progress_in_words(found.running)}", markup=False, soft_wrap=True)
+    if found.segment_bytes and found.segment_bytes > WAL_SEGMENT_MIB * 2**20:
+        console.out.print(
+            f"segments: {size(found.segment_bytes)} each, as the pair was made before there were backups; one that is "
+            f"made now has {WAL_SEGMENT_MIB} MiB (docs/recovery.md#segments)",
+            markup=False,
+            soft_wrap=True,
+        )
     for problem in found.problems:
         console.out.print(f"problem:  {problem}", markup=False, soft_wrap=True)
     waiting = f", {found.waiting_segments} segments wait" if found.waiting_segments else ""

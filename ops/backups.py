@@ -171,7 +171,8 @@ class Running(BaseModel):
 
 
 class Backups(BaseModel):
-    """The document of `ha db backups --json`. `host` described it; `holes` null: the archive could not be listed.
+    """The document of `ha db backups --json`. `host` described it; `holes` null: the archive could not be listed, and
+    `segment_bytes`, the size of a segment of WAL, is not known.
 
     `proof`: the newest good one.
     """
@@ -183,6 +184,7 @@ class Backups(BaseModel):
     backups: list[Listed]
     ranges: list[Range]
     holes: list[Hole] | None
+    segment_bytes: int | None
     running: Running | None
     archived: datetime | None
     waiting_segments: int
@@ -229,6 +231,7 @@ def evaluate(
         backups=listed,
         ranges=_ranges(whole, archive, archiver),
         holes=holes,
+        segment_bytes=repository.wal.segment_bytes if repository.wal else None,
         running=running_of(stanza),
         archived=archiver.last_archived if primary else None,
         waiting_segments=archiver.waiting if primary else 0,

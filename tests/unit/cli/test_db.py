@@ -131,12 +131,25 @@ def test_nothing_yet_in_words(pair: BackedUp) -> None:
     assert done.stdout.splitlines()[0] == "problem:  there is no backup yet: `ha db backup` makes one"
 
 
+def test_a_pair_with_large_segments_is_said(pair: BackedUp) -> None:
+    pair.describes(described(stanza(usual()), wal={"segment_bytes": 16 * 2**20, "runs": []}))
+    (line,) = (line for line in said() if line.startswith("segments:"))
+    assert line.startswith("segments: 16.0 MiB each")
+    pair.describes(described(stanza(usual())))
+    assert not any(line.startswith("segments:") for line in said())
+
+
+def said() -> list[str]:
+    return CliRunner().invoke(app, ["--lab", "db", "backups"]).stdout.splitlines()
+
+
 def test_what_there_is_in_json(pair: BackedUp) -> None:
     done = CliRunner().invoke(app, ["--lab", "db", "backups", "--json"])
     found = json.loads(done.stdout)
     assert [one["label"] for one in found["backups"]] == [one["label"] for one in usual()]
     assert found["ranges"][0]["since"] == "2026-12-01T12:01:00Z"
     assert found["holes"] == []
+    assert found["segment_bytes"] == 2**20
 
 
 def test_a_check_ends_with_1_when_something_is_damaged(pair: BackedUp) -> None:

@@ -157,7 +157,10 @@ def judge(
     if database.primary is None:
         problems.append("database: there is no writable primary")
     if database.replication != "sync":
-        problems.append(f"database: no standby in synchronous replication (replication is {database.replication})")
+        problems.append(
+            f"database: no standby in synchronous replication (replication is {database.replication}"
+            f"{_copying(_of(observations, Tier.DB), database.primary)})"
+        )
     if cache is None:
         problems.append(
             f"cache: {' and '.join(masters)} are both master" if masters else "cache: there is no Redis master"
@@ -293,6 +296,17 @@ def database_of(seen: Sequence[Observation]) -> DatabaseStatus:
     )
 
 
+def _copying(seen: Sequence[Observation], primary: str | None) -> str:
+    """How far the other node is that copies the primary's data; empty when none does."""
+    copy = next((mapping(o.facts.get("copy")) for o in seen if o.instance.host == primary), {})
+    if not copy:
+        return ""
+    done, whole = _count(copy.get("bytes"), 2**60), _count(copy.get("of"), 2**60)
+    who = " and ".join(o.instance.host for o in seen if o.instance.host != primary)
+    share = f"{min(1.0, done / whole):.0%} of {whole / 2**30:.1f} GiB" if done is not None and whole else "it begins"
+    return f"; {who} copies all data anew: {share}"
+
+
 def _backups(seen: Sequence[Observation], primary: str | None) -> BackupStatus | None:
     facts = next((o.facts for o in seen if o.instance.host == primary), {})
     backups, archive = mapping(facts.get("backups")), mapping(facts.get("archive"))
@@ -306,9 +320,9 @@ def _backups(seen: Sequence[Observation], primary: str | None) -> BackupStatus |
     )
 
 
-def _count(value: object) -> int | None:
-    """A number of a host's document, of seconds since 1970 at most."""
-    return int(value) if isinstance(value, int | float) and 0 <= value < 2**33 else None
+def _count(value: object, below: int = 2**33) -> int | None:
+    """A number of a host's document, of seconds since 1970 unless `below` is larger."""
+    return int(value) if isinstance(value, int | float) and 0 <= value < below else None
 
 
 def _load_balancer(seen: Sequence[Observation]) -> LoadBalancerStatus:

@@ -30,7 +30,7 @@ SET_UP_AGAIN = f"rm -f {SET_UP_STATE}; systemctl daemon-reload; systemctl restar
 
 _STOP_PG_AUTO_FAILOVER = {
     Tier.MONITOR: "systemctl stop ha-node-states.timer pgautofailover",
-    Tier.DB: "systemctl stop ha-stalled-disk ha-stalled-keeper ha-stalled-standby pgautofailover "
+    Tier.DB: "systemctl stop ha-rebuild.timer ha-stalled-disk ha-stalled-keeper ha-stalled-standby pgautofailover "
     "ha-primary-check ha-fence && nft 'add table inet ha_fence; delete table inet ha_fence'",
 }
 _STOP_PATRONI = {

@@ -222,6 +222,23 @@ def test_the_primary_says_how_old_the_newest_backup_is(backups: Any, archive: An
     assert status.healthy  # backups do not decide that yet
 
 
+@pytest.mark.parametrize(
+    ("copy", "said"),
+    [
+        ({"bytes": 4 * 2**28, "of": 5 * 2**29}, "; db2 copies all data anew: 40% of 2.5 GiB)"),
+        ({"bytes": 3 * 2**30, "of": 2**30}, "; db2 copies all data anew: 100% of 1.0 GiB)"),
+        ({"bytes": 0, "of": None}, "; db2 copies all data anew: it begins)"),
+        ({"bytes": "x", "of": -1}, "; db2 copies all data anew: it begins)"),
+        (None, "(replication is none)"),
+    ],
+)
+def test_the_primary_says_how_far_a_copy_of_its_data_is(copy: Any, said: str) -> None:
+    booting = _seen("db2", report={"setup": {"state": "running", "step": "50-node"}})
+    status = _judged(db1=_well("db1", replication="none", copy=copy), db2=booting)
+    assert next(one for one in status.problems if one.startswith("database: ")).endswith(said)
+    assert not _judged(db2=_well("db2", copy={"bytes": 1, "of": 2})).problems
+
+
 @pytest.mark.parametrize("told", [{}, {"backups": None, "archive": None}, {"backups": "x", "archive": 1}])
 def test_a_primary_that_says_nothing_of_backups_is_not_guessed_about(told: dict[str, Any]) -> None:
     assert _judged(db1=_well("db1", **told)).backups is None

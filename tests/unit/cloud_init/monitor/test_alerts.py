@@ -197,6 +197,17 @@ CASES = (
             READ_ONLY % "db2": "1x60",
         },
     ),
+    Case(
+        "DatabaseRebuildBlocked",
+        fires={'ha_database_rebuild_blocked{host="db2",reason="room"}': "1x60"},
+        quiet={'ha_database_rebuild_blocked{host="db2",reason="room"}': "_x60"},
+    ),
+    Case(
+        "DatabaseRebuildRoomLow",
+        fires={'ha_database_rebuild_room_ratio{host="db1"}': "0.9x120"},
+        quiet={'ha_database_rebuild_room_ratio{host="db1"}': "1.1x120"},
+        minutes=15,
+    ),
     Case("FailoverMonitorDown", fires={STATES_FILE: "0x60"}, quiet={STATES_FILE: "0+10x60"}),
     Case("FailoverMonitorDown", fires={"up": "1x60"}, quiet={STATES_FILE: "0+10x60"}),
     Case("ArchiveStalled", fires={WAITING: "310x60"}, quiet={WAITING: "0+6x49 0x11", ARCHIVE_FILE: "0+10x60"}),

@@ -119,7 +119,7 @@ def test_files_are_replaced_before_the_set_up_runs_again(deployment: Deployment,
     deployment.deploy(PATRONI)
     scripts = hosts.scripts("db1")
     order = (
-        "systemctl stop ha-stalled-disk ha-stalled-keeper ha-stalled-standby pgautofailover",
+        "systemctl stop ha-rebuild.timer ha-stalled-disk ha-stalled-keeper ha-stalled-standby pgautofailover",
         "rm -f /a",
         "install -D -m 0755 /dev/stdin /b",
         SET_UP_AGAIN,

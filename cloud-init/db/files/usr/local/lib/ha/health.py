@@ -20,7 +20,9 @@ QUERY = """select json_build_object(
   'lag_bytes', coalesce(
     (select max(pg_wal_lsn_diff(sent_lsn, replay_lsn)) from pg_stat_replication
      where state = 'streaming' and not pg_is_in_recovery()),
-    case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) end, 0))"""
+    case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) end, 0),
+  'copy', (select json_build_object('bytes', backup_streamed, 'of', backup_total)
+    from pg_stat_progress_basebackup limit 1))"""
 
 
 def _run(*command: str) -> Any:
@@ -44,8 +46,9 @@ def _planned_nodes() -> int:
 
 
 def facts() -> dict[str, Any]:
-    """`replication`: sync, async or none on the primary; a standby knows only whether it is streaming. `archive` and
-    `backups` are the primary's: what waits and for how many seconds, and when the newest backups began.
+    """`replication`: sync, async or none on the primary; a standby knows only whether it is streaming. `archive`,
+    `backups` and `copy` are the primary's: what waits and for how many seconds, when the newest backups began, and how
+    far the other node is that copies its data.
     """
     state = _run("pg_autoctl", "show", "state", "--local", "--json")
     found = _run("psql", "-XqAt", "-d", "postgres", "-c", QUERY)
@@ -55,6 +58,7 @@ def facts() -> dict[str, Any]:
         "role": found.get("role", "down"),
         "replication": found.get("replication", "none"),
         "lag_bytes": found.get("lag_bytes", 0),
+        "copy": found.get("copy"),
         "archive": _known("archive", 120),
         "backups": _known("backups", 1800),
     }
@@ -81,4 +85,6 @@ def checks() -> list[dict[str, Any]]:
             found.append({"name": name, "ok": runs == "active", "detail": runs})
         wanted = {"primary": ("sync",), "standby": ("streaming",)}.get(now["role"], ())
         found.append({"name": "replication", "ok": now["replication"] in wanted, "detail": now["replication"]})
+        if rebuild := _known("rebuild", 120):
+            found.append({"name": "a new copy needs a person", "ok": False, "detail": rebuild["text"]})
     return found

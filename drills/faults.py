@@ -159,11 +159,34 @@ _HOG_STOP = f"systemctl stop {_HOG} 2>/dev/null; systemctl reset-failed {_HOG} 2
 _UNSAFE_S = 1.5
 """Shorter than wal_sender_timeout: nothing notices that the standby receives no WAL."""
 _RELOAD = "select pg_reload_conf()"
+_LOST_SLOTS = "select count(*) from pg_replication_slots where wal_status = 'lost'"
 _SYNCHRONOUS_AGAIN = (
     f"i=0; until {psql_command(ADMIN_DATABASE, 'alter system reset synchronous_commit', _RELOAD)} >/dev/null 2>&1; do "
     "i=$((i+1)); [ $i -lt 200 ] || exit 1; sleep 0.5; done"
 )
 _SYNCHRONOUS_AGAIN_S = 180.0
+
+
+# No setting keeps WAL for the slot, so the next checkpoint removes what the standby lacks. Nothing here waits for the
+# standby: only a transaction with changes would.
+_LOSE_SLOT = (
+    "for _ in $(seq 60); do "
+    + psql_command(
+        ADMIN_DATABASE,
+        "alter system set max_slot_wal_keep_size = '1MB'",
+        "alter system set wal_keep_size = 0",
+        _RELOAD,
+        *("select pg_logical_emit_message(false, 'ha', 'drill')", "select pg_switch_wal()") * 4,
+        "checkpoint",
+    )
+    + " >/dev/null; "
+    + f'[ "$({psql_command(ADMIN_DATABASE, _LOST_SLOTS)})" = 0 ] || exit 0; sleep 1; done; '
+    + "echo 'the slot of the standby is not lost after a minute' >&2; exit 1"
+)
+_LOSE_SLOT_S = 180.0
+_KEEP_WAL_AGAIN = psql_command(
+    ADMIN_DATABASE, "alter system reset max_slot_wal_keep_size", "alter system reset wal_keep_size", _RELOAD
+)
 
 
 def _kill(injector: FaultInjector, targets: Targets) -> None:
@@ -185,6 +208,23 @@ def _make_safe_again(injector: FaultInjector, targets: Targets) -> None:
             rest.callback(injector.run, host, _SYNCHRONOUS_AGAIN, timeout_s=_SYNCHRONOUS_AGAIN_S)
         rest.callback(injector.power_on, targets.primary)
         rest.callback(injector.unblock)
+
+
+def _lose_slot(injector: FaultInjector, targets: Targets) -> None:
+    """The standby is away until the primary has removed WAL that it lacks. The settings do not stay: a copy of the
+    primary's data has them too.
+    """
+    injector.power_loss(targets.standby)
+    try:
+        injector.run(targets.primary, _LOSE_SLOT, timeout_s=_LOSE_SLOT_S)
+    finally:
+        injector.run(targets.primary, _KEEP_WAL_AGAIN)
+
+
+def _bring_standby_back(injector: FaultInjector, targets: Targets) -> None:
+    with contextlib.ExitStack() as rest:
+        rest.callback(injector.power_on, targets.standby)
+        rest.callback(injector.run, targets.primary, _KEEP_WAL_AGAIN)
 
 
 def _nat_routes(injector: FaultInjector) -> list[dict[str, Any]]:
@@ -273,6 +313,7 @@ FAULTS: Mapping[str, Fault] = {
         ),
         Fault("engine-kill", lambda injector, _: injector.kill_engine(), _nothing_to_heal, instantaneous=True),
         Fault("unsafe-power-loss", _lose_power_unsafely, _make_safe_again),
+        Fault("slot-loss", _lose_slot, _bring_standby_back),
         Fault("route-loss", _lose_nat, _restore_nat),
         Fault(
             "stress",

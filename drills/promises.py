@@ -182,6 +182,14 @@ MONITOR = Promise(
     alert="MonitorSilent",
 )
 SOAK = Promise(text="no failover in 30 minutes", guide="not covered", failovers=0)
+COPIED_ANEW = Promise(
+    text="0 failed requests, redundant again within 120 s, by itself",
+    guide="not covered",
+    failed=0,
+    failovers=0,
+    reason="A standby that can never catch up copies all data of the primary. How long that takes is a question of the "
+    "database's size, and of the 100 MB/s that pg_auto_failover copies at most; the drill's is small.",
+)
 SAFE = Promise(
     text="no acknowledged write lost, never two writable primaries",
     guide="not covered",

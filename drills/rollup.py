@@ -44,7 +44,7 @@ class FaultClass:
 
 CLASSES: Final = (
     FaultClass("application", ("app-",), promises.APPLICATION),
-    FaultClass("database: crash, hang, partition", ("db-",), promises.DATABASE),
+    FaultClass("database: crash, hang, partition", ("db-", "standby-"), promises.DATABASE),
     FaultClass("database: planned switchover", ("db-switchover",), promises.SWITCHOVER),
     FaultClass("load balancer", ("lb-",), promises.LOAD_BALANCER),
     FaultClass("Redis", ("cache-",), promises.CACHE),

@@ -155,7 +155,8 @@ def test_the_other_hosts_are_healed_when_one_cannot_be(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress", "route-loss"]
+    "name",
+    ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress", "route-loss", "slot-loss"],
 )
 def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
     injector = FakeInjector()
@@ -192,6 +193,32 @@ def test_scripts_are_as_a_shell_has_them() -> None:
     for script in injector.scripts:
         assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).returncode == 0, script
         assert "{{" not in script
+
+
+def test_the_primary_keeps_wal_again_before_the_standby_is_back_to_copy_its_settings() -> None:
+    injector = FakeInjector()
+    with injected(FAULTS["slot-loss"], injector, TARGETS):
+        assert injector.down == {"db2"}
+        assert [script.count("alter system reset") for script in injector.scripts] == [0, 2]
+        for setting in re.findall(r"alter system set (\w+)", injector.scripts[0]):
+            assert f"alter system reset {setting}" in injector.scripts[1]
+    assert injector.scripts[2] == injector.scripts[1]
+
+
+def test_a_slot_that_is_not_lost_leaves_nothing_behind() -> None:
+    injector = FakeInjector()
+
+    def run(host: str, script: str, **_: object) -> str:
+        injector.scripts.append(script)
+        if "alter system set" in script:
+            raise HaError("the slot is not lost")
+        return ""
+
+    injector.run = run  # type: ignore[method-assign,assignment]
+    with pytest.raises(HaError, match="not lost"), injected(FAULTS["slot-loss"], injector, TARGETS):
+        pytest.fail("the block must not be entered")
+    assert "alter system reset" in injector.scripts[-1]
+    assert injector.nothing_is_broken
 
 
 def test_without_a_nat_gateway_there_is_none_to_lose() -> None:

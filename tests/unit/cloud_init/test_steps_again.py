@@ -58,6 +58,7 @@ CHANGES = [
     ("db", "/usr/local/lib/ha/pgbackrest-archive-push", []),
     ("db", "/usr/local/lib/ha/repository.py", []),
     ("db", "/usr/local/lib/ha/archive-watch", []),
+    ("db", "/usr/local/lib/ha/rebuild", []),
     ("db", "/etc/pgbackrest/pgbackrest.conf", []),
     ("db", "/etc/systemd/system/ha-stalled-keeper.service", ["restart ha-stalled-keeper"]),
     ("db", "/etc/default/prometheus-postgres-exporter", ["restart prometheus-postgres-exporter"]),

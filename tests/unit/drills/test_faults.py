@@ -214,7 +214,7 @@ def test_a_slot_that_is_not_lost_leaves_nothing_behind() -> None:
             raise HaError("the slot is not lost")
         return ""
 
-    injector.run = run  # type: ignore[method-assign,assignment]
+    injector.run = run  # type: ignore[method-assign]
     with pytest.raises(HaError, match="not lost"), injected(FAULTS["slot-loss"], injector, TARGETS):
         pytest.fail("the block must not be entered")
     assert "alter system reset" in injector.scripts[-1]

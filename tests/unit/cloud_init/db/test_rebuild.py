@@ -259,8 +259,8 @@ class Node:
     def __init__(self, folder: Path, word: str) -> None:
         self.host = SimulatedHost(folder, "db2")
         self.home = folder / "srv/data/postgresql"
-        for path in ("/usr/local/lib/ha/in-maintenance", "/usr/local/lib/ha/postgres-settings"):
-            self.host.replace_program(path)
+        for program in ("lib/ha/in-maintenance", "lib/ha/postgres-settings", "sbin/ha-service"):
+            self.host.replace_program(f"/usr/local/{program}")
         self.host.replace_program("/usr/local/sbin/ha-postgres", POSTGRES)
         self.host.stand_in("sync")
         (self.home / "main").mkdir(parents=True)
@@ -290,7 +290,7 @@ def test_the_node_is_made_anew_from_a_copy(tmp_path: Path, word: str) -> None:
     done = node.set_up()
     assert done.returncode == 0, done.stderr
     assert (node.data, node.files) == ("new", ["created", "main"])
-    assert "stop pgautofailover" in node.host.did()
+    assert node.host.did() == ["stop pgautofailover"]
     (node.home / "main/standby.signal").write_text("newer\n", encoding="utf-8")
     assert node.set_up().returncode == 0
     assert node.data == "newer", "once"

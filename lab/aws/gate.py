@@ -13,6 +13,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -22,7 +23,7 @@ from lab.aws.answers import AwsError, denied
 from lab.aws.credentials import KEY_PREFIX, Credentials, HostKey
 from lab.aws.request import AwsRequest, Protocol
 from lab.aws.signature import signature_fault
-from lab.aws.simulator import IamSimulator, Question
+from lab.aws.simulator import Document, IamSimulator, Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class Gate:
         # To make a client takes longer than most calls.
         self._client = cache(client)
         self._clock = clock
-        self._policies = RolePolicies(self._client)
+        self.roles = Roles(self._client)
 
     def handle(self, request: AwsRequest, start_response: StartResponse) -> Iterable[bytes] | None:
         """Let a request pass (None) or refuse it. :raises AwsError: with the code of the service's protocol."""
@@ -63,7 +64,7 @@ class Gate:
             if request.from_host or credential.access_key.startswith(KEY_PREFIX):
                 raise _unauthenticated(request, "the security token included in the request is invalid")
             if request.service == "iam" and not request.read_only:
-                self._policies.forget()
+                self.roles.forget()
             return None
         self._authenticate(request, key)
         everything = needed(request, self._place)
@@ -111,7 +112,7 @@ class Gate:
             action=one.action,
             resource_arn=one.resource,
             account_id=self._place.account_id,
-            identity_policies=self._policies.of(key.role_name),
+            identity_policies=self.roles.of(key.role_name).policies,
             resource_policy=self._bucket_policy(request),
             context={**self._context(request, key), **self._tags(one.resource), **one.context},
         )
@@ -150,24 +151,37 @@ class Gate:
         tags = self._client("ec2").describe_tags(Filters=[{"Name": "resource-id", "Values": [resource_id]}])
         return {f"{prefix}:ResourceTag/{tag['Key']}": tag["Value"] for tag in tags["Tags"] for prefix in ("aws", "ec2")}
 
-    def _bucket_policy(self, request: AwsRequest) -> Mapping[str, Any] | None:
-        if request.service != "s3" or not request.bucket:
-            return None
-        s3 = self._client("s3")
-        try:
-            document: Mapping[str, Any] = json.loads(s3.get_bucket_policy(Bucket=request.bucket)["Policy"])
-        except s3.exceptions.ClientError:
-            return None
-        return document
+    def _bucket_policy(self, request: AwsRequest) -> Document | None:
+        return bucket_policy(self._client("s3"), request.bucket) if request.service == "s3" and request.bucket else None
 
 
-class RolePolicies:
-    """The policies of roles, read from the API and kept until something in IAM changes."""
+def bucket_policy(s3: Any, bucket: str) -> Document | None:
+    """The policy of a bucket; None when it has none, or does not exist."""
+    try:
+        document: Document = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    except s3.exceptions.ClientError:
+        return None
+    return document
+
+
+@dataclass(frozen=True)
+class Role:
+    """Who may assume a role, and its inline policies by name."""
+
+    trust: Document
+    policies: Mapping[str, Document]
+
+
+_NO_ROLE = Role({"Version": "2012-10-17", "Statement": []}, {})
+
+
+class Roles:
+    """The roles with their policies, read from the API and kept until something in IAM changes."""
 
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, Role] = {}
         self._changed = 0.0
 
     def forget(self) -> None:
@@ -176,8 +190,8 @@ class RolePolicies:
             self._known.clear()
             self._changed = time.monotonic()
 
-    def of(self, role: str) -> dict[str, Any]:
-        """The role's policy documents by name; none when there is no such role."""
+    def of(self, role: str) -> Role:
+        """The role; one that nobody may assume, without policies, when there is none of this name."""
         with self._lock:
             known = self._known.get(role)
         if known is None:
@@ -188,15 +202,17 @@ class RolePolicies:
                     self._known[role] = known
         return known
 
-    def _read(self, role: str) -> dict[str, Any]:
+    def _read(self, role: str) -> Role:
         iam = self._client("iam")
         try:
+            trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
             names = iam.list_role_policies(RoleName=role)["PolicyNames"]
         except iam.exceptions.NoSuchEntityException:
-            return {}
-        return {
+            return _NO_ROLE
+        policies = {
             name: _document(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]) for name in names
         }
+        return Role(_document(trust), policies)
 
 
 def _document(value: Any) -> Any:

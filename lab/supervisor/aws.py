@@ -14,6 +14,7 @@ from lab.aws.credentials import Credentials
 from lab.aws.gate import Gate
 from lab.aws.imds import MetadataService, metadata_of
 from lab.aws.model import AwsSnapshot
+from lab.aws.replication import Replication
 from lab.aws.run_command import Outcome, RunCommand
 from lab.aws.service import AwsService
 from lab.aws.simulator import IamSimulator
@@ -27,8 +28,8 @@ from spec.tiers import Tier
 
 
 @contextlib.contextmanager
-def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> Iterator[None]:
-    """Connects the API and the hosts for as long as the block."""
+def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> Iterator[Replication]:
+    """Connects the API and the hosts, and copies between buckets, for as long as the block."""
     credentials = Credentials()
     clients = api.snapshot_clients()
 
@@ -71,7 +72,9 @@ def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> It
         )
         api.layers = [gate, RunCommand(run_on_host, online), ConsoleOutput(console_of)]
         api.on_change = on_change
-        yield
+        copies = Replication(simulator=simulator, roles=gate.roles, client=api.client)
+        with copies.running():
+            yield copies
         api.on_change = None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lab.aws.replication import Replication
 from lab.hosts.driver import Driver
 from lab.hosts.phase import Phase, phase_of
 from lab.hosts.reconciler import HostReconciler
@@ -37,11 +39,13 @@ class Operations:
         config: SupervisorConfig,
         reconciler: HostReconciler,
         fabric: Fabric,
+        copies: Replication,
         ending: threading.Event,
     ) -> None:
         self._config = config
         self._reconciler = reconciler
         self._fabric = fabric
+        self._copies = copies
         self._ending = ending
         self._started_at = time.time()
         self._histories: dict[str, _History] = {}
@@ -54,6 +58,7 @@ class Operations:
             "cut": lambda request: self._set_link(request, up=False),
             "heal": lambda request: self._set_link(request, up=True),
             "kill": self._kill,
+            "delay-copies": self._delay_copies,
             "shutdown": self._shutdown,
         }
 
@@ -125,6 +130,11 @@ class Operations:
         driver = self._find(str(request.get("name")))
         self._fabric.set_host_link(driver.instance_id, up=False)
         driver.machine.kill()
+        return {}
+
+    def _delay_copies(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """S3 copies to the other region after `seconds`; without any, not until it is asked again."""
+        self._copies.delay(float(request.get("seconds", math.inf)))
         return {}
 
     def _shutdown(self, _: Mapping[str, Any]) -> Mapping[str, Any]:

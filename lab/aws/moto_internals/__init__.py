@@ -1,8 +1,8 @@
 """Changes moto where its API differs from AWS's. No other package reaches into moto, whose version is pinned.
 
 `prepare()` changes moto for the whole process; it is safe to repeat. Each function says what AWS does and what moto
-does instead. `tests/unit/lab/aws/test_moto_internals.py` tests each through the API, so that another version of moto
-fails there.
+does instead. `tests/unit/lab/aws/test_moto_internals.py` and `test_replication.py` test each through the API, so that
+another version of moto fails there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from lab.aws.moto_internals import addresses, buckets, resources
+from lab.aws.moto_internals import addresses, buckets, replication, resources
 from lab.aws.moto_internals.patching import LOCK, PUBLIC_RANGE
 from spec.project import EXAMPLE_ACCOUNT_ID
 
@@ -97,5 +97,6 @@ def prepare() -> None:
         settings.S3_IGNORE_SUBDOMAIN_BUCKETNAME = True
         addresses.change()
         buckets.change()
+        replication.change()
         resources.change()
         _prepared = True

@@ -1,4 +1,4 @@
-"""Object Lock and replication of S3 buckets."""
+"""Object Lock of S3 buckets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ def change() -> None:
     _default_lock_changes()
     _locked_buckets_keep_versions()
     _uploads_in_parts_are_locked()
-    _replication_is_answered_as_given()
 
 
 def _default_lock_changes() -> None:
@@ -75,22 +74,3 @@ def _uploads_in_parts_are_locked() -> None:
         return put_object(self, bucket_name, *args, **more)
 
     replace(S3Backend, "put_object", put)
-
-
-def _replication_is_answered_as_given() -> None:
-    """The rules of a replication are answered as they were put; moto forgets filters and delete markers."""
-    from moto.core.responses import ActionResult
-    from moto.s3.exceptions import ReplicationConfigurationNotFoundError
-    from moto.s3.responses import S3Response
-
-    def get(self: Any) -> Any:
-        self.data["Action"] = "GetBucketReplication"
-        replication = self.backend.get_bucket_replication(self.bucket_name)
-        if not replication:
-            raise ReplicationConfigurationNotFoundError(bucket_name=self.bucket_name)
-        rules = [{**rule, "Filter": {"Prefix": rule["Filter"].get("Prefix") or ""}} for rule in replication["Rule"]]
-        return self.serialized(
-            ActionResult({"ReplicationConfiguration": {"Role": replication["Role"], "Rules": rules}})
-        )
-
-    replace(S3Response, "get_bucket_replication", get)

@@ -256,13 +256,16 @@ def _print_backups(found: Backups) -> None:
     from ops.backups import clock, progress_in_words, size
 
     if found.backups:
-        shown = console.table("backup", "type", "ended (UTC)", "took", "database", "copied", "added", "kept until", "")
+        shown = console.table("backup", "ended (UTC)", "took", "database", "added", "kept until")
+        full = ""
         for one in found.backups:
+            # The label of an incremental one begins with that of its full one, above it: 80 columns hold it once.
+            label = one.label.removeprefix(full)
+            full = one.label if one.type == "full" else full
             took = console.duration((one.stopped - one.started).total_seconds())
-            kept = f"{one.kept_until:%Y-%m-%d %H:%M}" if one.kept_until else ""
-            sizes = (size(count) for count in (one.database_bytes, one.copied_bytes, one.added_bytes))
-            fault = "cannot be restored" if one.fault else ""
-            shown.add_row(one.label, one.type, f"{one.stopped:%Y-%m-%d %H:%M:%S}", took, *sizes, kept, fault)
+            sizes = size(one.database_bytes), size(one.added_bytes)
+            kept = f"{one.kept_until:%Y-%m-%d}" if one.kept_until else ""
+            shown.add_row(label, f"{one.stopped:%Y-%m-%d %H:%M}", took, *sizes, "unusable" if one.fault else kept)
         console.out.print(shown)
         console.out.print()
     for one_range in found.ranges:

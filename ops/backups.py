@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic import ValidationError as Invalid
 
 from ops.labels import Label
@@ -117,6 +117,12 @@ class Stanza(_Said):
     databases: list[Database] = Field(validation_alias="db")
     backups: list[Backup] = Field(validation_alias="backup")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _the_only_one(cls, said: object) -> object:
+        """pgBackRest prints a list, of the stanzas that were asked for."""
+        return said[0] if isinstance(said, list) and said else said
+
 
 class Archiver(_Said):
     """PostgreSQL's own account of the archive; empty until the first segment after a start or a promotion."""
@@ -134,7 +140,7 @@ class ArchivedWal(_Said):
 class Repository(_Said):
     """The document of `ha-backups`."""
 
-    stanza: Stanza = Field(validation_alias=AliasPath("info", 0))
+    stanza: Stanza = Field(validation_alias="info")
     system_identifier: SystemIdentifier
     archiver: Archiver
     wal: ArchivedWal | None = None

@@ -246,7 +246,7 @@ def _described(estate: Estate, on: Instance) -> Repository:
 def _running(estate: Estate, on: Instance) -> Running | None:
     """The backup that runs on a host. `ha-backups` would list the archive too, which takes seconds."""
     said = _asked(estate, on, f"ha-postgres pgbackrest --stanza={STANZA} --output=json info")
-    return running_of(Stanza.parse(said.strip().removeprefix(b"[").removesuffix(b"]"), where=on.host))
+    return running_of(Stanza.parse(said, where=on.host))
 
 
 def _asked(estate: Estate, on: Instance, command: str) -> bytes:

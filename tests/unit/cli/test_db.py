@@ -21,7 +21,7 @@ from spec.project import REPOSITORY
 from tests.unit.conftest import Bucket
 from tests.unit.ops.backed_up import BackedUp
 from tests.unit.ops.pair import Pair
-from tests.unit.repository import archived, at, described, run, stanza, usual, wal
+from tests.unit.repository import archived, at, backup, described, run, stanza, usual, wal
 
 CLOCKS = re.compile(" is of | in the last ")
 """Problems that depend on the time of the test."""
@@ -100,8 +100,9 @@ def test_what_there_is_in_words(pair: BackedUp, monkeypatch: pytest.MonkeyPatch)
     done = CliRunner().invoke(app, ["--lab", "db", "backups"])
     assert done.exit_code == 0, done.stderr
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert lines[0] == "backup type ended (UTC) took database copied added kept until"
-    assert lines[1] == "20261201-120000F full 2026-12-01 12:01:00 1 min 0 s 172 MiB 172 MiB 21.5 MiB"
+    assert lines[0] == "backup ended (UTC) took database added kept until"
+    assert lines[1] == "20261201-120000F 2026-12-01 12:01 1 min 0 s 172 MiB 21.5 MiB"
+    assert lines[2] == "_20261201-180000I 2026-12-01 18:00 6 s 172 MiB 1.1 MiB"
     assert "one can go back to: 2026-12-01 12:01:00 UTC until 2026-12-01 15:00:00 UTC" in lines
     assert "one can go back to: 2026-12-01 18:00:06 UTC until 2026-12-01 20:00:00 UTC" in lines
     hole = f"problem: a hole in the archive: 4 segments are missing after {wal(10)}, before {wal(15)}"
@@ -109,10 +110,36 @@ def test_what_there_is_in_words(pair: BackedUp, monkeypatch: pytest.MonkeyPatch)
     assert lines[-1] == "dev on lab: 2 backups, archived until 2026-12-01 19:59:30 UTC (as db1 says)"
 
 
+def test_a_row_of_the_table_fits_80_columns(pair: BackedUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.out, "_width", 80)
+    bytes_ = 150 * 2**30 - 1
+    large = {"info": {"size": bytes_, "delta": bytes_, "repository": {"delta": bytes_}}}
+    full = backup(at(0), at(0) + 3599, **large)
+    found = [full, backup(at(6), at(6) + 3599, full["label"], **large), backup(at(240), at(241), **large)]
+    pair.describes(described(stanza(found)))
+    lines = CliRunner().invoke(app, ["--lab", "db", "backups"]).stdout.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == [
+        "backup",
+        "20261201-120000F",
+        "_20261201-180000I",
+        "20261211-120000F",
+    ]
+    assert lines[2].split()[3:] == ["59", "min", "59", "s", "150", "GiB", "150", "GiB", "2026-12-25"]
+
+
+def test_a_backup_that_cannot_be_restored_is_marked(pair: BackedUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose full backup is gone: its label is whole."""
+    monkeypatch.setattr(console.out, "_width", 200)
+    _, orphan = usual()
+    pair.describes(described(stanza([orphan])))
+    row = CliRunner().invoke(app, ["--lab", "db", "backups"]).stdout.splitlines()[1].split()
+    assert (row[0], row[-1]) == ("20261201-120000F_20261201-180000I", "unusable")
+
+
 def test_the_page_shows_what_the_command_prints(
     pair: BackedUp, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console.out, "_width", 200)
+    monkeypatch.setattr(console.out, "_width", 80)
     when = datetime(2026, 12, 1, 19, 12, 30, tzinfo=UTC)
     proof.write(
         bucket.s3,

@@ -38,7 +38,7 @@ SCOPE = Scope(
 SOURCE, COPY = SCOPE.backup_bucket, str(SCOPE.backup_copy_bucket)
 ROLE = f"arn:aws:iam::{EXAMPLE_ACCOUNT_ID}:role/copies"
 LOCK: Any = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 23}}}
-SOON_S = 20
+SOON_S = 120
 
 
 def rule(destination: str = COPY, **more: Any) -> dict[str, Any]:

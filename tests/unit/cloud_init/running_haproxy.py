@@ -23,6 +23,7 @@ from spec import ports
 from tests.unit.cloud_init.rendering import estate, files_of
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
+MAINTENANCE = "/etc/haproxy/maintenance.map"
 LOOPBACK, VISITOR, MONITOR = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 TIMEOUT_S = 10.0
 _CERTIFICATE = re.compile(r"/etc/(?:haproxy|ha)/tls/[a-z-]+\.(?:pem|crt)")
@@ -49,8 +50,10 @@ def certificate(folder: Path) -> Path:
 
 
 def on_this_machine(config: str, pair: Path) -> str:
-    """A host's configuration, to be read without root, with one certificate for all."""
-    return _OF_ROOT.sub("", _CERTIFICATE.sub(str(pair), config))
+    """A host's configuration, to be read without root, with one certificate for all and an empty map beside it."""
+    maintenance = pair.with_name("maintenance.map")
+    maintenance.touch()
+    return _OF_ROOT.sub("", _CERTIFICATE.sub(str(pair), config)).replace(MAINTENANCE, str(maintenance))
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Answer:
     headers: Mapping[str, str]
     request: Request | None
     """As the application got it; None when another answered."""
+    body: str
 
 
 @dataclass
@@ -84,6 +88,10 @@ class Balancer:
     received: list[Request] = field(default_factory=list)
     """What applications got, health checks left out."""
     bad: Callable[[Request], bool] = lambda _: False
+    folder: Path = Path()
+    """With its configuration, its certificate, `maintenance.map` and its master's socket, `master.sock`."""
+    master: int = 0
+    """The process id of its master."""
 
     def ask(self, path: str = "/", *headers: tuple[str, str], port: int = ports.HTTP, source: str = VISITOR) -> Answer:
         """A GET at one of the load balancer's ports, from an address of the loopback."""
@@ -105,7 +113,7 @@ class Balancer:
         finally:
             visit.close()
         echoed = Request(**json.loads(body)) if answer.getheader("X-Echo") else None
-        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, echoed)
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, echoed, body.decode())
 
 
 @contextmanager
@@ -121,7 +129,7 @@ def balancer(folder: Path, **settings: Any) -> Iterator[Balancer]:
             port: stack.enter_context(socket.create_server((LOOPBACK, 0)))
             for port in (ports.HTTP, ports.HTTPS, ports.HAPROXY_STATS)
         }
-        running = Balancer({port: one.getsockname()[1] for port, one in listeners.items()})
+        running = Balancer({port: one.getsockname()[1] for port, one in listeners.items()}, folder=folder)
         for name in (name for name in hosts if name.startswith("app")):
             port = stack.enter_context(_application(name, running))
             text = _replaced(
@@ -135,13 +143,14 @@ def balancer(folder: Path, **settings: Any) -> Iterator[Balancer]:
         config.write_text(text)
         errors = stack.enter_context((folder / "haproxy.log").open("wb"))
         child = subprocess.Popen(
-            [executable(), "-db", "-f", str(config)],
+            [executable(), "-W", "-S", str(folder / "master.sock"), "-f", str(config)],
             pass_fds=[one.fileno() for one in listeners.values()],
             stdout=errors,
             stderr=errors,
         )
         stack.callback(child.wait)
-        stack.callback(child.kill)
+        stack.callback(child.terminate)
+        running.master = child.pid
         # A visitor who comes before HAProxy is ready waits in the sockets' queues; if it ended they are refused.
         for listener in listeners.values():
             listener.close()
@@ -159,6 +168,10 @@ def _application(name: str, running: Balancer) -> Iterator[int]:
 
     class Application(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # a load balancer that has ended
+                super().handle()
 
         def do_GET(self) -> None:
             request = Request(name, self.path, [(key.lower(), value) for key, value in self.headers.items()])

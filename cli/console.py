@@ -129,6 +129,8 @@ def print_status(status: Status) -> None:
     out.print(f"\ndatabase: {pair} ({database.replication}{lag})", markup=False)
     if status.backups:
         out.print(f"backups:  {_backups_in_words(status.backups)}", markup=False, soft_wrap=True)
+    if status.load_balancer.maintenance:
+        out.print(f"visitors: {status.load_balancer.maintenance}", markup=False, soft_wrap=True)
     for host in status.hosts:
         if host.console:
             out.print(f"console of {host.name} ({host.instance_id}):", markup=False)

@@ -70,11 +70,25 @@ class CacheStatus(BaseModel):
     primary: str | None
 
 
+class MaintenanceStatus(BaseModel):
+    """The page that visitors get in place of the application. `until`: in ISO 8601; `overdue`: that time is past."""
+
+    until: str
+    why: str
+    overdue: bool
+
+    def __str__(self) -> str:
+        return f"maintenance until {self.until}{' (overdue)' if self.overdue else ''}: {self.why}"
+
+
 class LoadBalancerStatus(BaseModel):
-    """`active`: the host that has the public address; `servers`: its states of the application hosts."""
+    """`active`: the host that has the public address; `servers`: its states of the application hosts; `maintenance`:
+    its page, or without an active host that of the first one which has one.
+    """
 
     active: str | None
     servers: dict[str, str]
+    maintenance: MaintenanceStatus | None = None
 
 
 class Status(BaseModel):
@@ -171,6 +185,7 @@ def judge(
     elif not balancer.servers:
         problems.append(f"load balancer: {balancer.active} reports no application servers")
     problems += [f"load balancer: {name} is {state}" for name, state in balancer.servers.items() if state != "UP"]
+    problems += _maintenance_problems(_of(observations, Tier.LB))
     return Status(
         stack=stack,
         target=target,
@@ -328,7 +343,26 @@ def _count(value: object, below: int = 2**33) -> int | None:
 def _load_balancer(seen: Sequence[Observation]) -> LoadBalancerStatus:
     active = next((o for o in seen if o.instance.public_address), None)
     servers = mapping(active.facts.get("servers")) if active else {}
+    shown = [_maintenance(active)] if active else [_maintenance(one) for one in seen]
     return LoadBalancerStatus(
         active=active.instance.host if active else None,
         servers={str(name): str(state) for name, state in servers.items()},
+        maintenance=next((one for one in shown if one is not None), None),
     )
+
+
+def _maintenance(seen: Observation) -> MaintenanceStatus | None:
+    said = mapping(seen.facts.get("maintenance"))
+    if said.get("on") is not True:
+        return None
+    return MaintenanceStatus(
+        until=str(said.get("until")), why=str(said.get("why")), overdue=said.get("overdue") is True
+    )
+
+
+def _maintenance_problems(seen: Sequence[Observation]) -> list[str]:
+    """A page is none while it is planned and visitors get it from every load balancer."""
+    pages = {one.instance.host: _maintenance(one) for one in seen if one.facts}
+    without = [host for host, page in pages.items() if page is None] if any(pages.values()) else []
+    overdue = [f"load balancer: {host}: {page}" for host, page in pages.items() if page and page.overdue]
+    return overdue + [f"load balancer: {host} has no maintenance page, and another one has" for host in without]

@@ -17,7 +17,15 @@ from typer.testing import CliRunner
 from cli import console
 from cli.main import app, main
 from lab.engine import Changes, ResourceChange
-from ops.status import BackupStatus, CacheStatus, DatabaseStatus, HostStatus, LoadBalancerStatus, Status
+from ops.status import (
+    BackupStatus,
+    CacheStatus,
+    DatabaseStatus,
+    HostStatus,
+    LoadBalancerStatus,
+    MaintenanceStatus,
+    Status,
+)
 from spec.project import REPOSITORY
 from tests.stacks import STACKS
 
@@ -156,6 +164,12 @@ def test_one_line_says_how_old_the_newest_backup_is(
     assert line in capsys.readouterr().out
     console.print_status(_status())
     assert "backups" not in capsys.readouterr().out
+
+
+def test_a_maintenance_page_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    page = MaintenanceStatus(until="2030-05-17T19:30:00Z", why="[bold]restore", overdue=False)
+    console.print_status(_status(load_balancer=LoadBalancerStatus(active="lb1", servers={}, maintenance=page)))
+    assert "visitors: maintenance until 2030-05-17T19:30:00Z: [bold]restore\n" in capsys.readouterr().out
 
 
 def test_the_console_of_a_host_that_cannot_be_asked_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,3 +243,40 @@ def test_the_primary_says_how_far_a_copy_of_its_data_is(copy: Any, said: str) ->
 def test_a_primary_that_says_nothing_of_backups_is_not_guessed_about(told: dict[str, Any]) -> None:
     assert _judged(db1=_well("db1", **told)).backups is None
     assert _judged(db1=_well("db1", role="down", backups={"newest_any": 1})).backups is None
+
+
+PAGE = {"on": True, "until": "2030-05-17T19:30:00Z", "why": "restore", "overdue": False}
+OFF = {"on": False}
+
+
+def _with_pages(lb1: Any, lb2: Any) -> Status:
+    second = _seen("lb2", report={**(_well("lb1").report or {}), "facts": {"servers": {}, "maintenance": lb2}})
+    return _judged(lb1=_well("lb1", maintenance=lb1), lb2=second)
+
+
+def test_a_maintenance_page_is_said_and_is_no_problem_while_it_is_planned() -> None:
+    status = _with_pages(PAGE, PAGE)
+    assert str(status.load_balancer.maintenance) == "maintenance until 2030-05-17T19:30:00Z: restore"
+    assert status.healthy
+
+
+def test_an_overdue_maintenance_page_is_a_problem() -> None:
+    status = _with_pages({**PAGE, "overdue": True}, {**PAGE, "overdue": True})
+    said = "maintenance until 2030-05-17T19:30:00Z (overdue): restore"
+    assert str(status.load_balancer.maintenance) == said
+    assert status.problems == [f"load balancer: {host}: {said}" for host in ("lb1", "lb2")]
+    assert not status.healthy
+
+
+@pytest.mark.parametrize(("lb1", "lb2", "without"), [(PAGE, OFF, "lb2"), (OFF, PAGE, "lb1"), (PAGE, None, "lb2")])
+def test_a_page_that_only_one_load_balancer_has_is_a_problem(lb1: Any, lb2: Any, without: str) -> None:
+    status = _with_pages(lb1, lb2)
+    assert status.problems == [f"load balancer: {without} has no maintenance page, and another one has"]
+    assert (status.load_balancer.maintenance is not None) == (lb1 is PAGE), "visitors get what lb1 has"
+
+
+@pytest.mark.parametrize("said", [None, {}, OFF, {"on": 1}, "on", ["on"]])
+def test_without_a_maintenance_page_nothing_is_said_of_one(said: Any) -> None:
+    status = _with_pages(said, said)
+    assert status.load_balancer.maintenance is None
+    assert status.healthy

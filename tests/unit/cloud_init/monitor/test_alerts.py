@@ -120,6 +120,18 @@ CASES = (
         quiet={'up{job="haproxy",host="lb1"}': "1x60"},
     ),
     Case(
+        "MaintenanceOverdue",  # at 20 minutes, 5 were planned
+        fires={'ha_maintenance_until_timestamp_seconds{host="lb1"}': "290x120"},
+        quiet={'ha_maintenance_until_timestamp_seconds{host="lb1"}': "310x120"},
+        minutes=20,
+    ),
+    Case(
+        "MaintenanceOverdue",  # the page is gone
+        fires={'ha_maintenance_until_timestamp_seconds{host="lb1"}': "0x120"},
+        quiet={'ha_maintenance_until_timestamp_seconds{host="lb1"}': "0x115 stale"},
+        minutes=20,
+    ),
+    Case(
         "RedisNotRedundant",
         fires={**TWO_CACHES, SLAVES1: "1x10 0x50", SLAVES2: "0x60"},
         quiet={**TWO_CACHES, SLAVES1: "0x60", SLAVES2: "1x60"},

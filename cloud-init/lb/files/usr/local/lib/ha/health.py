@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from haproxy_stats import servers
+from maintenance import shown
 
 PAIR = Path("/run/ha/address.json")  # with two load balancers: this one's VRRP state, and whether it has the address
 STATES = ("MASTER", "BACKUP")
@@ -39,7 +40,7 @@ def checks() -> list[dict[str, Any]]:
 
 
 def facts() -> dict[str, Any]:
-    """`active`: this load balancer answers visitors at the public address."""
+    """`active`: this load balancer answers visitors at the public address; `maintenance`: what ha-maintenance shows."""
     pair = _pair()
     here = pair["active"] if pair else True
-    return {"active": here and _answers(80), "servers": servers("application")}
+    return {"active": here and _answers(80), "servers": servers("application"), "maintenance": shown()}

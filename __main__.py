@@ -20,7 +20,7 @@ from components.identity import Identity, IdentityArgs
 from components.network import Network, NetworkArgs
 from components.public_address import PublicAddress, PublicAddressArgs
 from components.user_data import user_data
-from ops.engine import existing_backup_buckets, hooks_of
+from ops.engine import found_backup_buckets, hooks_of
 from spec.flows import flows
 from spec.pointer import Pointer
 from spec.release import find_release
@@ -51,7 +51,7 @@ with exit_without_traceback():
     user_data_of = {name: user_data(context) for name, context in context_of.items()}
     bundle_of = bundles(context_of.values())
     hooks = hooks_of(scope, settings)
-    backup_buckets = existing_backup_buckets(scope)
+    backup_buckets = found_backup_buckets(scope)
 image = aws.ec2.get_ami(
     owners=[settings.image.owner],
     filters=[{"name": "name", "values": [settings.image.name]}],
@@ -74,13 +74,19 @@ identity = Identity("identity", IdentityArgs(scope=scope))
 artifacts = Artifacts(
     "artifacts", ArtifactsArgs(scope=scope, bundles=bundle_of, release=release, protect=settings.protect)
 )
-backups = Backups(
-    "backups",
-    BackupsArgs(scope=scope, lock_days=settings.backups.lock_days, protect=settings.protect, existing=backup_buckets),
-)
 alerts = Alerts(
     "alerts",
     AlertsArgs(scope=scope, email=settings.alerts.email, budget_monthly_usd=settings.budget_monthly_usd),
+)
+backups = Backups(
+    "backups",
+    BackupsArgs(
+        scope=scope,
+        lock_days=settings.backups.lock_days,
+        protect=settings.protect,
+        found=backup_buckets,
+        alert_topic_arn=alerts.topic_arn,
+    ),
 )
 public = PublicAddress("public", PublicAddressArgs(stack=stack, protect=settings.protect))
 Hosts(
@@ -98,6 +104,7 @@ Hosts(
         firewall=firewall,
         identity=identity,
         artifacts=artifacts,
+        backups=backups,
         public=public,
         alert_topic_arn=alerts.topic_arn,
         hooks=hooks,

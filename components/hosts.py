@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from components.applied_settings import AppliedSettings, AppliedSettingsArgs
 from components.artifacts import Artifacts
+from components.backups import Backups
 from components.component import Component
 from components.firewall import Firewall
 from components.host import Host, HostArgs
@@ -57,6 +58,7 @@ class HostsArgs:
     firewall: Firewall
     identity: Identity
     artifacts: Artifacts
+    backups: Backups
     public: PublicAddress
     alert_topic_arn: pulumi.Input[str]
     hooks: ChangeHooks
@@ -113,6 +115,8 @@ class Hosts(Component):
 
     def _pointer(self, tier: Tier, chain: list[pulumi.Resource]) -> pulumi.Resource:
         args = self._args
+        # No database host writes a backup before the buckets have their locks and the copy.
+        needed = [*args.artifacts.needed[tier], *([args.backups] if tier is Tier.DB else [])]
         return TierPointer(
             Pointer.resource_name(tier),
             TierPointerArgs(
@@ -121,7 +125,7 @@ class Hosts(Component):
                 tier=tier,
                 pointer=args.pointers[tier],
                 settles=(args.hooks.settles or {}).get(tier, 0),
-                after=[*args.artifacts.needed[tier], *chain],
+                after=[*needed, *chain],
                 hooks=args.hooks.pointer,
             ),
             opts=self.child(),

@@ -33,6 +33,7 @@ _UNITS: Mapping[Unit, Mapping[str, Decimal]] = {
     Unit.MIBPS_MONTH: {"MiBps-Mo": Decimal(1), "GiBps-mo": Decimal(1024)},
     Unit.LCU_HOUR: {"LCU-Hrs": Decimal(1)},
     Unit.ALARM_MONTH: {"Alarms": Decimal(1)},
+    Unit.METRIC_MONTH: {"Metrics": Decimal(1)},
     Unit.REQUESTS_1K: {"Requests": Decimal("0.001")},
     Unit.REQUESTS_1M: {"Requests": Decimal("0.000001")},
     Unit.NOTIFICATIONS_100K: {"Notifications": Decimal("0.00001")},
@@ -160,6 +161,10 @@ _QUERIES: tuple[tuple[str, Callable[[re.Match[str]], Made]], ...] = (
     (
         r"cloudwatch\.alarm",
         _fixed("AmazonCloudWatch", {"productFamily": "Alarm"}, Unit.ALARM_MONTH, "CW:AlarmMonitorUsage"),
+    ),
+    (
+        r"cloudwatch\.metric",
+        _fixed("AmazonCloudWatch", {"productFamily": "Metric"}, Unit.METRIC_MONTH, "CW:MetricMonitorUsage"),
     ),
     (r"sns\.requests", _fixed("AmazonSNS", {"productFamily": "API Request"}, Unit.REQUESTS_1M, "Requests-Tier1")),
     (

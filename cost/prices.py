@@ -32,6 +32,7 @@ class Unit(StrEnum):
     MIBPS_MONTH = "MiB/s-months"
     LCU_HOUR = "LCU-hours"
     ALARM_MONTH = "alarms"
+    METRIC_MONTH = "metrics"
     REQUESTS_1K = "1k requests"
     REQUESTS_1M = "1M requests"
     NOTIFICATIONS_100K = "100k notifications"

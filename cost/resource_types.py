@@ -392,7 +392,14 @@ def _database_used(counts: Counts, usage: Usage) -> Decimal:
     return counts.database_gb * usage.database_used.quantity
 
 
-def _replication(_resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
+_METRICS_OF_A_RULE = 4
+"""Bytes and operations that wait, operations that failed, latency. Billed as custom metrics are.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/repl-metrics.html
+"""
+
+
+def _replication(resource: Resource, counts: Counts, usage: Usage) -> list[Charge]:
     """What S3 copies leaves the region; storage and requests are of the bucket that it is copied to."""
 
     def transfer(item: str, diff_key: str, quantity: Decimal, reason: str) -> Charge:
@@ -414,6 +421,18 @@ def _replication(_resource: Resource, counts: Counts, usage: Usage) -> list[Char
             "backups",
             _database_used(counts, usage) * backups.quantity,
             backups.reason,
+        ),
+        *(
+            Charge(
+                item="metrics of replication",
+                diff_key="metrics",
+                quantity=Decimal(_METRICS_OF_A_RULE),
+                unit=Unit.METRIC_MONTH,
+                key="cloudwatch.metric",
+                group=Group.ALERTS,
+            )
+            for rule in _groups(resource.inputs, "rules")
+            if (to := rule.get("destination")) and isinstance(to, Mapping) and to.get("metrics")
         ),
     ]
 

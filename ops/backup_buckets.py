@@ -1,57 +1,84 @@
-"""Which of the stack's backup buckets exist: they outlive it, and a stack that is made again adopts them."""
+"""What there is of the stack's backup buckets: they outlive it, and a stack that is made again adopts them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from components.backups import FoundBuckets
 from spec.errors import HaError
 from spec.scope import Scope
 from spec.tags import STACK_TAG
 
+_MISSING = ("404", "NoSuchBucket")
 
-def existing(scope: Scope) -> frozenset[str]:
-    """The names of those that exist.
 
-    :raises HaError: when one is not of this account and stack, or S3 does not say.
+def find(scope: Scope, in_state: Collection[str]) -> FoundBuckets:
+    """Ask S3 for them.
+
+    :param in_state: the names of the buckets in the stack's state.
+    :raises HaError: when one is not of this account and stack, when one of the state is gone, or S3 does not say.
     """
-    wanted = {scope.backup_bucket: scope.region}
+    regions = {scope.backup_bucket: scope.region}
     if scope.backup_copy_bucket and scope.backup_copy_region:
-        wanted[scope.backup_copy_bucket] = scope.backup_copy_region
-    return frozenset(bucket for bucket, region in wanted.items() if _exists(bucket, region, scope))
+        regions[scope.backup_copy_bucket] = scope.backup_copy_region
+    # By bucket, whether it has Object Lock; None: it does not exist.
+    locks = {bucket: _locked(bucket, region, scope) for bucket, region in regions.items()}
+    if gone := [bucket for bucket, locked in locks.items() if locked is None and bucket in in_state]:
+        raise HaError(
+            f"{' and '.join(gone)} is in the stack's state, but it does not exist: somebody deleted it",
+            where="the backup buckets",
+            fix="`pulumi refresh` takes it out of the state, and the next `pulumi up` makes it anew; then make a full "
+            "backup (`ha db backup --full`)",
+        )
+    return FoundBuckets(
+        left=frozenset(bucket for bucket, locked in locks.items() if locked is not None and bucket not in in_state),
+        locked=frozenset(bucket for bucket, locked in locks.items() if locked),
+    )
 
 
-def _exists(bucket: str, region: str, scope: Scope) -> bool:
+def _locked(bucket: str, region: str, scope: Scope) -> bool | None:
     s3: Any = boto3.Session().client("s3", region_name=region)
     owned = {"Bucket": bucket, "ExpectedBucketOwner": scope.account}
     try:
         s3.head_bucket(**owned)
-        tags = {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(**owned)["TagSet"]}
+        tags = _unless("NoSuchTagSet", s3.get_bucket_tagging, owned).get("TagSet", [])
+        locked = bool(_unless("ObjectLockConfigurationNotFoundError", s3.get_object_lock_configuration, owned))
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code in ("404", "NoSuchBucket"):
-            return False
-        if code != "NoSuchTagSet":
-            raise HaError(
-                f"S3 does not say whether there are backups of an earlier stack: {code}",
-                where=f"the bucket {bucket}",
-                fix=f"the account of the credentials must be {scope.account}, and their role needs s3:ListBucket and "
-                f"s3:GetBucketTagging on the bucket; if it is another account's, choose another name for the stack",
-            ) from None
-        tags = {}
+        if code in _MISSING:
+            return None
+        raise HaError(
+            f"S3 does not say whether there are backups of an earlier stack: {code}",
+            where=f"the bucket {bucket}",
+            fix=f"the account of the credentials must be {scope.account}, and their role needs s3:ListBucket, "
+            "s3:GetBucketTagging and s3:GetBucketObjectLockConfiguration on the bucket; if it is another account's, "
+            "choose another name for the stack",
+        ) from None
     except BotoCoreError as error:
         raise HaError(
             f"S3 cannot be asked whether there are backups of an earlier stack: {error}",
             where=f"the bucket {bucket}",
             fix="check the credentials and the connection; try again",
         ) from None
-    if tags.get(STACK_TAG) != scope.stack:
+    if {tag["Key"]: tag["Value"] for tag in tags}.get(STACK_TAG) != scope.stack:
         raise HaError(
             f"the bucket exists, and its tag {STACK_TAG} does not say that it is of the stack {scope.stack!r}",
             where=f"the bucket {bucket}",
-            fix=f"if it has this stack's backups, tag it {STACK_TAG}={scope.stack} and Name={scope.stack}-backups "
-            f"(the copy: {scope.stack}-backups-copy); otherwise choose another name for the stack",
+            fix=f"if it has this stack's backups, tag it {STACK_TAG}={scope.stack}; otherwise choose another name for "
+            "the stack",
         )
-    return True
+    return locked
+
+
+def _unless(code: str, ask: Any, owned: dict[str, str]) -> dict[str, Any]:
+    """The answer; empty if S3 answers with that error."""
+    try:
+        return dict(ask(**owned))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != code:
+            raise
+        return {}

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
+import pulumi
 from pulumi.runtime import mocks
 from pulumi.runtime import settings as engine_settings
 
+from components.backups import FoundBuckets
 from components.hosts import ChangeHooks
 from spec.scope import Scope
 from spec.settings import Settings
+
+_BUCKET: Final = "aws:s3/bucket:Bucket"
 
 
 def hooks_of(scope: Scope, settings: Settings) -> ChangeHooks:
@@ -23,16 +29,30 @@ def hooks_of(scope: Scope, settings: Settings) -> ChangeHooks:
     return change_hooks(scope, settings)
 
 
-def existing_backup_buckets(scope: Scope) -> frozenset[str]:
-    """The stack's backup buckets that exist; none without an engine.
+def found_backup_buckets(scope: Scope) -> FoundBuckets:
+    """What there is of the stack's backup buckets; nothing without an engine.
 
-    :raises HaError: when one is not of this account and stack, or S3 does not say.
+    :raises HaError: when one is not of this account and stack, when one of the state is gone, or S3 does not say.
     """
     if not _on_an_engine():
-        return frozenset()
-    from ops.backup_buckets import existing
+        return FoundBuckets()
+    from ops.backup_buckets import find
 
-    return existing(scope)
+    return find(scope, _buckets_in_state())
+
+
+def _buckets_in_state() -> frozenset[str]:
+    """The names of the buckets in the stack's state. Those of a stack whose first update did not end are unknown."""
+    name = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
+
+    def read(what: str, key: str) -> dict[str, Any]:
+        return dict(pulumi.runtime.invoke(f"pulumi:pulumi:{what}", {key: name}).value["outputs"])
+
+    # The engine of a first preview breaks when it is asked for resources. It answers that there are no outputs.
+    if not read("readStackOutputs", "name"):
+        return frozenset()
+    resources = read("readStackResourceOutputs", "stackName").values()
+    return frozenset(str(one["outputs"]["bucket"]) for one in resources if one["type"] == _BUCKET)
 
 
 def _on_an_engine() -> bool:

@@ -63,6 +63,13 @@ def refused_changes(old: Settings, new: Settings) -> list[str]:
         for path in sorted(changed)
         if path.endswith("volume_gib") and path in before and path in after and after[path] < before[path]
     ]
+    was, wanted = old.backups.copy_region, new.backups.copy_region
+    if old.protect and was not in (None, wanted):
+        found.append(
+            f"backups.copy_region cannot change from {was} to {wanted or 'none'}, because the copy is protected. Take "
+            "three steps, each with `pulumi up`: `protect: false`, then the other copy_region, then `protect: true`. "
+            "The old copy stays in S3; make a full backup for the new one (docs/recovery.md)"
+        )
     return found + (_unsafe_mixes(old, new) if not found else [])
 
 

@@ -38,7 +38,7 @@ REPLICATION = {
     "priority": 1,
     "filter": {"prefix": ""},
     "deleteMarkerReplication": {"status": "Enabled"},
-    "destination": {"bucket": "arn:aws:s3:::elsewhere"},
+    "destination": {"bucket": "arn:aws:s3:::elsewhere", "metrics": {"status": "Enabled"}},
 }
 
 

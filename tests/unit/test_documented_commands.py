@@ -104,6 +104,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pulumi import": ("deployer", STATE),
     "pulumi login": ("deployer preview", "s3:ListBucket state-bucket\n s3:GetObject meta"),
     "pulumi preview": ("deployer preview", f"{READ_STATE}\n kms:Decrypt key"),  # takes no lock
+    "pulumi refresh": ("deployer", STATE),
     "pulumi stack": ("deployer preview", READ_STATE),
     "pulumi stack init": ("deployer", STATE),
     "pulumi stack output": ("deployer preview", READ_STATE),

@@ -317,6 +317,7 @@ _REPLICATION_KEYS = {
     "destination": "Destination",
     "bucket": "Bucket",
     "storageClass": "StorageClass",
+    "metrics": "Metrics",
 }
 _REPLICATION_NAMES = {key: name for name, key in _REPLICATION_KEYS.items()}
 

@@ -45,7 +45,8 @@ OWN: dict[str, list[Row]] = {
         ("72 + 120 GB", "ebs.gp3.gb", "1", "192", "0.08", "15.36"),
         ("2 GB of updates for each of 9 hosts", "nat-gateway.gb", "9", "2", "0.045", "0.81"),
         ("Elastic IPs: NAT, the public one, lb1's and lb2's own", "public-ipv4.hour", "4", "730", "0.005", "14.60"),
-        ("status and CPU credit alarms of 9 hosts", "cloudwatch.alarm", "18", "1", "0.10", "1.80"),
+        ("status and CPU credit alarms of 9 hosts, one of the copy", "cloudwatch.alarm", "19", "1", "0.10", "1.90"),
+        ("metrics of the replication to the second region", "cloudwatch.metric", "4", "1", "0.30", "1.20"),
         ("1 GB of releases, twice 48 GB of backups", "s3.standard.gb", "1", "97", "0.023", "2.231"),
         ("uploads and lists, 1 + 95 + 100 thousand", "s3.put", "1", "196", "0.005", "0.98"),
         ("fetches, 1 + 100 + 50 thousand", "s3.get", "1", "151", "0.0004", "0.0604"),
@@ -56,8 +57,9 @@ OWN: dict[str, list[Row]] = {
 # The same in both: hosts 60.736 + 45.552 = 106.288, NAT gateway 32.85, transfer 4.50 + 1.92 = 6.42, messages 0.0005:
 # together 145.5585.
 # dev's own: 15.184 + 9.12 + 0.63 + 7.30 + 1.40 = 33.634, objects 0.7245 + 0.48 + 0.0404 = 1.2449;
-# prod's own: 30.368 + 15.36 + 0.81 + 14.60 + 1.80 = 62.938, objects 2.231 + 0.98 + 0.0604 = 3.2714, copies 0.66.
-TOTALS = {"dev": "180.4374", "prod": "212.4279"}
+# prod's own: 30.368 + 15.36 + 0.81 + 14.60 + 1.90 = 63.038, objects 2.231 + 0.98 + 0.0604 = 3.2714, copies 0.66 and
+# their metrics 1.20.
+TOTALS = {"dev": "180.4374", "prod": "213.7279"}
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])

@@ -77,8 +77,8 @@ def test_every_region_has_what_a_stack_and_its_comparisons_need(region: str) -> 
     others = {
         "ebs.gp3.gb", "ebs.gp3.iops", "ebs.gp3.throughput", "nat-gateway.hour", "nat-gateway.gb", "public-ipv4.hour",
         "transfer.internet.gb", "transfer.cross-zone.gb", "s3.standard.gb", "s3.put", "s3.get", "cloudwatch.alarm",
-        "sns.requests", "sns.email", "alb.hour", "alb.lcu", "rds.postgres.multi-az.db.t3.small.hour",
-        "rds.multi-az.gp3.gb", "elasticache.redis.cache.t3.micro.hour",
+        "cloudwatch.metric", "sns.requests", "sns.email", "alb.hour", "alb.lcu",
+        "rds.postgres.multi-az.db.t3.small.hour", "rds.multi-az.gp3.gb", "elasticache.redis.cache.t3.micro.hour",
     }  # fmt: skip
     assert hosts | others <= set(book.prices)
 

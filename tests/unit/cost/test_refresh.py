@@ -129,6 +129,7 @@ def test_neighbours_that_the_apis_filters_let_through_are_left_out(tmp_path: Pat
         ("s3.put", "Requests-Tier1", "0.0000050000", "Requests", "0.005"),
         ("sns.requests", "USE1-Requests-Tier1", "0.0000005000", "Requests", "0.50"),
         ("cloudwatch.alarm", "CW:AlarmMonitorUsage", "0.1000000000", "Alarms", "0.10"),
+        ("cloudwatch.metric", "CW:MetricMonitorUsage", "0.3000000000", "Metrics", "0.30"),
         ("public-ipv4.hour", "USE1-PublicIPv4:InUseAddress", "0.0050000000", "Hrs", "0.005"),
     ],
 )

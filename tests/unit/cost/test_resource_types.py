@@ -133,6 +133,14 @@ def test_data_flows_are_paid_at_the_vpc(assumed: Usage) -> None:
     assert "nat-gateway.gb" not in {c.key for c in without}
 
 
+def test_a_replication_is_paid_by_what_it_copies_and_by_its_metrics(assumed: Usage) -> None:
+    type_, to = "aws:s3/bucketReplicationConfig:BucketReplicationConfig", {"bucket": "arn:aws:s3:::copy"}
+    plain = charges(type_, {"rules": [{"destination": to}]}, assumed)
+    assert {c.key for c in plain} == {"transfer.inter-region.gb"}
+    measured = charges(type_, {"rules": [{"destination": {**to, "metrics": {"status": "Enabled"}}}]}, assumed)
+    assert [(c.key, c.quantity) for c in measured if c not in plain] == [("cloudwatch.metric", Decimal(4))]
+
+
 def test_a_bucket_has_the_quantities_of_its_name(assumed: Usage) -> None:
     found = charges("aws:s3/bucket:Bucket", {}, assumed, name="artifacts-bucket")
     assert {c.key for c in found} == {"s3.standard.gb", "s3.put", "s3.get"}

@@ -24,6 +24,7 @@ VOLUME = "aws:ebs/volume:Volume"
 ASSOCIATION = "aws:ec2/eipAssociation:EipAssociation"
 BUCKET = "aws:s3/bucket:Bucket"
 LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
 OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
@@ -158,9 +159,8 @@ def test_what_holds_data_or_the_public_address_is_protected_and_nothing_else(pro
     volumes = {(VOLUME, v.name) for v in program.of(VOLUME)}
     caches = {i.name for i in program.of(INSTANCE) if i.inputs["tags"]["ha:tier"] == "cache"}
     assert {v for _, v in volumes} == {"db1-data", "db2-data", "monitor1-data", *(f"{name}-data" for name in caches)}
-    # Not the default lock of new versions: without protection it has to go.
     assert protected == volumes | {
-        *((r.type, r.name) for r in program.resources if r.type.startswith("aws:s3/bucket") and "Object" not in r.type),
+        *((r.type, r.name) for r in program.resources if r.type.startswith("aws:s3/bucket") and r.type != OBJECT),
         ("aws:ec2/eip:Eip", "public-address"),
     }
 
@@ -294,11 +294,11 @@ def test_every_bucket_is_private_encrypted_and_versioned_and_takes_tls_only(prog
 def test_backups_are_locked_and_outlive_a_protected_stack(program: Program) -> None:
     buckets = [b.name for b in program.of(BUCKET) if b.name.startswith("backups")]
     for bucket in buckets:
-        parts = [r for r in program.resources if r.inputs.get("bucket") == f"{bucket}-id" and "Object" not in r.type]
-        assert len(parts) == 5
+        parts = [r for r in program.resources if r.inputs.get("bucket") == f"{bucket}-id"]
+        assert len(parts) == 6
         for kept in [program.named(BUCKET, bucket), *parts]:
             assert (kept.protect, kept.retain_on_delete) == (True, True), kept.name
-        (lock,) = [r for r in program.of(LOCK) if r.inputs["bucket"] == f"{bucket}-id"]
+        (lock,) = [r for r in parts if r.type == LOCK]
         assert lock.inputs["rule"] == {"defaultRetention": {"mode": "GOVERNANCE", "days": 14 + 7 + 2}}
         (lifecycle,) = [r for r in parts if "Lifecycle" in r.type]
         (rule,) = lifecycle.inputs["rules"]
@@ -317,24 +317,51 @@ def test_without_protection_backups_are_not_locked_and_go_with_the_stack() -> No
     assert all(bucket.inputs["forceDestroy"] for bucket in program.of(BUCKET))
 
 
-def test_backups_are_copied_to_the_second_region_once_both_buckets_are_locked() -> None:
+def test_backups_are_copied_to_the_second_region_once_both_buckets_are_locked_the_copy_first() -> None:
     program = run_program("prod")
-    (config,) = program.of("aws:s3/bucketReplicationConfig:BucketReplicationConfig")
+    (config,) = program.of(REPLICATION)
     (rule,) = config.inputs["rules"]
     copy = program.named(BUCKET, "backups-copy-bucket")
-    assert rule["destination"] == {"bucket": f"arn:aws:s3:::{copy.inputs['bucket']}"}
+    assert rule["destination"] == {
+        "bucket": f"arn:aws:s3:::{copy.inputs['bucket']}",
+        "metrics": {"status": "Enabled"},
+    }
     assert (rule["filter"], rule["deleteMarkerReplication"]) == ({"prefix": ""}, {"status": "Enabled"})
-    before = waited_for(program)[config.urn]
-    assert {lock.urn for lock in program.of(LOCK)} <= before
-    assert program.named("aws:iam/rolePolicy:RolePolicy", "backups-replication").urn in before
+    assert (config.protect, config.retain_on_delete) == (True, False)  # its role goes with the stack
+    before = waited_for(program)
+    assert {lock.urn for lock in program.of(LOCK)} <= before[config.urn]
+    own, of_copy = (program.named(LOCK, name) for name in ("backups-locked", "backups-copy-locked"))
+    assert of_copy.urn in before[own.urn]
+    assert program.named("aws:iam/rolePolicy:RolePolicy", "backups-replication").urn in before[config.urn]
     role = program.named("aws:iam/role:Role", "backups-replication")
     (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
     assert trust["Principal"] == {"Service": "s3.amazonaws.com"}
     (provider,) = program.of("pulumi:providers:aws")
     assert provider.inputs["region"] == "us-west-2"
     in_copy = {r.name for r in program.resources if r.provider.startswith(provider.urn)}
-    assert in_copy == {r.name for r in program.resources if r.name.startswith("backups-copy-") and r != provider}
-    assert not run_program("dev").of("aws:s3/bucketReplicationConfig:BucketReplicationConfig")
+    copied = {r.name for r in program.resources if r.name.startswith("backups-copy-")}
+    assert in_copy == copied - {provider.name, "backups-copy-failing"}
+    assert not run_program("dev").of(REPLICATION)
+
+
+def test_a_copy_that_fails_is_alerted_by_the_metric_of_its_rule() -> None:
+    program = run_program("prod")
+    (rule,) = program.of(REPLICATION)[0].inputs["rules"]
+    alarm = program.named("aws:cloudwatch/metricAlarm:MetricAlarm", "backups-copy-failing")
+    assert alarm.inputs["dimensions"] == {
+        "SourceBucket": program.named(BUCKET, "backups-bucket").inputs["bucket"],
+        "DestinationBucket": rule["destination"]["bucket"].rpartition(":")[2],
+        "RuleId": rule["id"],
+    }
+    assert (alarm.inputs["namespace"], alarm.inputs["metricName"]) == ("AWS/S3", "OperationsFailedReplication")
+
+
+def test_no_database_host_writes_a_backup_before_all_of_its_buckets_is_there(program: Program) -> None:
+    before = waited_for(program)
+    of_backups = {r.urn for r in program.resources if r.name.startswith("backups-") and not r.is_component}
+    databases = [i for i in program.of(INSTANCE) if i.inputs["tags"]["ha:tier"] == "db"]
+    for later in [program.named(OBJECT, "pointer-db"), *databases]:
+        assert of_backups <= before[later.urn], later.name
 
 
 def test_the_topic_takes_alarms_and_has_no_key_that_would_stop_them(program: Program) -> None:

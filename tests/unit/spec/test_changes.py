@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -57,6 +58,25 @@ def test_what_it_cannot_take_is_named(groups: dict[str, Any], said: str) -> None
     given = {**groups, "application": {"root_volume_gib": 12, **groups.get("application", {})}}
     (reason,) = refused_changes(before, settings(**given))
     assert reason.startswith(said)
+
+
+def test_the_copy_of_the_backups_moves_in_three_steps() -> None:
+    west, none = {"copy_region": "us-west-2"}, {"copy_region": None}
+    for wanted, said in (
+        ({"copy_region": "eu-west-1"}, "from us-west-2 to eu-west-1"),
+        (none, "from us-west-2 to none"),
+    ):
+        steps = [
+            settings(backups=west),
+            settings(backups=west, protect=False),
+            settings(backups=wanted, protect=False),
+            settings(backups=wanted),
+        ]
+        assert all(refused_changes(before, after) == [] for before, after in pairwise(steps))
+        for after in (steps[2], steps[3]):
+            (reason,) = refused_changes(steps[0], after)
+            assert reason.startswith(f"backups.copy_region cannot change {said}, because the copy is protected")
+    assert refused_changes(NOW, settings(backups=west)) == []
 
 
 def test_every_fixed_setting_exists() -> None:

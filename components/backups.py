@@ -116,13 +116,16 @@ class Backups(Component):
             pulumi.log.warn(f"{bucket_name} is adopted; a destroy empties it after one more `pulumi up` only", bucket)
         ready: list[pulumi.Resource] = [keep_private(name, bucket, args.scope.bucket_arn(bucket_name), kept)]
         if self._stays:
-            retention = {"default_retention": {"mode": "GOVERNANCE", "days": args.lock_days}}
+            retention = aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
+                mode="GOVERNANCE", days=args.lock_days
+            )
+            rule = aws.s3.BucketObjectLockConfigurationRuleArgs(default_retention=retention)
             ready.append(
                 aws.s3.BucketObjectLockConfiguration(
                     f"{name}-locked",
                     bucket=bucket.id,
                     # Without protection new versions are not locked; locks on what is there stay.
-                    rule=retention if args.protect else None,
+                    rule=rule if args.protect else None,
                     opts=kept(*ready, *lock_after),
                 )
             )

@@ -101,12 +101,16 @@ def made_again(project: Project, tmp_path: Path, api: AwsService, region: str = 
     return made
 
 
+def up(project: Project, **settings: Any) -> None:
+    project.change(lambda given: given.update(settings))
+    project.up()
+
+
 @pytest.fixture
 def protected(project: Project, s3: Any) -> Project:
     """A protected stack with a copy of its backups, and a backup."""
     project.write(PROGRAM)
-    project.change(lambda settings: settings.update(copy_region=WEST))
-    project.up()
+    up(project, copy_region=WEST)
     s3.put_object(Bucket=OWN, Key=OBJECT, Body=b"kept")
     return project
 
@@ -139,8 +143,7 @@ def test_a_stack_that_is_made_again_adopts_the_buckets_with_whatever_tags(
 
 
 def test_without_protection_a_destroy_passes_by_buckets_that_were_locked(protected: Project, s3: Any) -> None:
-    protected.change(lambda settings: settings.update(protect=False))
-    protected.up()
+    up(protected, protect=False)
     assert f"{OWN}, {COPY} has Object Lock" in protected.said()
     assert [default_lock(s3, bucket) for bucket in (OWN, COPY)] == [None, None]
     protected.destroy()
@@ -174,23 +177,21 @@ def test_a_stack_in_the_region_of_the_copy_takes_it_as_its_own_bucket(
 
 
 def test_the_copy_moves_once_the_protection_is_off_and_the_old_one_stays(protected: Project, s3: Any) -> None:
-    for change in ({"protect": False}, {"copy_region": EUROPE}, {"protect": True}):
-        protected.change(lambda settings, change=change: settings.update(change))  # type: ignore[misc]
-        protected.up()
+    up(protected, protect=False)
+    up(protected, copy_region=EUROPE)
+    up(protected, protect=True)
     assert buckets(s3) == {OWN, COPY, OTHER_COPY}
     assert [default_lock(s3, bucket) for bucket in (OWN, OTHER_COPY)] == [23, 23]
     assert copies(s3, OWN) == [(f"arn:aws:s3:::{OTHER_COPY}", "Enabled")]
-    for change in ({"protect": False}, {"copy_region": None}):
-        protected.change(lambda settings, change=change: settings.update(change))  # type: ignore[misc]
-        protected.up()
+    up(protected, protect=False)
+    up(protected, copy_region=None)
     with pytest.raises(s3.exceptions.ClientError, match="ReplicationConfigurationNotFound"):
         copies(s3, OWN)
 
 
 def test_without_protection_buckets_are_not_locked_and_go_with_the_stack(project: Project, s3: Any) -> None:
     project.write(PROGRAM)
-    project.change(lambda settings: settings.update(copy_region=WEST, protect=False))
-    project.up()
+    up(project, copy_region=WEST, protect=False)
     for bucket in (OWN, COPY):
         with pytest.raises(s3.exceptions.ClientError, match="ObjectLockConfigurationNotFound"):
             default_lock(s3, bucket)

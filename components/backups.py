@@ -59,8 +59,8 @@ class Backups(Component):
         scope = args.scope
         if self._stays and not args.protect:
             pulumi.log.warn(
-                f"{', '.join(sorted(args.found.locked))} has Object Lock: a destroy leaves the backup buckets and what "
-                "is in them (docs/aws.md, section 8)",
+                f"Object Lock is on in {', '.join(sorted(args.found.locked))}: a destroy leaves the backup buckets and "
+                "what is in them (docs/aws.md, section 8)",
                 self,
             )
         self.copy_bucket_name: pulumi.Output[str] | None = None

@@ -144,7 +144,7 @@ def test_a_stack_that_is_made_again_adopts_the_buckets_with_whatever_tags(
 
 def test_without_protection_a_destroy_passes_by_buckets_that_were_locked(protected: Project, s3: Any) -> None:
     up(protected, protect=False)
-    assert f"{OWN}, {COPY} has Object Lock" in protected.said()
+    assert f"Object Lock is on in {OWN}, {COPY}" in protected.said()
     assert [default_lock(s3, bucket) for bucket in (OWN, COPY)] == [None, None]
     protected.destroy()
     assert is_kept(s3, OWN)

@@ -109,7 +109,6 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pulumi stack init": ("deployer", STATE),
     "pulumi stack output": ("deployer preview", READ_STATE),
     "pulumi stack rm": ("deployer", STATE),
-    "pulumi state": ("deployer", STATE),
     "pulumi up": ("deployer", f"{STATE}{CHANGES}"),  # and each resource: test_documented_policies.py
 }
 _COMMAND: Final = re.compile(

@@ -155,7 +155,7 @@ def test_diff_of_settings_in_all_forms(ha: Ha) -> None:
     assert ran.out.count("rises by $31.30 a month") == 2
     # 180.4374 + 31.298 = 211.7354 is within 215, 213.7279 + 31.298 = 245.0259 is not: the message says which stack.
     assert ran.code == 3
-    assert "stack prod costs $243.73 a month, $28.73 over its budget of $215.00" in ran.err
+    assert "stack prod costs $245.03 a month, $30.03 over its budget of $215.00" in ran.err
     assert "stack dev costs" not in ran.err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import pulumi
@@ -10,10 +11,12 @@ from pulumi.runtime import settings as engine_settings
 
 from components.backups import FoundBuckets
 from components.hosts import ChangeHooks
+from spec.errors import HaError
 from spec.scope import Scope
 from spec.settings import Settings
 
 _BUCKET: Final = "aws:s3/bucket:Bucket"
+_READINGS, _PAUSE_S = 10, 0.5
 
 
 def hooks_of(scope: Scope, settings: Settings) -> ChangeHooks:
@@ -46,7 +49,19 @@ def _buckets_in_state() -> frozenset[str]:
     name = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
 
     def read(what: str, key: str) -> dict[str, Any]:
-        return dict(pulumi.runtime.invoke(f"pulumi:pulumi:{what}", {key: name}).value["outputs"])
+        # A backend of files truncates the state to write it, so a reading at that moment finds nothing.
+        for left in reversed(range(_READINGS)):
+            try:
+                return dict(pulumi.runtime.invoke(f"pulumi:pulumi:{what}", {key: name}).value["outputs"])
+            except Exception as error:  # the SDK raises no other
+                if not left:
+                    raise HaError(
+                        f"the engine does not say what the stack's state has: {error}",
+                        where=f"the state of {name}",
+                        fix="try again; `pulumi stack` shows whether the state can be read",
+                    ) from None
+                time.sleep(_PAUSE_S)
+        raise AssertionError
 
     # The engine of a first preview breaks when it is asked for resources. It answers that there are no outputs.
     if not read("readStackOutputs", "name"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.backups import FoundBuckets
+from ops import objects
+from ops.runs import mapping
+from spec.changes import IN_FORCE_KEY
 from spec.errors import HaError
 from spec.scope import Scope
 from spec.tags import STACK_TAG
@@ -16,28 +19,44 @@ from spec.tags import STACK_TAG
 _MISSING = ("404", "NoSuchBucket")
 
 
-def find(scope: Scope, in_state: Collection[str]) -> FoundBuckets:
+def find(scope: Scope) -> FoundBuckets:
     """Ask S3 for them.
 
-    :param in_state: the names of the buckets in the stack's state.
-    :raises HaError: when one is not of this account and stack, when one of the state is gone, or S3 does not say.
+    :raises HaError: when one is not of this account and stack, when one of the stack is gone, or S3 does not say.
     """
     regions = {scope.backup_bucket: scope.region}
     if scope.backup_copy_bucket and scope.backup_copy_region:
         regions[scope.backup_copy_bucket] = scope.backup_copy_region
+    own = _of_the_stack(scope)
     # By bucket, whether it has Object Lock; None: it does not exist.
     locks = {bucket: _locked(bucket, region, scope) for bucket, region in regions.items()}
-    if gone := [bucket for bucket, locked in locks.items() if locked is None and bucket in in_state]:
+    if gone := [bucket for bucket, locked in locks.items() if locked is None and bucket in own]:
         raise HaError(
-            f"{' and '.join(gone)} is in the stack's state, but it does not exist: somebody deleted it",
+            f"{' and '.join(gone)} is the stack's, but it does not exist: somebody deleted it",
             where="the backup buckets",
-            fix="`pulumi refresh` takes it out of the state, and the next `pulumi up` makes it anew; then make a full "
-            "backup (`ha db backup --full`)",
+            fix=f"`pulumi refresh`, delete {objects.url(scope.artifact_bucket, IN_FORCE_KEY)}, `pulumi up`: it is made "
+            "anew; then make a full backup (`ha db backup --full`)",
         )
     return FoundBuckets(
-        left=frozenset(bucket for bucket, locked in locks.items() if locked is not None and bucket not in in_state),
+        left=frozenset(bucket for bucket, locked in locks.items() if locked is not None and bucket not in own),
         locked=frozenset(bucket for bucket, locked in locks.items() if locked),
     )
+
+
+def _of_the_stack(scope: Scope) -> set[str]:
+    """The buckets that the stack's last whole update had. Others may be in its state too: to import one of those
+    again has no effect.
+    """
+    s3: Any = boto3.Session().client("s3", region_name=scope.region)
+    body = objects.read(s3, scope.artifact_bucket, IN_FORCE_KEY).body
+    if body is None:
+        return set()
+    settings = mapping(mapping(json.loads(body)).get("settings"))
+    copied_to = mapping(settings.get("backups")).get("copy_region")
+    had = {scope.backup_bucket}
+    if scope.backup_copy_bucket and copied_to == scope.backup_copy_region:
+        had.add(scope.backup_copy_bucket)
+    return had
 
 
 def _locked(bucket: str, region: str, scope: Scope) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -133,7 +134,9 @@ class Host:
         self.status = module.DATA / "pg_wal/archive_status"
         for name in wal(0x2E, 0x30):
             (module.DATA / "pg_wal" / name).touch()
-            (self.status / f"{name}.done").touch()
+            done = self.status / f"{name}.done"
+            done.touch()
+            os.utime(done, (BIRTH, BIRTH))
         (module.DATA / "pg_wal/00000002.history").write_text("1\t0/3000148\tno recovery target specified\n")
         module.CONFIGURATION.write_text("[global]\nrepo1-path=/pgbackrest/42\n")
         module.SIZES.write_text("wal_keep_size = '4MB'\nmax_slot_wal_keep_size = '9MB'\n")

@@ -19,6 +19,7 @@ STEPS_OF = {
     "db": ["35-base-services", "40-postgres", "50-node", "60-database", "70-backups"],
     "cache": ["35-base-services", "38-sentinel", "40-redis", "50-redis-role"],
     "monitor": ["35-base-services", "40-monitor", "50-metrics", "60-sentinel"],
+    "restore": ["35-base-services", "40-restored"],
 }
 CHANGES = [
     ("lb", "/etc/systemd/journald.conf.d/ha.conf", ["restart systemd-journald"]),
@@ -73,12 +74,13 @@ CHANGES = [
     ("monitor", "/etc/ha/pg_hba.conf", ["reload pgautofailover"]),
     ("monitor", "/etc/ha/pg_ident.conf", ["reload pgautofailover"]),
     ("monitor", "/etc/ha/postgres.env", ["restart pgautofailover"]),
+    ("restore", "/etc/ha/postgres.env", ["restart ha-restored"]),
 ]
 
 
 def prepared(folder: Path, tier: str) -> SimulatedHost:
     host = SimulatedHost(folder, f"{tier}1", **PAIRS)
-    {"lb": _lb, "app": _app, "db": _db, "cache": _cache, "monitor": _monitor}[tier](host)
+    {"lb": _lb, "app": _app, "db": _db, "cache": _cache, "monitor": _monitor, "restore": _restore}[tier](host)
     for name in ("systemd-tmpfiles", "journalctl", "haproxy", "hand-over"):
         host.stand_in(name)
     if (host.root / "usr/local/lib/ha/hand-over").exists():
@@ -131,6 +133,10 @@ def _monitor(host: SimulatedHost) -> None:
     for name in ("amtool", "promtool"):
         host.stand_in(name)
     host.stand_in("python3", "cat")
+
+
+def _restore(host: SimulatedHost) -> None:
+    host.edit("/srv/data/restore.json", '{"phase": "running"}')
 
 
 @pytest.fixture(scope="module")

@@ -59,17 +59,43 @@ def recover(target: Target, backup: dict[str, Any], newest_segment: str) -> dict
     :raises Failed: when the recovery ends elsewhere.
     """
     began = time.time()
-    progress = _Progress(backup["archive"]["start"], newest_segment)
+    size = _segment_size()
+    progress = _Progress(backup["archive"]["start"], newest_segment, size)
     subprocess.run(["systemctl", "reset-failed", UNIT], stderr=subprocess.DEVNULL, check=False)
     # Waits until the recovery has begun. What goes wrong is in the log.
     subprocess.run(["systemctl", "start", UNIT], stderr=subprocess.DEVNULL, check=False)
     while not _takes_sessions():
         if subprocess.run(["systemctl", "is-active", "--quiet", UNIT], check=False).returncode:
-            raise failure(_log(began), target, backup["label"])
+            raise failure(_log(began), target, backup["label"], newest_segment)
         progress()
         time.sleep(LOOK_S)
     done: dict[str, Any] = restored.sql(_DONE)
-    return done | {"timeline": int(done["timeline"], 16), "canary": restored.canary()}
+    done |= {"timeline": int(done["timeline"], 16), "canary": restored.canary()}
+    if target.type == "newest" and ended_early(done, newest_segment, size):
+        raise Failed(_gap(done["recovered_until"], newest_segment), UNREACHABLE)
+    return done
+
+
+def _segment_size() -> int:
+    control = said("ha-postgres", "pg_controldata")
+    found = re.search(r"^Bytes per WAL segment: *(\d+)$", control, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def ended_early(done: dict[str, Any], newest: str, size: int) -> bool:
+    """Whether a recovery without a target ended before the newest segment of its timeline: PostgreSQL takes a segment
+    that is missing or damaged for the end, and says nothing. `size`: of a segment.
+    """
+    # Its own timeline is the next one.
+    same_timeline = newest and int(newest[:8], 16) == done["timeline"] - 1
+    high, low = done["lsn"].split("/")
+    return bool(same_timeline) and (int(high, 16) << 32) + int(low, 16) < position(newest, size)
+
+
+def _gap(last: str | None, newest: str) -> str:
+    where = f"after {last}" if last else "after the backup"
+    return f"a segment of the archive is missing or damaged {where}, before {newest}, and nothing leads over it"
 
 
 def _takes_sessions() -> bool:
@@ -82,11 +108,8 @@ def _takes_sessions() -> bool:
 class _Progress:
     """Says how much WAL is replayed, by the segment that PostgreSQL has in the title of its process."""
 
-    def __init__(self, first: str, newest: str) -> None:
-        control = said("ha-postgres", "pg_controldata")
-        found = re.search(r"^Bytes per WAL segment: *(\d+)$", control, re.MULTILINE)
-        assert found is not None
-        self._size, self._next = int(found[1]), 0.0
+    def __init__(self, first: str, newest: str, size: int) -> None:
+        self._size, self._next = size, 0.0
         self._first = position(first, self._size)
         self._all = position(newest, self._size) - self._first if newest else 0
 
@@ -120,11 +143,14 @@ def _log(since: float) -> str:
         time.sleep(LOOK_S)
 
 
-def failure(log: str, target: Target, label: str) -> Failed:
-    """Why a recovery failed, by PostgreSQL's log."""
+def failure(log: str, target: Target, label: str, newest: str) -> Failed:
+    """Why a recovery failed, by PostgreSQL's log. `newest`: segment in the archive."""
     commits = re.findall(r"last completed transaction was at log time (.+)", log)
     last = f"{commits[-1].replace('+00', '')} UTC" if commits else None
     if "recovery ended before configured recovery target was reached" in log:
+        replayed = max(re.findall(r'restored log file "([0-9A-F]{24})"', log), default="")
+        if replayed[:8] == newest[:8] and replayed < newest:
+            return Failed(_gap(last, newest), UNREACHABLE)
         end = f"the archive ends at {last}" if last else f"the archive has no transaction after the backup {label}"
         between = target.type == "xid" and last
         why = f"{target} did not end between the backup {label} and then" if between else f"{target} is after that"
@@ -138,7 +164,7 @@ def failure(log: str, target: Target, label: str) -> Failed:
     if "No space left on device" in log:
         return Failed("the volume is full of what was replayed after the backup: take a later backup", NO_ROOM)
     if "from archive: child process exited with exit code" in log:
-        said_by_pgbackrest = next(reversed(re.findall(r"^ERROR: .+", log, re.MULTILINE)), "no reason given")
-        return Failed(f"the archive could not be read: {said_by_pgbackrest}")
+        errors = re.findall(r"^ERROR: .+(?:\n .+)?", log, re.MULTILINE) or ["no reason given"]
+        return Failed(f"the archive could not be read: {' '.join(errors[-1].split())}")
     reasons = re.findall(r"^(?:FATAL|PANIC): *(.+)", log, re.MULTILINE)
     return Failed(f"PostgreSQL did not recover the data: {reasons[-1] if reasons else 'its log has no reason'}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ def backup(system_identifier: str, label: str | None) -> tuple[dict[str, Any], s
 
 def _unreadable(stanza: dict[str, Any]) -> str:
     text = " ".join(one["status"]["message"] for one in stanza["repo"])
-    if "CryptoError" in text:
-        return f"the passphrase in {_passphrase()} is not that of the repository"
+    # With a wrong passphrase it is chance at which layer it fails.
+    if re.match(r"\[(Crypto|Format|JsonFormat|Checksum)Error\] unable to load info file", text):
+        return f"the passphrase in {_passphrase()} is not that of the repository, or its index is damaged"
     return f"the repository cannot be read: {text.splitlines()[0]}"

@@ -133,7 +133,7 @@ def test_a_second_restore_does_not_touch_the_first(host: SimulatedHost) -> None:
 def test_two_restores_at_once_are_refused(host: SimulatedHost) -> None:
     (host.root / "run/ha").mkdir()
     with (host.root / "run/ha/restore.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_SH)
         assert restore(host).returncode == 6
     assert restore(host).returncode == 0
 
@@ -227,8 +227,14 @@ def test_a_recovery_to_the_end_that_a_hole_ended_has_failed(host: SimulatedHost)
     assert done.returncode == 4
     assert f"missing or damaged after {DONE['recovered_until']}" in done.stderr.splitlines()[-1]
     assert host.did()[-1] == "stop ha-restored"
+    assert restore(host, target=newest, timeline=1).returncode == 4
+    # Not its own timeline's newest segment.
+    assert restore(host, target=newest, timeline=3).returncode == 0
+
+
+def test_a_recovery_to_the_end_is_complete_when_it_is_in_the_newest_segment(host: SimulatedHost) -> None:
     (host.root / "done").write_text(json.dumps(DONE | {"lsn": "0/2A00028"}))
-    assert restore(host, target=newest).returncode == 0
+    assert restore(host, target={"type": "newest", "value": None, "exclusive": False}).returncode == 0
 
 
 def test_a_target_that_is_not_reached_stops_postgresql_and_says_where_the_archive_ends(host: SimulatedHost) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -76,6 +77,17 @@ def connected(api: AwsService, reconciler: HostReconciler, fabric: Fabric) -> It
         with copies.running():
             yield copies
         api.on_change = None
+
+
+def powered_off(api: AwsService, instance_id: str) -> None:
+    """A host has shut itself down: EC2 stops its instance, or terminates it if it was launched so."""
+    ec2 = api.client("ec2")
+    asked = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="instanceInitiatedShutdownBehavior")
+    if asked["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate":
+        # The call returns when the host is gone, and the thread that called this is the host's own.
+        threading.Thread(target=ec2.terminate_instances, kwargs={"InstanceIds": [instance_id]}, daemon=True).start()
+    else:
+        ec2.stop_instances(InstanceIds=[instance_id])
 
 
 def public_address(snapshot: AwsSnapshot) -> IPv4Address | None:

@@ -79,7 +79,7 @@ def _set_up(
             state=paths.state,
             image=config.image,
             certificate_authority=authority.cert_pem.bytes().decode(),
-            powered_off=lambda instance_id: api.client("ec2").stop_instances(InstanceIds=[instance_id]),
+            powered_off=lambda instance_id: aws.powered_off(api, instance_id),
         ),
         fabric,
         read,

@@ -66,7 +66,7 @@ def _launch_templates() -> None:
     """What a call leaves out is taken from its launch template, and so are the tags of volumes.
 
     moto takes some of it from there, but neither interfaces, nor the profile, nor metadata options, nor what a shutdown
-    does. User data of a template's later versions it would not find encoded as it expects.
+    does. It keeps user data of a template's first version in another form than that of later ones.
     """
     from moto.ec2.responses.instances import InstanceResponse
 
@@ -76,10 +76,13 @@ def _launch_templates() -> None:
     def run(self: Any) -> Any:
         template = self._get_param("LaunchTemplate")
         if template:
-            data = self.ec2_backend._get_template_from_args(template).data
-            own = {"ResourceType": "launch-template"}
-            tags = [one for one in data.get("TagSpecifications", ()) if one["ResourceType"] != own["ResourceType"]]
-            self.params = {**data, "TagSpecifications": tags, **self.params}
+            data = dict(self.ec2_backend._get_template_from_args(template).data)
+            data["TagSpecifications"] = [
+                one for one in data.get("TagSpecifications", ()) if one["ResourceType"] != "launch-template"
+            ]
+            if hasattr(data.get("UserData"), "as_bytes"):
+                data["UserData"] = data["UserData"].as_bytes().decode()
+            self.params = {**data, **self.params}
         return run_instances(self)
 
     replace(InstanceResponse, "run_instances", run)

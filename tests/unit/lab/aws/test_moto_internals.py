@@ -364,9 +364,12 @@ def test_a_launch_takes_from_its_template_what_the_call_leaves_out(api: AwsServi
     texts = ["#cloud-config\n# one", "#cloud-config\n# two"]
     first, second = ({**data, "UserData": base64.b64encode(text.encode()).decode()} for text in texts)
     template = ec2.create_launch_template(LaunchTemplateName="of-a-host", LaunchTemplateData=first)["LaunchTemplate"]
+    named = {"LaunchTemplate": {"LaunchTemplateName": "of-a-host"}, "MinCount": 1, "MaxCount": 1}
+    instance_id = ec2.run_instances(**named)["Instances"][0]["InstanceId"]
+    assert read_user_data(api.snapshot_clients(), instance_id).decode() == texts[0]
+    ec2.terminate_instances(InstanceIds=[instance_id])
     ec2.create_launch_template_version(LaunchTemplateName="of-a-host", LaunchTemplateData=second)
     ec2.modify_launch_template(LaunchTemplateId=template["LaunchTemplateId"], DefaultVersion="2")
-    named = {"LaunchTemplate": {"LaunchTemplateName": "of-a-host"}, "MinCount": 1, "MaxCount": 1}
     launched = ec2.run_instances(**named)["Instances"][0]
     instance_id = launched["InstanceId"]
     try:

@@ -92,9 +92,14 @@ def controldata() -> dict[str, str]:
     return {name: value.strip() for name, _, value in lines}
 
 
+def parsed(printed: str) -> Any:
+    """pgBackRest's JSON. Its messages of errors have bare line breaks."""
+    return json.loads(printed, strict=False)
+
+
 def stanza_info() -> dict[str, Any]:
     """What `pgbackrest info` says of the stanza. :raises Failed: when the repository cannot be read."""
-    found = json.loads(pgbackrest("--output=json", "info"))
+    found = parsed(pgbackrest("--output=json", "info"))
     stanza: dict[str, Any] = next((one for one in found if one["name"] == STANZA), {"status": {"code": NO_STANZA[0]}})
     if stanza["status"]["code"] == UNREADABLE:
         said = [repo.get("status", {}).get("message", "") for repo in stanza.get("repo", [])]

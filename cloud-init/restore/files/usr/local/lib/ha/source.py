@@ -1,7 +1,6 @@
 """The repository of backups that a restore reads."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -16,6 +15,8 @@ HOME = "/srv/data/pgbackrest"
 UNREACHABLE = 4
 # pgBackRest's codes of a stanza's status.
 NO_STANZA, UNREADABLE = (1, 3), 99
+# More than there are processors: each of a thousand small files waits for S3, and for the volume that it is synced to.
+PROCESSES = 4
 _CONFIGURATION = """\
 [global]
 repo1-type=s3
@@ -29,7 +30,7 @@ repo1-s3-key-type=auto
 repo1-storage-ca-file=/etc/ssl/certs/ca-certificates.crt
 repo1-cipher-type=aes-256-cbc
 repo1-cipher-pass={passphrase}
-process-max={processors}
+process-max={processes}
 # The recovery does not wait for one segment after the other.
 archive-async=y
 archive-get-queue-max=128MiB
@@ -57,7 +58,7 @@ def configure(system_identifier: str) -> None:
         bucket=host["HA_BACKUP_BUCKET"],
         region=host["HA_REGION"],
         passphrase=said("ha-secret", "--existing", "--wait=60", _passphrase()),
-        processors=os.cpu_count(),
+        processes=PROCESSES,
         home=HOME,
         data=DATA,
     )

@@ -167,6 +167,8 @@ _SYNCHRONOUS_AGAIN = (
 _SYNCHRONOUS_AGAIN_S = 180.0
 
 
+_SEGMENTS = 4
+"""Few, as pg_auto_failover takes a standby that lags less than 16 MiB for one that has caught up: the worse case."""
 # No setting keeps WAL for the slot, so the next checkpoint removes what the standby lacks. Nothing here waits for the
 # standby: only a transaction with changes would.
 _LOSE_SLOT = (
@@ -176,7 +178,7 @@ _LOSE_SLOT = (
         "alter system set max_slot_wal_keep_size = '1MB'",
         "alter system set wal_keep_size = 0",
         _RELOAD,
-        *("select pg_logical_emit_message(false, 'ha', 'drill')", "select pg_switch_wal()") * 4,
+        *("select pg_logical_emit_message(false, 'ha', 'drill')", "select pg_switch_wal()") * _SEGMENTS,
         "checkpoint",
     )
     + " >/dev/null; "

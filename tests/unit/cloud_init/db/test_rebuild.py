@@ -33,15 +33,23 @@ def judged(node: dict[str, Any] | None = None, primary: dict[str, Any] | None = 
 
 
 def test_a_standby_whose_slot_is_lost_can_never_catch_up() -> None:
-    assert judged() == PROGRAM.Found(lost=True, known=True, ahead=False, database_bytes=GIB)
+    assert judged() == PROGRAM.Found(lost=True, follows=False, known=True, ahead=False, database_bytes=GIB)
     assert judged({"reported": "demoted"}).lost
     assert judged(primary={"gone": False}).lost
+
+
+def test_one_that_counts_as_caught_up_without_its_slot_is_lost_too() -> None:
+    """pg_auto_failover takes it for a standby, and commits would wait for it."""
+    assert judged({"goal": "secondary", "reported": "secondary"}).lost
+    follows = judged({"goal": "secondary", "reported": "secondary"}, {"lost": False})
+    assert follows.follows
+    assert not follows.lost
 
 
 @pytest.mark.parametrize(
     ("node", "primary"),
     [
-        ({"goal": "secondary"}, {}),
+        ({"goal": "secondary"}, {"lost": False, "gone": False}),
         ({"goal": "maintenance"}, {}),
         ({"goal": None}, {}),
         ({}, {"lost": False, "gone": False}),
@@ -122,7 +130,7 @@ def test_it_copies_itself_anew_and_keeps_what_it_has_meanwhile(host: Host) -> No
 def test_it_is_left_alone(host: Host, what: str, tmp_path: Path) -> None:
     host.primary = what == "primary"
     if what == "one look":
-        host.found = [judged(), judged({"goal": "secondary"})]
+        host.found = [judged(), judged({"goal": "secondary"}, {"lost": False, "gone": False})]
     if what == "a change":
         (tmp_path / "once").touch()
     if what == "not created":
@@ -187,10 +195,12 @@ def test_a_person_may_drop_the_old_copy_where_that_makes_room(host: Host) -> Non
 
 
 def test_a_person_needs_no_lost_slot_but_a_primary_that_is_another_node(host: Host) -> None:
-    host.found = [judged({"goal": "secondary"})]
+    host.found = [judged({"goal": "demoted"})]
     assert host.ask_for() == ""
     host.primary = True
     assert "not as a standby" in host.ask_for()
+    host.primary, host.found = False, [judged({"goal": "secondary"}, {"lost": False, "gone": False})]
+    assert "follows the primary" in host.ask_for()
     host.primary, host.found = False, [PROGRAM.Failed("the other node is not a primary")]
     assert "the other node is not a primary" in host.ask_for()
     assert host.begun == ["keep"]

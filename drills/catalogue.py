@@ -11,6 +11,7 @@ from drills import promises
 from drills.changes import CHANGES, Change, Expected
 from drills.faults import FAULTS, NO_FAULT, PG_AUTO_FAILOVER, Fault, Software, Targets
 from drills.promises import Promise
+from drills.recoveries import Recovery
 from ops.status import Status
 from spec.errors import EXIT_USAGE, HaError
 from spec.settings import Settings
@@ -55,6 +56,8 @@ class Drill:
     """Applied by an `up`; after `hold_s` another one brings this checkout back. A fault comes in the middle, when the
     first host has the change, and is healed `hold_s` later, whatever the `up` does.
     """
+    recovery: Recovery | None = None
+    """Backups and restores, with the fault in the middle of them."""
     promise_alone: Promise | None = None
     """What is promised instead where the tier has one host."""
 
@@ -79,6 +82,10 @@ def _change(change: Change) -> Drill:
     if change.name == "change-config-cache":
         alone = promises.CACHE_RESTART  # no setting of Redis is loaded without a restart
     return Drill(change.name, fault, change.tiers[0], role, promise, hold_s=hold_s, change=change, promise_alone=alone)
+
+
+def _recovery(recovery: Recovery, fault: Fault, promise: Promise, hold_s: float) -> Drill:
+    return Drill(recovery, fault, Tier.DB, Role.PRIMARY, promise, hold_s=hold_s, recovery=recovery)
 
 
 _HOST_FAULTS = ("stop", "stop-no-drain", "kill", "hang", "host-kill", "power-loss", "network-cut", "packet-loss")
@@ -130,6 +137,10 @@ CATALOGUE: Mapping[str, Drill] = {
         Drill("zone-power-loss", _POWER_LOSS, Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
         Drill("zone-network-cut", FAULTS["network-cut"], Tier.DB, Role.ZONE, promises.ZONE, needs=Tier.LB),
         *(_change(one) for one in CHANGES.values()),
+        _recovery(Recovery.RESTORE_TO_TIME, NO_FAULT, promises.RESTORED, 10.0),
+        _recovery(Recovery.RESTORE_THROUGH_FAILOVER, _POWER_LOSS, promises.RESTORED_THROUGH_FAILOVER, 12.0),
+        _recovery(Recovery.BACKUP_DURING_FAILOVER, _POWER_LOSS, promises.BACKUP_DURING_FAILOVER, 12.0),
+        _recovery(Recovery.ARCHIVE_UNREACHABLE, FAULTS["archive-refusal"], promises.ARCHIVE_UNREACHABLE, 600.0),
     )
 }
 

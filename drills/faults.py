@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from drills import soak
 from drills.deferred_signals import defer_signals
 from drills.fault_injector import ANY, FaultInjector, NetworkPath
 from ops.postgres import ADMIN_DATABASE, psql_command
+from ops.scope import scope_of
 from ops.switchover import hand_over
 from spec.errors import HaError
 from spec.tags import STACK_TAG
@@ -19,6 +21,7 @@ from spec.tiers import Tier
 
 _FILLER = "/srv/data/ha-drill-filler"
 _HOG = "ha-drill-hog"
+_REFUSAL = "HaDrill"
 Action: TypeAlias = "Callable[[FaultInjector, Targets], None]"
 
 
@@ -269,6 +272,35 @@ def _restore_nat(injector: FaultInjector, _: Targets) -> None:
             ec2.create_route(RouteTableId=one["table"], DestinationCidrBlock="0.0.0.0/0", NatGatewayId=one["gateway"])
 
 
+def _refuse_archive(injector: FaultInjector, _: Targets) -> None:
+    """The bucket of the backups refuses the database hosts."""
+    scope = scope_of(injector.estate, injector.settings)
+    bucket = scope.bucket_arn(scope.backup_bucket)
+    role = f"arn:{scope.partition}:iam::{scope.account}:role/{scope.project}-{scope.stack}-{Tier.DB}-*"
+    refusal = {
+        "Sid": _REFUSAL,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket, f"{bucket}/*"],
+        "Condition": {"ArnLike": {"aws:PrincipalArn": role}},
+    }
+    _set_refusals(injector, [refusal])
+
+
+def _accept_archive(injector: FaultInjector, _: Targets) -> None:
+    _set_refusals(injector, [])
+
+
+def _set_refusals(injector: FaultInjector, refusals: Sequence[dict[str, Any]]) -> None:
+    """Makes these the only refusals of a drill in the policy of the backups' bucket."""
+    bucket, s3 = scope_of(injector.estate, injector.settings).backup_bucket, injector.estate.client("s3")
+    policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    policy["Statement"] = [one for one in policy["Statement"] if one.get("Sid") != _REFUSAL]
+    policy["Statement"] += refusals
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+
+
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
@@ -317,6 +349,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault("unsafe-power-loss", _lose_power_unsafely, _make_safe_again),
         Fault("slot-loss", _lose_slot, _bring_standby_back),
         Fault("route-loss", _lose_nat, _restore_nat),
+        Fault("archive-refusal", _refuse_archive, _accept_archive),
         Fault(
             "stress",
             lambda injector, targets: soak.start(injector, targets.primary, targets.standby, targets.monitor),

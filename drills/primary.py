@@ -1,4 +1,4 @@
-"""Runs SQL on the primary, whichever host that is by then."""
+"""The primary, whichever host that is by then."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from collections.abc import Sequence
 
 from drills.fault_injector import FaultInjector
 from ops.postgres import psql_command
+from ops.status import database_of, observe
 from spec.errors import HaError
+from spec.tiers import Tier
 
 WITHIN_S = 60.0
 """Longer than a failover, which an interrupted drill may leave under way."""
 _ONE_ATTEMPT_S = 10
 _PAUSE_S = 0.5
+
+
+def primary_of(injector: FaultInjector) -> str:
+    """The name of the primary. :raises HaError: when there is none."""
+    found = database_of(observe(injector.estate, [Tier.DB])).primary
+    if found is None:
+        raise HaError("there is no primary", where=injector.estate.stack, fix="`ha --lab status` shows what is wrong")
+    return found
 
 
 def run_on_primary(injector: FaultInjector, hosts: Sequence[str], database: str, statement: str) -> None:

@@ -190,6 +190,33 @@ COPIED_ANEW = Promise(
     reason="A standby that can never catch up copies all data of the primary. How long that takes is a question of the "
     "database's size, and of the 100 MB/s that pg_auto_failover copies at most; the drill's is small.",
 )
+RESTORED = Promise(
+    text="all that was acknowledged before that time is back, nothing of after it; 0 failed requests",
+    guide="not covered",
+    failed=0,
+    reason="The restore is beside the running database, on a host of its own. Rows are copied back by a person, which "
+    "is not in the figures.",
+)
+RESTORED_THROUGH_FAILOVER = Promise(
+    text="all that was acknowledged before that time is back, over the failover too; writable again within 8 s",
+    guide="not covered",
+    outage_s=8.0,
+    reason="What the lost primary had not archived, the new one archives; the restore begins with a backup of before.",
+)
+BACKUP_DURING_FAILOVER = Promise(
+    text="writable again within 8 s, no damaged backup, and the next one succeeds",
+    guide="not covered",
+    outage_s=8.0,
+)
+ARCHIVE_UNREACHABLE = Promise(
+    text="0 failed requests, somebody is paged within 10 min, all is archived within 3 min of the end",
+    guide="not covered",
+    failed=0,
+    paged_s=600.0,
+    alert="ArchiveStalled",
+    reason="A segment of WAL may stay open for a minute, and one that waits is tolerated for five minutes, and for two "
+    "more before the alert. PostgreSQL tries again once a minute.",
+)
 SAFE = Promise(
     text="no acknowledged write lost, never two writable primaries",
     guide="not covered",

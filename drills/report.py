@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from drills.measure import percentile
 from drills.probe import EVERY_S
 from drills.promises import P95_RUNS, p95_broken
-from drills.results import ChangeRun, Outcome, Result, Unfinished
+from drills.results import ChangeRun, Outcome, RecoveryRun, Result, Unfinished
 from drills.rollup import ALIGN, class_of, current, cut_short, numbered, promise_of, rollup, title
 from spec.markdown import table
 
@@ -20,6 +20,10 @@ HEADINGS = (
 UPDATE_HEADINGS = (
     *("drill", "machine", "runs", "`up` took: median", "worst", "hosts touched", "it failed with"),
     *("next `up`: worst", "hosts touched"),
+)
+RECOVERY_HEADINGS = (
+    *("drill", "machine", "runs", "RPO: worst", "RTO: median", "worst", "acknowledged before", "missing"),
+    *("after it and there", "backup took: worst", "segments that waited", "archived after: worst"),
 )
 BROKEN_HEADINGS = ("drill", "when", "machine", "what broke the promise", "counted above")
 NO_RESULTS = "There are no results here yet: run a drill (`ha --lab drill run NAME...`)."
@@ -126,6 +130,36 @@ def updates(results: Sequence[Result]) -> list[tuple[str, ...]]:
     return rows
 
 
+def recoveries(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """What came back in each recovery drill, and when; a cell is empty where the drill does not do that."""
+    numbers = numbered(results)
+    found: dict[tuple[str, int], list[RecoveryRun]] = {}
+    for one in sorted(current(results), key=lambda one: (one.fault, one.at)):
+        if isinstance(one, Outcome) and one.recovery:
+            found.setdefault((one.fault, numbers[one.machine]), []).append(one.recovery)
+    rows: list[tuple[str, ...]] = []
+    for (name, number), runs in found.items():
+        restores = [one.restore for one in runs if one.restore]
+        took = [one.rto_s for one in restores]
+        rows.append(
+            (
+                *(name, str(number), str(len(runs)), _worst((one.rpo_s for one in restores), 1)),
+                *(f"{percentile(took, 50):.0f} s" if took else "", _worst(took)),
+                str(sum(one.acknowledged_before for one in restores)) if restores else "",
+                str(sum(one.missing for one in restores)) if restores else "",
+                str(sum(one.after_and_there for one in restores)) if restores else "",
+                *(_worst(one.backup_s for one in runs), _most(one.waiting_segments for one in runs)),
+                _worst(one.caught_up_s for one in runs),
+            )
+        )
+    return rows
+
+
+def _worst(seconds: Iterable[float | None], digits: int = 0) -> str:
+    known = [one for one in seconds if one is not None]
+    return f"{max(known):.{digits}f} s" if known else ""
+
+
 def provenance(results: Sequence[Result]) -> str:
     """On which stacks, commits and machines it was measured, and how finely."""
     shown = current(results)
@@ -196,6 +230,8 @@ def _stack(stack: str, results: Sequence[Result], decision: Decision) -> str:
         parts += [f"### {one.name[0].upper()}{one.name[1:]}", table(one.headings, one.rows)]
     if rows_of_updates := updates(results):
         parts += ["### What the updates did", table(UPDATE_HEADINGS, rows_of_updates)]
+    if rows_of_recoveries := recoveries(results):
+        parts += ["### What came back", table(RECOVERY_HEADINGS, rows_of_recoveries)]
     if whys := reasons(results):
         parts += ["### Why these promises", bullets(f"*{promise}*: {reason}" for promise, reason in whys)]
     if failures := broken(results, decision):

@@ -59,6 +59,40 @@ class ChangeRun(BaseModel):
     returned: Update
 
 
+class RestoreRun(BaseModel):
+    """A restore beside the running database, held against the ledger. Writes are those of the load.
+
+    `backup`: the one that it began with. `missing`: acknowledged before the target `to`, and not there;
+    `after_and_there`: sent after it, and there. `rpo_s`: from the newest acknowledged write before the target that is
+    there to the target, 0 when none is missing. `rto_s`: how long the restore took, with its host's boot.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    to: str
+    backup: str
+    restored_rows: int
+    acknowledged_before: int
+    missing: int
+    sent_after: int
+    after_and_there: int
+    rpo_s: float
+    rto_s: float
+
+
+class RecoveryRun(BaseModel):
+    """What a recovery drill did; null what it does not do.
+
+    `backup_s`: how long its own backup took. `waiting_segments` of WAL at the end of the time without the archive,
+    `caught_up_s` after it none any more (null too when that took too long).
+    """
+
+    model_config = ConfigDict(frozen=True)
+    backup_s: float | None = None
+    restore: RestoreRun | None = None
+    waiting_segments: int | None = None
+    caught_up_s: float | None = None
+
+
 class _Run(BaseModel):
     """What is known of every run. `fault` is the drill's name."""
 
@@ -122,6 +156,8 @@ class Outcome(_Run):
     """Each time that it told a node to be neither primary nor secondary."""
     change: ChangeRun | None = None
     """Of a drill that changes what the estate runs."""
+    recovery: RecoveryRun | None = None
+    """Of a drill of backups and restores."""
     promise: str
     kept: bool
     broken: tuple[str, ...]

@@ -51,6 +51,7 @@ CLASSES: Final = (
     FaultClass("monitor, NAT gateway", ("monitor-", "nat-"), promises.UNNOTICED),
     FaultClass("loss of a zone", ("zone-",), promises.ZONE),
     FaultClass("change of configuration or release", ("change-",), promises.CHANGE),
+    FaultClass("backups and restores", ("restore-", "backup-", "archive-"), promises.RESTORED),
     FaultClass("soak: stress, no fault", ("soak",), promises.SOAK),
 )
 _BY_PREFIX: Final = {prefix: one for one in CLASSES for prefix in one.prefixes}

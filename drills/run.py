@@ -1,4 +1,4 @@
-"""Runs one drill: load, fault or change, healing, redundancy, then the ledger."""
+"""Runs one drill: load, fault, change or recovery, healing, redundancy, then the ledger."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from drills.faults import PG_AUTO_FAILOVER, Software, Targets, injected
 from drills.load import LoadPlan
 from drills.load_process import LoadProcess, running_load
 from drills.measure import accepting, figures, timeline, two_primaries
-from drills.primary import run_on_primary
+from drills.primary import primary_of, run_on_primary
 from drills.probe import TABLE, Probe
 from drills.promises import Measured, broken_by
-from drills.results import ChangeRun, Outcome, Timeline, bin_width_s, now, this_commit, this_machine
+from drills.recovery_run import RECOVERIES, RecoveryDrill
+from drills.results import ChangeRun, Outcome, RecoveryRun, Timeline, bin_width_s, now, this_commit, this_machine
 from drills.samples import Sample, WriteAttempt
 from ops.postgres import ADMIN_DATABASE, psql_command
 from ops.status import Status, await_healthy, status
@@ -50,6 +51,8 @@ SPARE_S = 120.0
 """What the injection and the healing themselves may take, such as a host's boot."""
 CHANGES_S = 1500.0
 """What both updates of a change drill may take: hosts one by one, and gates that wait until a bad change is undone."""
+RECOVERY_S = 1500.0
+"""What backups and a restore may take: a host that boots, one backup that waits for another, the archive's holes."""
 POLL_S = 1.0
 POLL_LOAD_S = 0.2
 """To look at the load costs the hosts nothing."""
@@ -109,7 +112,8 @@ class Recording:
     paged_s: float | None
     change: ChangeRun | None = None
     unmet: Sequence[str] = ()
-    """What was not as expected of a change."""
+    """What was not as expected of a change or a recovery."""
+    recovery: RecoveryRun | None = None
 
 
 def run(drill: Drill, injector: FaultInjector, say: Say, software: Software = PG_AUTO_FAILOVER) -> Outcome:
@@ -131,10 +135,12 @@ def run(drill: Drill, injector: FaultInjector, say: Say, software: Software = PG
         around.enter_context(_drill_tables(injector, databases, targets.primary, prefix))
         probe = around.enter_context(Probe(injector, databases).running())
         with running_load(injector, plan) as load:
-            recording = _break_and_heal(drill, injector, targets, load, probe, inbox, say)
-        primary = _primary(injector)
+            acts = RECOVERIES[drill.recovery](drill, injector, targets, load, prefix, say) if drill.recovery else None
+            recording = _break_and_heal(drill, injector, targets, load, probe, inbox, acts, say)
+        primary = primary_of(injector)
         say("comparing the ledger with the database")
-        verdict = ledger.compare(load.samples, ledger.stored_titles(injector, primary, prefix))
+        stored = ledger.stored_titles(injector, primary, prefix)
+        verdict = ledger.compare(load.samples, stored, since=acts.compared_since if acts else -math.inf)
     return outcome_of(drill, targets, recording, primary, verdict, _decided(injector, targets.monitor, last), injector)
 
 
@@ -152,7 +158,7 @@ def _plan(drill: Drill, injector: FaultInjector, prefix: str) -> LoadPlan:
     password = injector.run(application, "/usr/local/sbin/ha-secret app/admin-password").strip()
     plan = LoadPlan(host=host, port=port, prefix=prefix, user="admin", password=password)
     seconds = WARM_S + max(drill.hold_s, drill.hold_at_most_s) + drill.redundant_within_s + SPARE_S
-    seconds += CHANGES_S if drill.change else 0
+    seconds += CHANGES_S if drill.change else RECOVERY_S if drill.recovery else 0
     requests = math.ceil(seconds * (plan.reads_per_s + plan.writes_per_s))
     return replace(plan, max_seconds=seconds, max_requests=requests)
 
@@ -175,6 +181,7 @@ def _break_and_heal(
     load: LoadProcess,
     probe: Probe,
     inbox: AlertInbox | None,
+    acts: RecoveryDrill | None,
     say: Say,
 ) -> Recording:
     _wait_for_writes(load, probe.attempts[targets.primary])
@@ -184,8 +191,10 @@ def _break_and_heal(
         message = inbox.first_firing(drill.promise.alert, began) if inbox else None
         return None if message is None else message.received_at - began
 
-    change, unmet = None, list[str]()
-    if drill.change is not None:
+    change, recovery, unmet = None, None, list[str]()
+    if acts is not None:
+        began = acts.harm()
+    elif drill.change is not None:
         say(f"{drill.name}: applying the change")
         change, unmet = ChangeDrill(drill, drill.change, injector, targets, say).run()
     else:
@@ -200,13 +209,16 @@ def _break_and_heal(
         healed + QUIET_AT_MOST_S, lambda: load.write_acknowledged_that_began_after(healed + QUIET_S), POLL_LOAD_S
     )
     redundant_again_s = _await_redundancy(drill, injector, healed)
+    if acts is not None:
+        recovery, unmet = acts.recover(healed)
     time.sleep(AFTER_S)
-    if drill.change and load.has_ended:
-        raise HaError(f"the load ended before the change did: it took over {CHANGES_S:g} s", where="the load")
+    longest_s = CHANGES_S if drill.change else RECOVERY_S if drill.recovery else None
+    if longest_s is not None and load.has_ended:
+        raise HaError(f"the load ended before the drill did: it took over {longest_s:g} s", where="the load")
     ended = time.monotonic()
     load.end()
     return Recording(
-        load.samples, probe.attempts, began, healed, ended, redundant_again_s, paged_s(), change, tuple(unmet)
+        load.samples, probe.attempts, began, healed, ended, redundant_again_s, paged_s(), change, tuple(unmet), recovery
     )
 
 
@@ -269,17 +281,6 @@ def _planned(injector: FaultInjector) -> list[str]:
     return [host.name for host in injector.settings.plan_hosts()]
 
 
-def _primary(injector: FaultInjector) -> str:
-    seen = _status(injector)
-    if seen.database.primary is None:
-        raise HaError(
-            "there is no primary to compare the ledger with",
-            where=seen.stack,
-            fix="`ha --lab status` shows what is wrong",
-        )
-    return seen.database.primary
-
-
 def provenance(drill: Drill, injector: FaultInjector) -> dict[str, Any]:
     """What a result says of its run: the drill, the stack, the time, the commit, the machine, the timers."""
     return {
@@ -327,6 +328,7 @@ def outcome_of(
             "departures": decided.departures if decided else None,
             "redundant_again_s": recording.redundant_again_s,
             "change": recording.change,
+            "recovery": recording.recovery,
             "held_s": None
             if drill.fault.instantaneous and not drill.change
             else round(recording.healed - recording.began, 1),

@@ -29,7 +29,8 @@ SILENT_S: Final = 180.0
 """How long a host may be silent while it works."""
 _COMMAND_S: Final = 60
 _ANSWER: Final = re.compile(r"(/run/ha/answer\.\w+) (\d{1,9})\n([A-Za-z0-9+/=]*)")
-_JOBS: Final = "/run/ha/jobs"
+JOBS: Final = "/run/ha/jobs"
+"""A folder for each job, by its name: what it wrote to `out` and `err`, and once it has ended its exit `code`."""
 
 _SCRIPT: Final = Path(__file__).with_name("host-job.sh").read_text(encoding="utf-8")
 _UNDER_WAY: Final = 75
@@ -92,8 +93,8 @@ def wait(estate: Estate, on: Instance, name: str, meanwhile: Callable[[], None])
                 raise CommandFailed(f"{name}: the host is silent: {failed.what}", where=on.host) from None
             state = "active"
         if re.fullmatch(r"\d{1,3}", state):
-            out = read(estate, on, f"cat {_JOBS}/{name}/out").decode(errors="replace")
-            err = read(estate, on, f"tail -c 8000 {_JOBS}/{name}/err").decode(errors="replace")
+            out = read(estate, on, f"cat {JOBS}/{name}/out").decode(errors="replace")
+            err = read(estate, on, f"tail -c 8000 {JOBS}/{name}/err").decode(errors="replace")
             return CommandResult(int(state), out, err)
         if state not in ("active", "activating", "deactivating"):
             raise CommandFailed(f"{name} was ended before it was done: the host restarted, or somebody stopped it")
@@ -103,7 +104,7 @@ def wait(estate: Estate, on: Instance, name: str, meanwhile: Callable[[], None])
 
 def newest_line(estate: Estate, on: Instance, name: str) -> str:
     """The last whole line that a job wrote to standard error so far."""
-    done = estate.run(on.instance_id, f"tail -c 2000 {_JOBS}/{name}/err", timeout_s=_COMMAND_S)
+    done = estate.run(on.instance_id, f"tail -c 2000 {JOBS}/{name}/err", timeout_s=_COMMAND_S)
     lines = printable(done.stdout.rpartition("\n")[0]).splitlines()
     return lines[-1].strip() if lines else ""
 

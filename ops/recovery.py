@@ -58,6 +58,10 @@ _COUNTS = re.compile(r"(?:total WAL checked|total files checked): (\d{1,12}),")
 Say = Callable[[str], None]
 
 
+class UnderWay(HaError):
+    """Another backup runs."""
+
+
 class Made(BaseModel):
     """The document of `ha db backup --json`: `bytes` has the database, `repository_bytes` were added."""
 
@@ -158,6 +162,7 @@ def transaction_time(estate: Estate, xid: str) -> datetime | None:
 def backup(estate: Estate, lease: Lease, say: Say, *, full: bool) -> Made:
     """Make a backup now, as the one operation on the estate: a change would hand over, and so end it.
 
+    :raises UnderWay: while another one runs.
     :raises HaError: when it is refused, and nothing was done, or when it failed.
     """
     with lease:
@@ -278,9 +283,9 @@ def _the_primary(estate: Estate) -> Instance:
     return found.instance
 
 
-def _under_way(on: Instance, running: Running | None) -> HaError:
+def _under_way(on: Instance, running: Running | None) -> UnderWay:
     far = f" ({progress_in_words(running)})" if running else ""
-    return HaError(
+    return UnderWay(
         f"a backup is under way already{far}: the schedule began it, or an operator who did not wait for its end",
         where=on.host,
         fix="`ha db backups` shows it when it is done",

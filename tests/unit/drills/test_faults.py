@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Sequence
@@ -45,13 +46,34 @@ class Routes:
         self.private[RouteTableId].append({"NatGatewayId": NatGatewayId})
 
 
+class Bucket:
+    """The part of S3 that the policy of the backups' bucket is in, and whose account it is."""
+
+    def __init__(self) -> None:
+        self.policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "TlsOnly"}]})
+
+    def get_caller_identity(self) -> object:
+        return {"Arn": "arn:aws:iam::123456789012:user/me", "Account": "123456789012"}
+
+    def get_bucket_policy(self, Bucket: str) -> object:
+        return {"Policy": self.policy}
+
+    def put_bucket_policy(self, Bucket: str, Policy: str) -> None:
+        self.policy = Policy
+
+    @property
+    def statements(self) -> list[str]:
+        return [one["Sid"] for one in json.loads(self.policy)["Statement"]]
+
+
 class FakeInjector(FaultInjector):
     """Keeps what is broken at present, in place of breaking it."""
 
     def __init__(self) -> None:
         self.routes = Routes()
         estate = MagicMock(stack="dev")
-        estate.client.return_value = self.routes
+        self.bucket = Bucket()
+        estate.client.side_effect = lambda service: self.routes if service == "ec2" else self.bucket
         super().__init__(MagicMock(), estate, load_settings(STACKS, "dev"))
         self.down: set[str] = set()
         self.disconnected: set[str] = set()
@@ -102,7 +124,8 @@ class FakeInjector(FaultInjector):
     def nothing_is_broken(self) -> bool:
         routeless = any(len(routes) != 1 for routes in self.routes.private.values())
         hosts = self.down | self.disconnected | self.throttled
-        return not (routeless or hosts or self.blocked or self.impaired or self.units)
+        refused = self.bucket.statements != ["TlsOnly"]
+        return not (routeless or refused or hosts or self.blocked or self.impaired or self.units)
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +179,10 @@ def test_the_other_hosts_are_healed_when_one_cannot_be(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress", "route-loss", "slot-loss"],
+    [
+        *("power-loss", "network-cut", "packet-loss", "partition-both", "host-kill", "stress", "route-loss"),
+        *("slot-loss", "archive-refusal"),
+    ],
 )
 def test_a_fault_breaks_something_for_as_long_as_its_block(name: str) -> None:
     injector = FakeInjector()
@@ -226,6 +252,19 @@ def test_without_a_nat_gateway_there_is_none_to_lose() -> None:
     injector.routes.gateways = []
     with pytest.raises(HaError, match="no NAT gateway"):
         FAULTS["route-loss"].inject(injector, TARGETS)
+
+
+def test_the_bucket_refuses_the_database_hosts_and_nobody_else() -> None:
+    injector = FakeInjector()
+    FAULTS["archive-refusal"].inject(injector, TARGETS)
+    FAULTS["archive-refusal"].inject(injector, TARGETS)
+    kept, refusal = json.loads(injector.bucket.policy)["Statement"]
+    assert kept == {"Sid": "TlsOnly"}
+    assert refusal["Resource"] == [
+        "arn:aws:s3:::ha-dev-backups-123456789012-us-east-1",
+        "arn:aws:s3:::ha-dev-backups-123456789012-us-east-1/*",
+    ]
+    assert refusal["Condition"] == {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/ha-dev-db-*"}}
 
 
 def test_a_switchover_is_what_operators_do(switched_over: list[object]) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from drills.catalogue import CATALOGUE
 from drills.report import NO_RESULTS, markdown
-from drills.results import ChangeRun, Machine, Outcome, Result, Timeline, Unfinished, Update
+from drills.results import ChangeRun, Machine, Outcome, RecoveryRun, RestoreRun, Result, Timeline, Unfinished, Update
 
 
 def outcome(outage_s: float, **changes: object) -> Outcome:
@@ -152,3 +152,25 @@ def test_what_the_updates_of_changes_did_is_a_table_of_its_own() -> None:
     (row,) = [line for line in markdown([run(130.0, 2), run(140.0, 3)]).splitlines() if "not healthy" in line]
     assert row == "| change-release-dies | 1 | 2 | 130 s | 140 s | app1 | app1: not healthy | 8 s |  |"
     assert "What the updates did" not in markdown([outcome(4.0)])
+
+
+def test_what_came_back_is_a_table_of_its_own() -> None:
+    def run(rto_s: float, day: int, **found: int) -> Outcome:
+        counts = {"acknowledged_before": 100, "missing": 0, "sent_after": 9, "after_and_there": 0, **found}
+        restore = RestoreRun(
+            to="T", backup="F", restored_rows=100, rpo_s=2.5 * counts["missing"], rto_s=rto_s, **counts
+        )
+        recovery = RecoveryRun(backup_s=6.0, restore=restore)
+        return outcome(1.0, fault="restore-to-time", recovery=recovery, at=datetime(2026, 1, day, tzinfo=UTC))
+
+    archive = RecoveryRun(waiting_segments=31, caught_up_s=41.7)
+    text = markdown(
+        [run(61.0, 2), run(70.0, 3, missing=1), outcome(1.0, fault="archive-unreachable", recovery=archive)]
+    )
+    _, said = text.split("### What came back")
+    found = [line for line in said.splitlines() if line.startswith(("| restore-", "| archive-"))]
+    assert found[:2] == [
+        "| archive-unreachable | 1 | 1 |  |  |  |  |  |  |  | 31 | 42 s |",
+        "| restore-to-time | 1 | 2 | 2.5 s | 61 s | 70 s | 200 | 1 | 0 | 6 s |  |  |",
+    ]
+    assert "What came back" not in markdown([outcome(4.0)])

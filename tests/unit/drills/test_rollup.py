@@ -28,6 +28,7 @@ def test_each_drill_is_in_the_class_of_its_fault() -> None:
     assert by_name["database: planned switchover"] == {"db-switchover"}
     assert by_name["monitor, NAT gateway"] >= {"monitor-kill", "nat-power-loss", "monitor-and-standby-power-loss"}
     assert by_name["change of configuration or release"] == {name for name, one in CATALOGUE.items() if one.change}
+    assert by_name["backups and restores"] == {name for name, one in CATALOGUE.items() if one.recovery}
     assert by_name["loss of a zone"] == {"zone-power-loss", "zone-network-cut"}
     assert all(by_name.values())
 

@@ -52,14 +52,14 @@ def test_json_is_one_document_with_exact_sums(ha: Ha) -> None:
     }
     assert all(line_fields <= set(line) for line in document["lines"])
     assert all({"component", "guide_usd", "ours_usd", "why"} <= set(row) for row in document["guide"])
-    assert sum(line["monthly_usd"] for line in document["lines"]) == document["monthly_usd"] == Decimal("180.4374")
+    assert sum(line["monthly_usd"] for line in document["lines"]) == document["monthly_usd"] == Decimal("180.61164")
     assert document["unpriced"] == []
 
 
 def test_text_markdown_and_html(ha: Ha, tmp_path: Path) -> None:
     text = ha("cost")
     assert "TOTAL" in text.out
-    assert "dev in us-east-1: $180.44 a month, $34.56 left of its budget of $215.00" in text.out
+    assert "dev in us-east-1: $180.61 a month, $34.39 left of its budget of $215.00" in text.out
     markdown = ha("cost", "--markdown")
     assert markdown.out.startswith("## Cost of dev\n")
     page = tmp_path / "cost.html"
@@ -67,14 +67,14 @@ def test_text_markdown_and_html(ha: Ha, tmp_path: Path) -> None:
     assert html.code == 0
     content = page.read_text()
     assert "<svg" in content
-    assert "$180.44" in content
+    assert "$180.61" in content
     assert not any(word in content for word in ("<script", "src=", "<link", "@import", "url("))
 
 
 def test_over_budget_is_exit_3_and_so_is_unpriced_with_another_message(ha: Ha, monkeypatch: pytest.MonkeyPatch) -> None:
     over = ha("cost", "--set", "application.count=4")
     assert over.code == 3
-    assert "stack dev costs $243.03 a month, $28.03 over its budget of $215.00" in over.err
+    assert "stack dev costs $243.21 a month, $28.21 over its budget of $215.00" in over.err
     assert "TOTAL" in over.out  # the report is there all the same
     without = {k: v for k, v in resource_types.PAID.items() if k != resource_types.NAT_GATEWAY}
     monkeypatch.setattr("cost.estimate.PAID", without)
@@ -153,22 +153,22 @@ def test_diff_of_settings_in_all_forms(ha: Ha) -> None:
     assert [s["difference_usd"] for s in document["stacks"]] == [Decimal("36.5")]
     ran = ha("cost", "diff", "--stack", "dev", "--stack", "prod", "--set", "application.count=3")
     assert ran.out.count("rises by $31.30 a month") == 2
-    # 180.4374 + 31.298 = 211.7354 is within 215, 213.7279 + 31.298 = 245.0259 is not: the message says which stack.
+    # 180.61164 + 31.298 = 211.7354 is within 215, 213.7279 + 31.298 = 245.0259 is not: the message says which stack.
     assert ran.code == 3
-    assert "stack prod costs $245.03 a month, $30.03 over its budget of $215.00" in ran.err
+    assert "stack prod costs $245.22 a month, $30.22 over its budget of $215.00" in ran.err
     assert "stack dev costs" not in ran.err
 
 
 def test_a_stack_named_twice_is_compared_once(ha: Ha) -> None:
     ran = ha("cost", "diff", "--stack", "dev", "--stack", "dev", "--set", "budget_monthly_usd=300")
-    assert ran.out.count("dev stays at $180.44 a month") == 1
+    assert ran.out.count("dev stays at $180.61 a month") == 1
 
 
 def test_a_hundredth_of_a_cent_over_is_over(ha: Ha) -> None:
-    """dev costs 180.4374."""
-    ran = ha("cost", "--set", "budget_monthly_usd=180.4373")
+    """dev costs 180.61164."""
+    ran = ha("cost", "--set", "budget_monthly_usd=180.6115")
     assert ran.code == 3
-    assert "<$0.01 over its budget of $180.44" in ran.err
+    assert "<$0.01 over its budget of $180.61" in ran.err
 
 
 def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,17 +33,17 @@ def change(report_of: Make, *changes: str) -> StackDiff:
         (("application.instance_type=t3.large",), "60.736", {"changed": 2}),
         # 730 x 0.0416 + 8 x 0.08 + 2 alarms of 0.10 + 2 GB of updates at 0.045
         (("application.count=3",), "31.298", {"added": 4, "changed": 1}),
-        # 2 x 20 x 0.08, and backups of 5 GB more: 5 x 3.5 x 0.023 = 0.4025
-        (("database.volume_gib=40",), "3.6025", {"changed": 3}),
+        # 2 x 20 x 0.08, a hundredth of 20 x 0.08 for a restore's, and backups of 5 GB more: 5 x 3.5 x 0.023 = 0.4025
+        (("database.volume_gib=40",), "3.6185", {"changed": 4}),
         # 730 x 0.045 and its address, 730 x 0.005; the bytes are the same
         (("network.nat_gateways=2",), "36.50", {"added": 2}),
-        # 730 x 0.032, as in the golden totals
-        (ARM, "-23.36", {"changed": 7}),
+        # 730 x 0.032, as in the golden totals, and 7.3 x 0.004
+        (ARM, "-23.3892", {"changed": 8}),
         # Prices of us-west-2 are those of us-east-1; the gateway is in a zone of another name
         (OREGON, "0", {"added": 2, "removed": 2}),
         # Hosts 730 x (2 x 0.0456 + 3 x 0.0228 + 2 x 0.0114 - 0.1664) = 11.68; gateway 730 x 0.003 = 2.19 and
-        # 14 GB x 0.003 = 0.042; disks 114 x 0.008 = 0.912
-        (IRELAND, "14.824", None),
+        # 14 GB x 0.003 = 0.042; disks 114.28 x 0.008 = 0.91424; a restore's 7.3 hours x 0.002 = 0.0146
+        (IRELAND, "14.84084", None),
         (("alerts.email=a@example.org",), "0.02", {"added": 1}),  # 1000 e-mails of 2 USD a 100,000
         (("budget_monthly_usd=300",), "0", {}),
     ],
@@ -69,7 +69,7 @@ def test_another_region_is_named_and_its_unconfirmed_prices_too(report_of: Make)
 def test_the_form_of_a_changed_an_added_and_a_removed_line(report_of: Make) -> None:
     text = diff_text.stack(change(report_of, "application.count=3", "database.volume_gib=40"))
     assert text.startswith(
-        "dev rises by $34.90 a month (+19%), from $180.44 to $215.34; $0.34 over the budget of $215.00"
+        "dev rises by $34.92 a month (+19%), from $180.61 to $215.53; $0.53 over the budget of $215.00"
     )
     assert "+ hosts/app3 " in text
     assert "    + instance t3.medium " in text
@@ -85,10 +85,10 @@ def test_a_new_stack_is_all_added(report_of: Make) -> None:
     found = compare(None, after)
     assert {line.change for line in found.lines} == {"added"}
     assert found.difference_usd == after.monthly_usd
-    assert diff_text.sentence(found).startswith("dev is new: $180.44 a month")
+    assert diff_text.sentence(found).startswith("dev is new: $180.61 a month")
 
 
 def test_over_budget_says_by_how_much(report_of: Make) -> None:
     found = change(report_of, "application.count=4")
     assert not found.within_budget
-    assert diff_text.budget(found) == "$28.03 over the budget of $215.00"  # 180.4374 + 2 x 31.298 - 215
+    assert diff_text.budget(found) == "$28.21 over the budget of $215.00"  # 180.61164 + 2 x 31.298 - 215

@@ -50,8 +50,8 @@ def test_the_difference_to_a_revision_is_the_difference_of_the_totals(repository
     found, reports = stack_diff.diff_of(["dev"], "main", (), stacks_dir=STACKS, repository=repository)
     (one,) = found.stacks
     assert one.before_usd == Decimal("65.70")  # 2 x 730 x 0.045
-    assert one.after_usd == reports[0].monthly_usd == Decimal("180.4374")
-    assert one.difference_usd == Decimal("114.7374")
+    assert one.after_usd == reports[0].monthly_usd == Decimal("180.61164")
+    assert one.difference_usd == Decimal("114.91164")
     assert {line.change for line in one.lines if line.resource in ("nat0", "nat1")} == {"removed"}
     # What could not be priced before is reported, and is no failure of the change.
     assert [u.type for u in one.before_unpriced] == ["aws:rds/instance:Instance"]
@@ -112,7 +112,7 @@ def test_a_base_that_cannot_run_leaves_the_head_alone(base: Path) -> None:
     (one,) = diff(base).stacks
     assert one.before_usd is None
     assert "No module named 'dropped'" in one.before_failed
-    assert one.after_usd == Decimal("180.4374")
+    assert one.after_usd == Decimal("180.61164")
     assert one.at_base is not None  # its estimator runs all the same
     assert one.at_base.after_usd == one.after_usd
     assert one.at_base.before_usd is None
@@ -132,7 +132,7 @@ def test_a_price_edited_with_what_it_hides_is_seen(base: Path) -> None:
     prices_dir = with_price(base, "ec2.m7i.4xlarge.hour", "0.0416")
     found = diff(base, "application.instance_type=m7i.4xlarge", prices_dir=prices_dir)
     (one,) = found.stacks
-    assert one.after_usd == Decimal("180.2374")  # two alarms on CPU credits less
+    assert one.after_usd == Decimal("180.41164")  # two alarms on CPU credits less
     assert one.within_budget
     assert one.at_base is not None
     assert one.at_base.after_usd == one.after_usd + 2 * 730 * (Decimal("0.8064") - Decimal("0.0416"))
@@ -141,7 +141,7 @@ def test_a_price_edited_with_what_it_hides_is_seen(base: Path) -> None:
     assert found.edited == ["cost/prices/us-east-1.json"]
     assert [reason.split(":")[0] for reason in needs_approval(found)] == [
         "it changes how costs are estimated or shown",
-        "dev costs $1,296.85 at the base's prices, over its budget of $215.00",
+        "dev costs $1,297.02 at the base's prices, over its budget of $215.00",
     ]
     with pytest.raises(HaError) as refused:
         stacks.enforce_approval(found)

@@ -195,6 +195,16 @@ class Volume:
     size_gib: int
     tags: Mapping[str, str]
     attachment: Attachment | None
+    snapshot_id: str | None = None
+    """What its first bytes are; None: it was made blank."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSnapshot:
+    """A snapshot of an EBS volume that this account made, pending or completed."""
+
+    id: str
+    volume_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +223,7 @@ class AwsSnapshot:
     """Prefix list id to name, e.g. `com.amazonaws.us-east-1.s3`."""
     instances: tuple[Instance, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    volume_snapshots: tuple[VolumeSnapshot, ...] = ()
 
     def instance(self, instance_id: str) -> Instance | None:
         """The instance of that id, or None."""
@@ -224,6 +235,10 @@ class AwsSnapshot:
             if address == found.private_ip or address in found.secondary_ips:
                 return found
         return None
+
+    def volume(self, volume_id: str) -> Volume | None:
+        """The volume of that id, or None."""
+        return next((found for found in self.volumes if found.id == volume_id), None)
 
     def subnet(self, subnet_id: str) -> Subnet:
         """The subnet of that id; KeyError when there is none."""

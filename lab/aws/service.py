@@ -157,6 +157,10 @@ class AwsService:
         """Make a machine image known by its exact name and owner; returns its id."""
         return moto_internals.register_image(region=self.region, name=name, owner=owner, architecture=architecture)
 
+    def report_snapshot(self, snapshot_id: str, state: str, percent: int) -> None:
+        """Say how far a snapshot of a volume is: `pending`, `completed` or `error`."""
+        moto_internals.report_snapshot(region=self.region, snapshot_id=snapshot_id, state=state, percent=percent)
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """One request (WSGI)."""
         request = read_request(environ)

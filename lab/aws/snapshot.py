@@ -28,12 +28,15 @@ from lab.aws.model import (
     Subnet,
     TargetKind,
     Volume,
+    VolumeSnapshot,
     Vpc,
     VpcEndpoint,
 )
+from spec.project import EXAMPLE_ACCOUNT_ID
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import FilterTypeDef
     from mypy_boto3_iam import IAMClient
 
 
@@ -43,6 +46,10 @@ class Clients:
 
     ec2: EC2Client
     iam: IAMClient
+
+
+# Those of images belong to who made the image. moto passes over the parameter OwnerIds.
+_OWN: list[FilterTypeDef] = [{"Name": "owner-id", "Values": [EXAMPLE_ACCOUNT_ID]}]
 
 
 def read_snapshot(clients: Clients) -> AwsSnapshot:
@@ -80,6 +87,11 @@ def read_snapshot(clients: Clients) -> AwsSnapshot:
         prefix_lists={one["PrefixListId"]: one["PrefixListName"] for one in ec2.describe_prefix_lists()["PrefixLists"]},
         instances=_instances(clients),
         volumes=tuple(_volume(one) for one in ec2.describe_volumes()["Volumes"]),
+        volume_snapshots=tuple(
+            VolumeSnapshot(id=one["SnapshotId"], volume_id=one["VolumeId"])
+            for one in ec2.describe_snapshots(Filters=_OWN)["Snapshots"]
+            if one["State"] != "error"
+        ),
     )
 
 
@@ -253,4 +265,5 @@ def _volume(one: Any) -> Volume:
         size_gib=one["Size"],
         tags=_tags(one.get("Tags")),
         attachment=attachment,
+        snapshot_id=one.get("SnapshotId") or None,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.process import Argument
@@ -87,6 +87,19 @@ class CgroupTree:
                 (path / "cpu.max").write_text(f"{quota} {_PERIOD_US}", encoding="ascii")
             _set(path, ("cpu.cfs_period_us",), _PERIOD_US)
             _set(path, ("cpu.cfs_quota_us",), -1 if quota_us is None else quota_us)
+
+    @contextlib.contextmanager
+    def frozen(self, group: str) -> Iterator[None]:
+        """Stops the processes of a group for as long as the block; where there is no cgroup v2, nothing stops."""
+        files = [path / "cgroup.freeze" for path in self.paths(group) if (path / "cgroup.freeze").exists()]
+        for file in files:
+            file.write_text("1", encoding="ascii")
+        try:
+            yield
+        finally:
+            for file in files:
+                with contextlib.suppress(OSError):  # the group is gone, with its processes
+                    file.write_text("0", encoding="ascii")
 
     def argv(self, groups: Sequence[Path], command: Sequence[Argument]) -> list[Argument]:
         """The command, to be run inside the groups."""

@@ -35,6 +35,19 @@ class LoopDevice:
         """Adopts the new size of its file."""
         fcntl.ioctl(self.descriptor, _SET_CAPACITY)
 
+    def writes(self) -> int:
+        """How many writes and discards it has completed."""
+        fields = self._read("stat").split()
+        return int(fields[4]) + int(fields[11])
+
+    def unchanged_since(self, writes: int) -> bool:
+        """Whether it completed none since `writes` was read, and has none under way."""
+        # Those under way first: a write that begins later changed nothing before.
+        return int(self._read("inflight").split()[1]) == 0 and self.writes() == writes
+
+    def _read(self, name: str) -> str:
+        return Path(f"/sys/block/loop{self.number}/{name}").read_text(encoding="ascii")
+
     def close(self) -> None:
         os.close(self.descriptor)
 

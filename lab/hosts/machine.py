@@ -204,6 +204,10 @@ class Machine:
                 self._container.kill()
             self._container.wait()
 
+    def frozen(self) -> contextlib.AbstractContextManager[None]:
+        """Stops all of its processes for as long as the block. May be called by any thread."""
+        return self._cgroups.frozen(self.blueprint.instance_id)
+
     def argv(self, command: Sequence[Argument]) -> list[Argument]:
         """The command, to be run on the host as root with a clean environment."""
         return [

@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lab.aws.model import AwsSnapshot, Instance, InstanceState, Volume
@@ -22,6 +24,10 @@ log = logging.getLogger(__name__)
 
 _UP = (InstanceState.PENDING, InstanceState.RUNNING)
 _LEAVING = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+_AT_ONCE = (
+    *("StopInstances", "TerminateInstances", "StartInstances", "RunInstances"),
+    *("CreateSnapshot", "CreateSnapshots"),
+)
 RETRY_S = 2.0
 """The pause before the next attempt when hosts and network could not be brought to what the API says."""
 SETTLE_S = 40.0
@@ -37,6 +43,8 @@ class HostSettings:
     certificate_authority: str
     powered_off: Callable[[str], None]
     """Called with an instance id when the host has shut itself down."""
+    report_snapshot: Callable[[str, str, int], None]
+    """Called with a snapshot's id, its state as EC2 names it, and how many per cent of it are kept."""
 
 
 class HostReconciler:
@@ -98,12 +106,13 @@ class HostReconciler:
         """Called by the API after each call that may have changed something, with the instances that the call named.
 
         For a call that stops hosts it returns when they are down, so that a client that waits for `stopped` or
-        `terminated` waits for the host itself. All other changes are followed in the background.
+        `terminated` waits for the host itself. For one that takes snapshots it returns when their bytes are kept: what
+        the client writes next is not in them. All other changes are followed in the background.
         """
         if service not in ("ec2", "iam"):
             return
-        if operation in ("StopInstances", "TerminateInstances", "StartInstances", "RunInstances"):
-            # At once: a host that is stopped and started again a moment later must still stop.
+        if operation in _AT_ONCE:
+            # A host that is stopped and started again a moment later must still stop.
             self._try()
             if operation in ("StopInstances", "TerminateInstances"):
                 deadline = time.monotonic() + SETTLE_S
@@ -137,11 +146,33 @@ class HostReconciler:
             if self._closing.is_set():
                 return
             snapshot = self._read_snapshot()
+            self._store.fill(snapshot.volumes)
+            self._take_snapshots(snapshot)
             if snapshot != self.snapshot:
                 self._fabric.apply(snapshot, self._live)
                 self.snapshot = snapshot
             self._update_drivers(snapshot)
-            self._store.keep_only(volume.id for volume in snapshot.volumes)
+            self._store.keep_only({one.id for one in snapshot.volumes} | {one.id for one in snapshot.volume_snapshots})
+
+    def _take_snapshots(self, snapshot: AwsSnapshot) -> None:
+        """Keeps the bytes of new snapshots. One that fails is in state `error`, as in EC2, and is not tried again."""
+        for one in snapshot.volume_snapshots:
+            volume = snapshot.volume(one.volume_id)
+            if volume is None or self._store.has(one.id):
+                continue
+            report = partial(self._settings.report_snapshot, one.id)
+            try:
+                self._store.take(one.id, volume, partial(self._frozen, volume), partial(report, "pending"))
+            except OSError:
+                log.exception("no snapshot %s of %s", one.id, volume.id)
+                report("error", 0)
+            else:
+                report("completed", 100)
+
+    def _frozen(self, volume: Volume) -> AbstractContextManager[None]:
+        """Stops the host that a volume is attached to."""
+        driver = self._drivers.get(volume.attachment.instance_id) if volume.attachment else None
+        return driver.machine.frozen() if driver else nullcontext()
 
     def _update_drivers(self, snapshot: AwsSnapshot) -> None:
         listed = set()

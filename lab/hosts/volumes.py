@@ -1,4 +1,7 @@
-"""EBS volumes: sparse files in the lab's state that outlive hosts. A host sees a volume as an NVMe disk."""
+"""EBS volumes: sparse files in the lab's state that outlive hosts. A host sees a volume as an NVMe disk.
+
+A snapshot is a file beside them: a copy of a volume as of one moment, see `copying`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lab.aws.model import Volume
-from lab.hosts import loop
+from lab.hosts import copying, loop
+from lab.hosts.copying import Frozen, Progress
 from lab.hosts.loop import LoopDevice
 
 ROOT_DEVICES = ("/dev/xvda", "/dev/sda1")
@@ -46,11 +50,44 @@ class VolumeStore:
                 self._devices[volume.id].grow()
             return self._devices[volume.id]
 
-    def keep_only(self, volume_ids: Iterable[str]) -> None:
-        """Deletes the volumes that the API has deleted."""
-        wanted = set(volume_ids)
+    def has(self, snapshot_id: str) -> bool:
+        """Whether the bytes of a snapshot are here."""
+        return self._path(snapshot_id).exists()
+
+    def take(self, snapshot_id: str, volume: Volume, frozen: Frozen, progress: Progress) -> None:
+        """Keeps the bytes that a volume has now as a snapshot.
+
+        :raises OSError: when there is no room, or the writes to the volume do not stop; nothing is kept then.
+        """
+        with self._lock, self._path(volume.id).open("ab") as file:
+            if file.tell() == 0:  # it was never attached
+                file.truncate(volume.size_gib * 2**30)
+            device = self._devices.get(volume.id)
+        with self._made(snapshot_id) as target:
+            copying.copy_of_one_moment(self._path(volume.id), target, device, frozen, progress)
+
+    def fill(self, volumes: Iterable[Volume]) -> None:
+        """Makes the volumes whose first bytes are those of a snapshot, before they are attached."""
+        for one in volumes:
+            if one.snapshot_id and self.has(one.snapshot_id) and not self._path(one.id).exists():
+                with self._made(one.id) as target:
+                    copying.copy(self._path(one.snapshot_id), target)
+
+    @contextlib.contextmanager
+    def _made(self, name: str) -> Iterator[Path]:
+        """A file that gets its name when it is whole."""
+        path = self._directory / f"part-of-{name}"
+        try:
+            yield path
+            path.rename(self._path(name))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep_only(self, ids: Iterable[str]) -> None:
+        """Deletes the volumes and snapshots that the API has deleted."""
+        wanted = set(ids)
         with self._lock:
-            for path in self._directory.glob("vol-*"):
+            for path in (*self._directory.glob("vol-*"), *self._directory.glob("snap-*")):
                 if path.name not in wanted:
                     device = self._devices.pop(path.name, None)
                     if device:
@@ -64,8 +101,8 @@ class VolumeStore:
                 device.close()
             self._devices.clear()
 
-    def _path(self, volume_id: str) -> Path:
-        return self._directory / volume_id
+    def _path(self, name: str) -> Path:
+        return self._directory / name
 
 
 def show(dev: Path, index: int, volume_id: str, device: LoopDevice) -> None:

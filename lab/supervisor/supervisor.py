@@ -80,6 +80,7 @@ def _set_up(
             image=config.image,
             certificate_authority=authority.cert_pem.bytes().decode(),
             powered_off=lambda instance_id: aws.powered_off(api, instance_id),
+            report_snapshot=api.report_snapshot,
         ),
         fabric,
         read,

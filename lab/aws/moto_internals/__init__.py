@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lab.aws.moto_internals import addresses, buckets, replication, resources
+from lab.aws.moto_internals import addresses, buckets, replication, resources, snapshots
 from lab.aws.moto_internals.patching import LOCK, PUBLIC_RANGE
 from spec.project import EXAMPLE_ACCOUNT_ID
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["PUBLIC_RANGE", "prepare", "register_image", "reset", "wsgi_app", "zones_of"]
+__all__ = ["PUBLIC_RANGE", "prepare", "register_image", "report_snapshot", "reset", "wsgi_app", "zones_of"]
 
 _prepared = False
 
@@ -74,6 +74,16 @@ def register_image(*, region: str, name: str, owner: str, architecture: str) -> 
     return image_id
 
 
+def report_snapshot(*, region: str, snapshot_id: str, state: str, percent: int) -> None:
+    """Set how far a snapshot is; one that was deleted meanwhile is left alone."""
+    from moto.ec2.models import ec2_backends
+
+    with LOCK:
+        found: Any = ec2_backends[EXAMPLE_ACCOUNT_ID][region].snapshots.get(snapshot_id)
+        if found is not None:
+            found.status, found.kept_percent = state, percent
+
+
 def zones_of(region: str) -> list[str]:
     """The names of a region's zones; none for a region that moto does not have."""
     from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
@@ -99,4 +109,5 @@ def prepare() -> None:
         buckets.change()
         replication.change()
         resources.change()
+        snapshots.change()
         _prepared = True

@@ -241,6 +241,43 @@ def test_a_zone_that_does_not_exist_is_refused_by_name(network: Network) -> None
     network.ec2.delete_volume(VolumeId=made["VolumeId"])
 
 
+def test_a_snapshot_is_pending_until_its_bytes_are_kept_and_volumes_are_made_of_it_then(
+    api: AwsService, network: Network
+) -> None:
+    ec2, zone = network.ec2, "us-east-1a"
+    volume = ec2.create_volume(Size=8, AvailabilityZone=zone, VolumeType="gp3")["VolumeId"]
+    tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "ha:stack", "Value": "dev"}]}]
+    made = ec2.create_snapshot(VolumeId=volume, Description="before", TagSpecifications=tags)["SnapshotId"]
+
+    def described() -> dict[str, Any]:
+        found = ec2.describe_snapshots(Filters=[{"Name": "tag:ha:stack", "Values": ["dev"]}])["Snapshots"]
+        return {key: found[0][key] for key in ("SnapshotId", "State", "Progress", "VolumeSize", "VolumeId")}
+
+    ec2.modify_volume(VolumeId=volume, Size=20)
+    same = {"SnapshotId": made, "VolumeSize": 8, "VolumeId": volume}
+    assert described() == {**same, "State": "pending", "Progress": "0%"}
+    with pytest.raises(ClientError, match="IncorrectState"):
+        ec2.create_volume(SnapshotId=made, AvailabilityZone=zone)
+    api.report_snapshot(made, "pending", 40)
+    assert described() == {**same, "State": "pending", "Progress": "40%"}
+    assert made in {one.id for one in read_snapshot(api.snapshot_clients()).volume_snapshots}
+    api.report_snapshot(made, "completed", 100)
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[made])
+    with pytest.raises(ClientError, match="smaller than snapshot"):
+        ec2.create_volume(SnapshotId=made, AvailabilityZone=zone, Size=7)
+    sizes = [ec2.create_volume(SnapshotId=made, AvailabilityZone=zone, **size) for size in ({}, {"Size": 30})]
+    assert [one["Size"] for one in sizes] == [8, 30]
+    found = {one.id: one.snapshot_id for one in read_snapshot(api.snapshot_clients()).volumes}
+    assert [found[one["VolumeId"]] for one in sizes] == [made, made]
+    assert found[volume] is None
+    api.report_snapshot(made, "error", 0)
+    ec2.delete_volume(VolumeId=volume)
+    assert read_snapshot(api.snapshot_clients()).volume_snapshots == ()
+    ec2.delete_snapshot(SnapshotId=made)
+    api.report_snapshot(made, "completed", 100)
+    assert made not in {one["SnapshotId"] for one in ec2.describe_snapshots()["Snapshots"]}
+
+
 def test_of_conditional_writes_at_the_same_time_one_succeeds(api: AwsService, monkeypatch: pytest.MonkeyPatch) -> None:
     from moto.s3.models import S3Backend
 

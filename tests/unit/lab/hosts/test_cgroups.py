@@ -1,7 +1,8 @@
-"""The processors that a group may have, on either kind of hierarchy."""
+"""The processors that a group may have, on either kind of hierarchy, and how it is stopped."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_a_group_is_limited_and_set_free(
     assert found() == limited
     tree.limit_cpu("i-1", None)
     assert found() == free
+
+
+def test_a_group_is_stopped_for_as_long_as_the_block_also_when_it_goes_meanwhile(tmp_path: Path) -> None:
+    tree = CgroupTree(tmp_path)
+    tree.roots = [tmp_path / "unified", tmp_path / "memory"]
+    for root in tree.roots:
+        (root / "i-1").mkdir(parents=True)
+    file = tmp_path / "unified/i-1/cgroup.freeze"
+    file.write_text("0", encoding="ascii")
+    with tree.frozen("i-1"):
+        assert file.read_text(encoding="ascii") == "1"
+    assert file.read_text(encoding="ascii") == "0"
+    with tree.frozen("i-1"):
+        shutil.rmtree(tmp_path / "unified/i-1")
+    assert not (tmp_path / "memory/i-1/cgroup.freeze").exists()
 
 
 def test_nothing_runs_outside_of_a_group_that_is_gone(tmp_path: Path) -> None:

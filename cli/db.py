@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ops.proof import Proof
     from ops.recovery import Made, Verified
     from ops.restore import Restored
+    from ops.snapshots import Snapshot
     from spec.settings import Settings
 
 app = typer.Typer(help="The database pair.", no_args_is_help=True, rich_markup_mode=None)
@@ -199,6 +201,60 @@ def prove(context: typer.Context, stack: EstateStack = "", json: Json = False) -
         _print_proof(stack, proof)
     if not proof.good:
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def snapshots(
+    context: typer.Context,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[SNAPSHOT_ID]...", help="What to drop.")] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Delete these snapshots, for good.")] = False,
+    stack: EstateStack = "",
+    json: Json = False,
+) -> None:
+    """Show the snapshots of data volumes that operations took, newest first, or drop some of them.
+
+    They are kept, and cost money, until somebody drops them: `ha db snapshots --drop SNAPSHOT_ID...`
+    """
+    from cli.connect import connect
+    from ops import snapshots as kept
+    from ops.lease import process_lease
+    from ops.scope import scope_of
+
+    if bool(ids) != drop:
+        raise HaError(
+            "say which snapshots to drop" if drop else f"to do what with {', '.join(ids or ())}?",
+            where="ha db snapshots",
+            fix="ha db snapshots --drop SNAPSHOT_ID...; without both it lists them",
+            exit_code=EXIT_USAGE,
+        )
+    settings = settings_of(stack)
+    estate = connect(stack, settings, lab=context.obj.lab)
+    dropped: list[str] = []
+    if ids:
+        with (
+            console.progress() as progress,
+            process_lease(estate.client("s3"), scope_of(estate, settings).artifact_bucket, "ha db snapshots --drop"),
+        ):
+            dropped = kept.drop(estate, ids, progress.step)
+    found = kept.of_stack(estate)
+    if json:
+        console.print_json(kept.Snapshots(stack=stack, target=estate.target, snapshots=found, dropped=dropped))
+        return
+    _print_snapshots(found)
+    count = "no snapshot" if not found else "1 snapshot" if len(found) == 1 else f"{len(found)} snapshots"
+    done = f"{', '.join(dropped)} dropped; " if dropped else ""
+    console.out.print(f"{stack} on {estate.target}: {done}{count} kept", markup=False, soft_wrap=True)
+
+
+def _print_snapshots(found: Sequence[Snapshot]) -> None:
+    if not found:
+        return
+    shown = console.table("snapshot", "host", "taken (UTC)", "volume", "state", "why")
+    for one in found:
+        state = f"{one.state} {one.progress}" if one.state == "pending" else one.state
+        shown.add_row(one.id, one.host, f"{one.started:%Y-%m-%d %H:%M}", f"{one.size_gib} GiB", state, one.why)
+    console.out.print(shown)
+    console.out.print()
 
 
 def _price_of_restore(settings: Settings) -> str:

@@ -8,6 +8,8 @@ NAME_TAG = "Name"
 STACK_TAG = "ha:stack"
 TIER_TAG = "ha:tier"
 HOST_TAG = "ha:host"
+WHY_TAG = "ha:why"
+"""Of a snapshot: why it was taken. Only an operation writes it."""
 
 
 def tags(stack: str, name: str, *, tier: Tier | None = None, host: str | None = None) -> dict[str, str]:

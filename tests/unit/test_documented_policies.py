@@ -461,6 +461,45 @@ def test_an_operator_of_restores_launches_what_the_template_says_and_nothing_els
         assert iam.allows(who, Call("ec2:TerminateInstances", host, own)) == may
 
 
+def snapshot_of(stack: str, *, of: str = "", tagged: str = "") -> list[Call]:
+    """What `ops.snapshots.take` asks of EC2: a snapshot of a stack's volume, with the stack's tag."""
+    own = {f"aws:ResourceTag/{tags.STACK_TAG}": of or stack}
+    keys = [tags.NAME_TAG, tags.STACK_TAG, tags.TIER_TAG, tags.HOST_TAG, tags.WHY_TAG]
+    wanted = {f"aws:RequestTag/{tags.STACK_TAG}": tagged or stack, "aws:TagKeys": keys}
+    return [
+        Call("ec2:CreateSnapshot", f"arn:aws:ec2:{REGION}:{ACCOUNT}:volume/vol-0", own),
+        Call("ec2:CreateSnapshot", SNAPSHOT, wanted),
+        Call("ec2:CreateTags", SNAPSHOT, {**wanted, "ec2:CreateAction": "CreateSnapshot"}),
+    ]
+
+
+SNAPSHOT: Final = f"arn:aws:ec2:{REGION}::snapshot/snap-0"
+
+
+def test_an_operator_of_restores_takes_and_drops_snapshots_of_its_own_stack_only(iam: Asked) -> None:
+    who = "operator of restores"
+    assert iam.allows(who, *request("DescribeInstances"), *request("DescribeSnapshots"), *snapshot_of("dev"))
+    assert not iam.allows(who, *snapshot_of("prod"))
+    assert not iam.allows(who, *snapshot_of("dev", of="prod"))
+    assert not iam.allows(who, *snapshot_of("dev", tagged="prod"))
+    assert not iam.allows("operator", *snapshot_of("dev"))
+    for stack, may in (("dev", True), ("prod", False)):
+        own = {f"aws:ResourceTag/{tags.STACK_TAG}": stack}
+        assert iam.allows(who, Call("ec2:DeleteSnapshot", SNAPSHOT, own)) == may
+        # A tag later would make another's snapshot one of this stack.
+        retagged = {**own, f"aws:RequestTag/{tags.STACK_TAG}": "dev", "aws:TagKeys": [tags.STACK_TAG]}
+        assert not iam.allows(who, Call("ec2:CreateTags", SNAPSHOT, retagged))
+        for action in ("ModifySnapshotAttribute", "CopySnapshot", "CreateVolume", "ModifySnapshotTier"):
+            assert not iam.allows(who, Call(f"ec2:{action}", SNAPSHOT, own)), action
+
+
+def test_what_snapshots_call_is_in_the_test_above() -> None:
+    text = (REPOSITORY / "ops" / "snapshots.py").read_text(encoding="utf-8")
+    calls = set(re.findall(r"\b(?:ec2|client\(\"ec2\"\))\.([a-z]+_[a-z]+)\(", text)) - {"get_paginator"}
+    calls |= set(re.findall(r'get_paginator\("(\w+)"\)', text))
+    assert calls == {"create_snapshot", "delete_snapshot", "describe_instances", "describe_snapshots"}
+
+
 READS: Final = re.compile(r"(ec2:)?Describe|\w+:(Describe|Get|List|View)")
 
 

@@ -16,7 +16,7 @@ from cli import console
 from cli.main import app
 from ops import host_job, proof, switchover
 from ops.lease import Lease
-from spec.errors import EXIT_FAILED, HaError
+from spec.errors import EXIT_FAILED, EXIT_USAGE, HaError
 from spec.project import REPOSITORY
 from tests.unit.conftest import Bucket
 from tests.unit.ops.backed_up import BackedUp
@@ -190,3 +190,80 @@ def test_a_check_ends_with_1_when_something_is_damaged(pair: BackedUp) -> None:
     assert "NOT good" in done.stdout
     done = CliRunner().invoke(app, ["--lab", "db", "verify", "--json"])
     assert (done.exit_code, json.loads(done.stdout)["good"]) == (EXIT_FAILED, False)
+
+
+KEPT = {"VolumeId": "vol-1", "VolumeSize": 20, "Progress": "100%", "State": "completed"}
+
+
+class Snapshots:
+    """EC2 with two snapshots of the stack."""
+
+    def __init__(self) -> None:
+        self.deleted: list[str] = []
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "describe_snapshots"
+        return self
+
+    def paginate(self, **_: object) -> list[dict[str, Any]]:
+        named = {"snap-old": (1, "db1"), "snap-new": (2, "db2")}
+        found = [
+            {
+                **KEPT,
+                "SnapshotId": one,
+                "StartTime": datetime(2026, 12, day, 14, 5, tzinfo=UTC),
+                "Tags": [{"Key": "ha:host", "Value": host}, {"Key": "ha:why", "Value": "before a restore"}],
+            }
+            for one, (day, host) in named.items()
+            if one not in self.deleted
+        ]
+        return [{"Snapshots": found}]
+
+    def delete_snapshot(self, SnapshotId: str) -> None:
+        self.deleted.append(SnapshotId)
+
+
+@pytest.fixture
+def kept(pair: BackedUp, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Snapshots:
+    made = Snapshots()
+    monkeypatch.setattr(pair, "client", lambda service: made if service == "ec2" else bucket.api.client(service))
+    return made
+
+
+def test_snapshots_are_listed_newest_first(kept: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.out, "_width", 200)
+    done = CliRunner().invoke(app, ["--lab", "db", "snapshots"])
+    assert done.exit_code == 0, done.stderr
+    assert [" ".join(line.split()) for line in done.stdout.splitlines()] == [
+        "snapshot host taken (UTC) volume state why",
+        "snap-new db2 2026-12-02 14:05 20 GiB completed before a restore",
+        "snap-old db1 2026-12-01 14:05 20 GiB completed before a restore",
+        "",
+        "dev on lab: 2 snapshots kept",
+    ]
+
+
+def test_snapshots_are_named_and_dropped(kept: Snapshots) -> None:
+    done = CliRunner().invoke(app, ["--lab", "db", "snapshots", "--json", "--drop", "snap-old", "snap-new"])
+    assert kept.deleted == ["snap-old", "snap-new"]
+    assert "dropping snap-old: db1, 20 GiB, 2026-12-01 14:05 UTC, before a restore" in done.stderr
+    found = json.loads(done.stdout)
+    assert found == {"stack": "dev", "target": "lab", "snapshots": [], "dropped": ["snap-old", "snap-new"]}
+    assert CliRunner().invoke(app, ["--lab", "db", "snapshots"]).stdout == "dev on lab: no snapshot kept\n"
+
+
+@pytest.mark.parametrize("arguments", [["--drop"], ["snap-old"]])
+def test_what_to_do_with_which_snapshots_is_said(kept: Snapshots, arguments: list[str]) -> None:
+    done = CliRunner().invoke(app, ["--lab", "db", "snapshots", *arguments])
+    assert isinstance(done.exception, HaError)
+    assert done.exception.exit_code == EXIT_USAGE
+    assert "--drop SNAPSHOT_ID..." in done.exception.fix
+    assert kept.deleted == []
+
+
+def test_no_snapshot_is_dropped_while_another_operation_runs(kept: Snapshots, bucket: Bucket) -> None:
+    with Lease(bucket.s3, bucket.name, "ha db restore"):
+        done = CliRunner().invoke(app, ["--lab", "db", "snapshots", "--drop", "snap-old"])
+    assert isinstance(done.exception, HaError)
+    assert "another operation is under way: 'ha db restore'" in done.exception.what
+    assert kept.deleted == []

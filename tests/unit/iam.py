@@ -142,6 +142,7 @@ NAMED: Final = {
     "record": f"arn:aws:s3:::ha-STACK-{ACCOUNT}-{REGION}/operations/roll-out/app",
     "role": f"arn:aws:iam::{ACCOUNT}:role/ha-STACK-db-0",
     "session-document": f"arn:aws:ssm:{REGION}:{ACCOUNT}:document/SSM-SessionManagerRunShell",
+    "snapshot": f"arn:aws:ec2:{REGION}::snapshot/snap-0",
     "state": "arn:aws:s3:::state/.pulumi/stacks/ha/STACK.json",
     "state-bucket": "arn:aws:s3:::state",
     "state-tags": "arn:aws:s3:::state/.pulumi/stacks/ha/STACK.pulumi-tags",

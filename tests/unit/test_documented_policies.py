@@ -468,12 +468,9 @@ def snapshot_of(stack: str, *, of: str = "", tagged: str = "") -> list[Call]:
     wanted = {f"aws:RequestTag/{tags.STACK_TAG}": tagged or stack, "aws:TagKeys": keys}
     return [
         Call("ec2:CreateSnapshot", f"arn:aws:ec2:{REGION}:{ACCOUNT}:volume/vol-0", own),
-        Call("ec2:CreateSnapshot", SNAPSHOT, wanted),
-        Call("ec2:CreateTags", SNAPSHOT, {**wanted, "ec2:CreateAction": "CreateSnapshot"}),
+        Call("ec2:CreateSnapshot", NAMED["snapshot"], wanted),
+        Call("ec2:CreateTags", NAMED["snapshot"], {**wanted, "ec2:CreateAction": "CreateSnapshot"}),
     ]
-
-
-SNAPSHOT: Final = f"arn:aws:ec2:{REGION}::snapshot/snap-0"
 
 
 def test_an_operator_of_restores_takes_and_drops_snapshots_of_its_own_stack_only(iam: Asked) -> None:
@@ -485,12 +482,12 @@ def test_an_operator_of_restores_takes_and_drops_snapshots_of_its_own_stack_only
     assert not iam.allows("operator", *snapshot_of("dev"))
     for stack, may in (("dev", True), ("prod", False)):
         own = {f"aws:ResourceTag/{tags.STACK_TAG}": stack}
-        assert iam.allows(who, Call("ec2:DeleteSnapshot", SNAPSHOT, own)) == may
+        assert iam.allows(who, Call("ec2:DeleteSnapshot", NAMED["snapshot"], own)) == may
         # A tag later would make another's snapshot one of this stack.
         retagged = {**own, f"aws:RequestTag/{tags.STACK_TAG}": "dev", "aws:TagKeys": [tags.STACK_TAG]}
-        assert not iam.allows(who, Call("ec2:CreateTags", SNAPSHOT, retagged))
+        assert not iam.allows(who, Call("ec2:CreateTags", NAMED["snapshot"], retagged))
         for action in ("ModifySnapshotAttribute", "CopySnapshot", "CreateVolume", "ModifySnapshotTier"):
-            assert not iam.allows(who, Call(f"ec2:{action}", SNAPSHOT, own)), action
+            assert not iam.allows(who, Call(f"ec2:{action}", NAMED["snapshot"], own)), action
 
 
 def test_what_snapshots_call_is_in_the_test_above() -> None:

@@ -13,7 +13,7 @@ from review.document import Changes, Fate, StackChange
 from review.file_diffs import USER_DATA
 from review.preview import Op, Preview
 from spec.pointer import Pointer
-from spec.tiers import Tier
+from spec.tiers import PLANNED_TIERS, Tier
 
 _INSTANCE: Final = "aws.ec2.Instance"
 _WHY: Final = "something else than the base runs. What the preview says is what happens"
@@ -62,7 +62,7 @@ def _tiers_with_another_pointer(preview: Preview) -> set[Tier]:
         for one in preview.changes
         if one.op != "changed" or any(cause.path == "content" for cause in one.causes)
     }
-    return {tier for tier in Tier if Pointer.resource_name(tier) in changed}
+    return {tier for tier in PLANNED_TIERS if Pointer.resource_name(tier) in changed}
 
 
 def _listed(tiers: set[Tier]) -> str:

@@ -76,7 +76,7 @@ def _stack(name: str, stacks_dir: Path) -> Stack:
     return Stack(
         settings=settings.model_dump(mode="json") | {"budget_monthly_usd": float(settings.budget_monthly_usd)},
         ports=dict(ports.by_name()),
-        hosts=[_host(context) for context in contexts(scope, settings).values()],
+        hosts=[_host(one) for one in contexts(scope, settings).values() if not one.host.tier.traits.on_demand],
     )
 
 

@@ -191,7 +191,8 @@ def test_the_set_up_makes_the_roles_that_the_policies_mean(repository: str, tmp_
         expected = json.dumps(filled(name, state_bucket="my-pulumi-state", region=REGION)).replace("0" * 36, key)
         assert documents[policy] == json.loads(expected)
     roles = {option(call, "--role-name"): call for call in made if call[1] == "create-role"}
-    assert set(roles) == {"deployer-ha-dev", "operator-ha-dev", "github-ha-dev", "prove-ha-dev", "preview-ha"}
+    people = {"deployer-ha-dev", "operator-ha-dev", "restorer-ha-dev"}
+    assert set(roles) == {*people, "github-ha-dev", "prove-ha-dev", "preview-ha"}
     # The deployer may change roles whose names begin so: those of hosts.
     assert not [role for role in roles if role.startswith("ha-")]
     for role, subjects in (
@@ -206,5 +207,6 @@ def test_the_set_up_makes_the_roles_that_the_policies_mean(repository: str, tmp_
         attached[option(call, "--role-name")].add(option(call, "--policy-arn").rpartition("/")[2])
     deployer = {f"ha-dev-{name}" for name in DOCUMENTED["deployer"]}
     assert attached["deployer-ha-dev"] == attached["github-ha-dev"] == deployer
-    assert attached["operator-ha-dev"] == attached["prove-ha-dev"] == {"ha-dev-operator"}
+    assert attached["operator-ha-dev"] == {"ha-dev-operator"}
+    assert attached["restorer-ha-dev"] == attached["prove-ha-dev"] == {"ha-dev-operator", "ha-dev-operator-restore"}
     assert attached["preview-ha"] == {"ha-dev-preview"}

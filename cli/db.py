@@ -177,6 +177,36 @@ def restore(
         _print_restored(made)
 
 
+@app.command("copy-rows")
+def copy_rows(
+    context: typer.Context,
+    table: Annotated[str, typer.Argument(help="The table, such as events.")],
+    where: Annotated[str, typer.Option("--where", help="Which rows: a condition in SQL.")] = "true",
+    stack: EstateStack = "",
+    json: Json = False,
+) -> None:
+    """Copy rows of the restored database back into the running one.
+
+    Those that are there already, by their keys, are left as they are. All of it is one transaction.
+    """
+    from cli.connect import connect
+    from ops.copy_rows import copy_rows as copy
+
+    settings = settings_of(stack)
+    estate = connect(stack, settings, lab=context.obj.lab)
+    with console.progress() as progress:
+        done = copy(estate, settings.database.name, table, where, progress.step)
+    if json:
+        console.print_json(done)
+        return
+    console.out.print(
+        f"{done.stack} on {done.target}: {done.found} rows of {done.table} on {done.restored_on}, {done.added} of them "
+        f"were missing on {done.primary} and are there again.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 @app.command()
 def prove(context: typer.Context, stack: EstateStack = "", json: Json = False) -> None:
     """Prove the newest backup: restore it on a host of its own, read all of it, and end the host.

@@ -167,7 +167,7 @@ def backup(estate: Estate, lease: Lease, say: Say, *, full: bool) -> Made:
     """
     with lease:
         say("asking the database hosts")
-        on = _the_primary(estate)
+        on = the_primary(estate)
         running = _running(estate, on)
         if running is not None:
             raise _under_way(on, running)
@@ -194,7 +194,7 @@ def verify(estate: Estate, say: Say) -> Verified:
     :raises HaError: when it could not be done. What is damaged is in the result.
     """
     say("asking the database hosts")
-    on = _the_primary(estate)
+    on = the_primary(estate)
     began = time.monotonic()
     try:
         host_job.start(estate, on, VERIFY_JOB, "ha-backup-verify")
@@ -272,11 +272,12 @@ def _primary(seen: Sequence[Observation]) -> Observation | None:
     return next((one for one in seen if one.instance.host == name), None)
 
 
-def _the_primary(estate: Estate) -> Instance:
+def the_primary(estate: Estate) -> Instance:
+    """:raises HaError: when there is none."""
     found = _primary(observe(estate, [Tier.DB]))
     if found is None:
         raise HaError(
-            "there is no primary, and only a primary makes backups",
+            "there is no primary",
             where=f"{estate.stack} on {estate.target}",
             fix="`ha status` shows what is wrong; `ha db backups` works without one",
         )

@@ -94,7 +94,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "aws sts get-caller-identity": ("deployer", "sts:GetCallerIdentity"),
     "ha db backup": ("deployer operator", CHANGES),
     "ha db backups": ("deployer operator", f"{HOSTS}\n s3:GetObject proof"),
-    "ha db prove": ("deployer operator", f"{CHANGES}\n s3:GetObject proof\n s3:PutObject proof"),
+    "ha db copy-rows": ("operator of restores", CHANGES),
+    "ha db prove": ("operator of restores", f"{CHANGES}\n s3:GetObject proof\n s3:PutObject proof"),
+    "ha db restore": ("operator of restores", f"{CHANGES}\n s3:GetObject proof"),
     "ha db snapshots": ("operator of restores", f"{CHANGES}\n DescribeSnapshots\n DeleteSnapshot snapshot"),
     "ha db switchover": ("deployer operator", CHANGES),
     "ha db verify": ("deployer operator", HOSTS),
@@ -114,7 +116,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 _COMMAND: Final = re.compile(
     r"(?<![\w:/.-])(?:aws [a-z0-9-]+ [a-z0-9-]+|pulumi (?:(?:config|stack) [a-z]+|[a-z]+)"
-    r"|ha (?:(?:db|lab|drill|image|host|dr) [a-z]+|[a-z]+))"
+    r"|ha (?:(?:db|lab|drill|image|host|dr) [a-z-]+|[a-z]+))"
 )
 
 

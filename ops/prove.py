@@ -52,10 +52,15 @@ def _read_whole(estate: Estate, made: Restored, began: datetime, say: Say) -> Pr
         why=why[:1000],
         backup=made.backup,
         recovered_until=made.recovered_until,
-        rpo_s=round((began - made.canary).total_seconds(), 1) if made.canary else None,
+        rpo_s=_age_s(began, made.canary),
         restore_s=made.took_s,
         bytes=made.bytes,
     )
+
+
+def _age_s(began: datetime, row: datetime | None) -> float | None:
+    """Clocks of two machines differ a little."""
+    return None if row is None else max(0.0, round((began - row).total_seconds(), 1))
 
 
 def _why(made: Restored, checked: Checked) -> str:

@@ -113,7 +113,7 @@ def test_what_there_is_in_words(pair: BackedUp, monkeypatch: pytest.MonkeyPatch)
 def test_a_row_of_the_table_fits_80_columns(pair: BackedUp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console.out, "_width", 80)
     bytes_ = 150 * 2**30 - 1
-    large = {"info": {"size": bytes_, "delta": bytes_, "repository": {"delta": bytes_}}}
+    large: dict[str, Any] = {"info": {"size": bytes_, "delta": bytes_, "repository": {"delta": bytes_}}}
     full = backup(at(0), at(0) + 3599, **large)
     found = [full, backup(at(6), at(6) + 3599, full["label"], **large), backup(at(240), at(241), **large)]
     pair.describes(described(stanza(found)))

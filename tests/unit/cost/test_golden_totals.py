@@ -55,8 +55,8 @@ OWN: dict[str, list[Row]] = {
     ],
 }
 
-# The same in both: hosts 60.736 + 45.70384 = 106.43984, NAT gateway 32.85, transfer 4.50 + 1.92 = 6.42, messages 0.0005:
-# together 145.71034.
+# The same in both: hosts 60.736 + 45.70384 = 106.43984, NAT gateway 32.85, transfer 4.50 + 1.92 = 6.42, messages
+# 0.0005: together 145.71034.
 # dev's own: 15.184 + 9.1424 + 0.63 + 7.30 + 1.40 = 33.6564, objects 0.7245 + 0.48 + 0.0404 = 1.2449;
 # prod's own: 30.368 + 15.3984 + 0.81 + 14.60 + 1.90 = 63.0764, objects 2.231 + 0.98 + 0.0604 = 3.2714, copies 0.66 and
 # their metrics 1.20.

@@ -13,7 +13,8 @@ from ops import host_job, recovery
 from ops import proof as proofs
 from ops.estate import CommandFailed
 from ops.lease import Lease, look
-from ops.recovery import BACKUP_JOB, VERIFY_JOB, backup, backups, verify
+from ops.recovery import BACKUP_JOB, VERIFY_JOB, backup, verify
+from ops.recovery import described as backups
 from spec.errors import HaError
 from spec.settings import BackupSettings
 from tests.unit.conftest import BUCKET as ARTIFACTS

@@ -269,8 +269,8 @@ class Node:
     def __init__(self, folder: Path, word: str) -> None:
         self.host = SimulatedHost(folder, "db2")
         self.home = folder / "srv/data/postgresql"
-        for program in ("lib/ha/in-maintenance", "lib/ha/postgres-settings", "sbin/ha-service"):
-            self.host.replace_program(f"/usr/local/{program}")
+        for name in ("lib/ha/in-maintenance", "lib/ha/postgres-settings", "sbin/ha-service"):
+            self.host.replace_program(f"/usr/local/{name}")
         self.host.replace_program("/usr/local/sbin/ha-postgres", POSTGRES)
         self.host.stand_in("sync")
         (self.home / "main").mkdir(parents=True)

@@ -204,6 +204,13 @@ class _Change:
                 where=str((args.old_inputs or {}).get("key")),
                 fix=f"{DESTROY}=1 pulumi destroy --run-program",
             )
+        if launched := self.estate.on_demand():
+            raise HaError(
+                f"{', '.join(one.host for one in launched)} is there, which no state knows: its subnet and its group "
+                "cannot be deleted",
+                where=f"the stack {self.scope.stack}",
+                fix="end it first: `ha db restore --end`",
+            )
 
     def hands_over(self, args: pulumi.ResourceHookArgs) -> None:
         host = host_of(str((args.old_inputs or {})["key"]))

@@ -167,6 +167,7 @@ class FakeEstate(FakeHosts):
 
     def __init__(self, names: str = "lb1 lb2 app1 app2 app3 db1 db2 cache1 cache2 monitor1") -> None:
         super().__init__(names)
+        self.launched: list[Instance] = []
         self.gone: set[str] = set()
         self.clients: dict[str, Any] = {}
 
@@ -178,6 +179,9 @@ class FakeEstate(FakeHosts):
 
     def url_of(self, address: str) -> str:
         return f"http://{address}"
+
+    def on_demand(self) -> list[Instance]:
+        return self.launched
 
     def instances(self) -> list[Instance]:
         there = {name: host.tier for name, host in sorted(self.hosts.items()) if name not in self.gone}

@@ -15,6 +15,7 @@ from pulumi.runtime.mocks import MockMonitor
 from components.hosts import ChangeHooks
 from ops import hooks, in_service, record, roll_out
 from ops.engine import hooks_of
+from ops.estate import Instance
 from ops.hooks import _Change
 from ops.lease import Lease
 from spec import ports
@@ -219,6 +220,18 @@ def test_with_it_nothing_is_handed_over(made: Hooks, monkeypatch: pytest.MonkeyP
     made.bucket.s3.delete_object(Bucket=BUCKET, Key="in-service")
     made.change.hands_over(DELETED)
     assert made.estate.done == []
+
+
+def test_a_destroy_is_refused_while_a_host_is_there_that_no_state_knows(
+    made: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HA_DESTROY", "1")
+    made.estate.launched.append(
+        Instance("i-restore1", "restore1", Tier.RESTORE, "10.20.0.26", None, "us-east-1a", "running")
+    )
+    with pytest.raises(HaError, match="restore1 is there") as refused:
+        made.change.destroys(_args(old_inputs={"key": "in-service"}))
+    assert "ha db restore --end" in refused.value.fix
 
 
 def test_the_word_for_a_destroy_lets_no_replacement_pass(made: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:

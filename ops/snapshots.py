@@ -113,7 +113,8 @@ def of_stack(estate: Estate) -> list[Snapshot]:
         found = [_snapshot(one) for page in pages for one in page["Snapshots"]]
     except (BotoCoreError, ClientError) as error:
         raise HaError(f"the snapshots cannot be listed: {error}", where=_where(estate), fix=_RIGHTS) from None
-    return sorted(found, key=lambda one: (one.started, one.id), reverse=True)
+    # EC2 lists those of one moment in the order in which they were taken, as far as it keeps one.
+    return sorted(reversed(found), key=lambda one: one.started, reverse=True)
 
 
 def drop(estate: Estate, ids: Sequence[str], say: Say) -> list[str]:

@@ -226,7 +226,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEstate, str, Fault |
 
     def made(estate: FakeEstate, name: str, fault: Fault | None) -> tuple[ChangeDrill, list[str]]:
         injector = Injector(estate)
-        injector.estate.client.return_value = estate.s3  # type: ignore[attr-defined]
+        injector.estate.client.side_effect = lambda service: estate.s3  # type: ignore[attr-defined]
         monkeypatch.setattr(change_run, "changed_program", program)
         monkeypatch.setattr(change_run, "engine_of", estate.engine_of)
         monkeypatch.setattr(change_run, "observe", estate.observe)

@@ -134,6 +134,7 @@ def health_of(host: str, monkeypatch: pytest.MonkeyPatch, servers: dict[str, str
     """A tier's rendered health module, with what HAProxy would say."""
     monkeypatch.syspath_prepend(str(BASE_LIBRARY))
     monkeypatch.setitem(sys.modules, "haproxy_stats", SimpleNamespace(servers=lambda backend: servers))
+    monkeypatch.setitem(sys.modules, "maintenance", SimpleNamespace(shown=lambda: None))
     module = ModuleType(f"health_of_{host}")
     exec(files_of(host)["/usr/local/lib/ha/health.py"], module.__dict__)
     return module
@@ -156,7 +157,7 @@ def test_a_load_balancer_needs_one_server(monkeypatch: pytest.MonkeyPatch, serve
 def test_a_load_balancer_is_active_when_it_answers_visitors(monkeypatch: pytest.MonkeyPatch, answers: bool) -> None:
     health = health_of("lb1", monkeypatch, {"app1": "UP"})
     monkeypatch.setattr(health, "_answers", lambda port: answers and port == 80)
-    assert health.facts() == {"active": answers, "servers": {"app1": "UP"}}
+    assert health.facts() == {"active": answers, "servers": {"app1": "UP"}, "maintenance": None}
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,40 @@ CASES: dict[str, Case] = {
             "rootBlockDevice": {"encrypted": False},
         },
     ),
+    "aws:ec2/launchTemplate:LaunchTemplate": Case(
+        {
+            "name": "ha-dev-restore",
+            "description": "dev restore host",
+            "updateDefaultVersion": True,
+            "imageId": "ami-1",
+            "instanceType": "t3.small",
+            "iamInstanceProfile": {"name": "restore"},
+            "userData": base64.b64encode(b"#cloud-config\n").decode(),
+            "instanceInitiatedShutdownBehavior": "terminate",
+            "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
+            "creditSpecification": {"cpuCredits": "standard"},
+            "networkInterfaces": [
+                {
+                    "deviceIndex": 0,
+                    "subnetId": "subnet-1",
+                    "privateIpAddress": "10.20.0.26",
+                    "securityGroups": ["sg-1"],
+                    "associatePublicIpAddress": "false",
+                    "deleteOnTermination": "true",
+                }
+            ],
+            "blockDeviceMappings": [
+                {
+                    "deviceName": "/dev/sdf",
+                    "ebs": {"volumeType": "gp3", "volumeSize": 20, "encrypted": "true", "deleteOnTermination": "true"},
+                }
+            ],
+            "tagSpecifications": [{"resourceType": "instance", "tags": {"ha:stack": "dev"}}],
+            "tags": ALL,
+        },
+        {"instanceType": "t3.medium", "userData": base64.b64encode(b"#cloud-config\n# two\n").decode()},
+        {"name": "another"},
+    ),
     "aws:ebs/volume:Volume": Case(
         {"availabilityZone": "us-east-1a", "type": "gp3", "size": 20, "encrypted": True, "tags": ALL},
         {"size": 30},

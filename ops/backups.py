@@ -15,7 +15,7 @@ host); null, or not there, when the archive cannot be listed.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
@@ -305,15 +305,13 @@ def _listed(stanza: Stanza, archive: Archive | None, retention_days: int, good: 
     current = stanza.databases[-1].id if stanza.databases else None
     ends = kept_until(stanza.backups, retention_days)
     proven = {one.backup: one.at for one in reversed(good)}
-    faults: dict[str, str] = {}
-    for one in stanza.backups:  # oldest first
-        faults[one.label] = _fault(one, faults, current, archive)
+    known = {one.label: one for one in stanza.backups}
     return [
         Listed.model_validate(
             {
                 **dict(one),
                 "kept_until": ends.get(one.label),
-                "fault": faults[one.label],
+                "fault": _fault(one, known, current, archive),
                 "proven": proven.get(one.label),
             }
         )
@@ -321,16 +319,21 @@ def _listed(stanza: Stanza, archive: Archive | None, retention_days: int, good: 
     ]
 
 
-def _fault(one: Backup, before: dict[str, str], current: int | None, archive: Archive | None) -> str:
-    """Why a backup cannot be restored and replayed; empty when it can."""
+def _fault(one: Backup, known: Mapping[str, Backup], current: int | None, archive: Archive | None) -> str:
+    """Why a backup cannot be restored and replayed; empty when it can. Of those that it needs it needs the files only:
+    their WAL may be missing, or of a timeline that a failover left.
+    """
     if one.database != current:
         return "it is of another database"
-    if one.prior is not None and before.get(one.prior, "it is missing"):
-        return f"it needs {one.prior}: {before.get(one.prior, 'it is missing')}"
+    prior = one.prior
+    while prior is not None:
+        if prior not in known:
+            return f"it needs {prior}: it is missing"
+        prior = known[prior].prior
     if one.wal_first is None or one.wal_last is None:
         return "it names no WAL: it was made from a stopped database"
     if archive is not None and archive.stretch(one.wal_first, one.wal_last) is None:
-        return f"WAL that it needs is not in the archive: {one.wal_first} to {one.wal_last}"
+        return f"no WAL leads on from it: {one.wal_first} to {one.wal_last} is missing, or of a timeline that was left"
     return ""
 
 

@@ -114,7 +114,7 @@ def of_stack(estate: Estate) -> list[Snapshot]:
     except (BotoCoreError, ClientError) as error:
         raise HaError(f"the snapshots cannot be listed: {error}", where=_where(estate), fix=_RIGHTS) from None
     # EC2 lists those of one moment in the order in which they were taken, as far as it keeps one.
-    return sorted(reversed(found), key=lambda one: one.started, reverse=True)
+    return sorted(found, key=lambda one: one.started)[::-1]
 
 
 def drop(estate: Estate, ids: Sequence[str], say: Say) -> list[str]:

@@ -49,7 +49,7 @@ def test_status_says_that_all_is_well(booted: Booted) -> None:
     assert {status["database"]["primary"], status["database"]["standby"]} == {"db1", "db2"}
     assert status["database"]["replication"] == "sync"
     assert status["cache"]["primary"] == "cache1"
-    assert status["load_balancer"] == {"active": "lb1", "servers": {"app1": "UP", "app2": "UP"}}
+    assert status["load_balancer"] == {"active": "lb1", "servers": {"app1": "UP", "app2": "UP"}, "maintenance": None}
 
 
 def test_health_answers_with_the_servers_name_and_both_serve(booted: Booted, browser: Browser) -> None:
